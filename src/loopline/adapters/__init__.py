@@ -1,0 +1,1 @@
+"""What Loopline does it with, one folder a port."""

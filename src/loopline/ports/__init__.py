@@ -1,0 +1,1 @@
+"""The seams: what Loopline asks of an engine, one small file each."""

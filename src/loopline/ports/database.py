@@ -1,0 +1,46 @@
+"""Where state is kept: rows, changed only in transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
+
+
+class Transaction(Protocol):
+    """One transaction. `statement` is SQL text with :name parameters, or a composed SQLAlchemy Core statement."""
+
+    def rows(self, statement: Any, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """All rows of a query; a row answers by column name."""
+
+    def row(self, statement: Any, params: Mapping[str, Any] | None = None) -> Row | None:
+        """The first row or None."""
+
+    def run(self, statement: Any, params: Mapping[str, Any] | None = None) -> int:
+        """Change something; answers how many rows it touched. Taken when a unique key is already there."""
+
+    def run_many(self, statement: str, params: Iterable[Mapping[str, Any] | Sequence[Any]]) -> None:
+        """The same statement for many parameter sets."""
+
+    def around_commit(self, key: str, before: Callable[[Transaction], Any], after: Callable[[Any], None]) -> None:
+        """Have `before` run once just before the commit of the group this work shares, `after` with its answer once
+        the commit is durable. A second call with the same `key` in the group changes nothing."""
+
+
+class Database(Protocol):
+    """Guarantees: a `write` is all or nothing and has been fsynced when it answers; reads see own writes; several
+    processes may open the same database. Errors: Unavailable when it is locked too long, full or gone."""
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a transaction of its own (it may share the fsync with others) and answer what it answers."""
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` on a consistent snapshot; it may not change anything."""
+
+    def changed(self) -> int:
+        """A number that differs whenever another commit may have happened since it was last asked; cheap to poll."""
+
+    def close(self) -> None:
+        """Finish waiting writes and let go of the files."""

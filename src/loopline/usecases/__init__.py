@@ -1,0 +1,1 @@
+"""What Loopline does, one folder a use-case."""
