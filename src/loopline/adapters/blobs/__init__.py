@@ -1,0 +1,1 @@
+"""Engines that keep bytes by the digest of their content."""

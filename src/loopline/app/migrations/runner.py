@@ -1,0 +1,69 @@
+"""Bring a database's schema up to date. Alembic is imported only when it is old."""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from loopline.core.errors import Conflict
+
+VERSIONS = Path(__file__).parent / "versions"
+NEWEST = max(path.stem.removeprefix("m") for path in VERSIONS.glob("m[0-9]*.py"))
+
+
+def bring_up_to_date(home: Path) -> None:
+    """Apply the revisions that are missing, all or nothing; one process at a time."""
+    if stored(home) == NEWEST:
+        return
+    with open(home / "run" / "schema.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = stored(home)
+        if found is not None and found > NEWEST:
+            raise Conflict(
+                f"The installation in {home} was written by a newer Loopline (schema {found}).",
+                "Upgrade Loopline, or open another home.",
+            )
+        if found != NEWEST:
+            apply(home / "loopline.db")
+
+
+def stored(home: Path) -> str | None:
+    """The revision that the database stands at; None for a new one."""
+    path = home / "loopline.db"
+    if not path.exists():
+        return None
+    with_schema = "SELECT version_num FROM loopline_schema"
+    db = sqlite3.connect(path, timeout=20)
+    try:
+        return str(db.execute(with_schema).fetchone()[0])
+    except (sqlite3.OperationalError, TypeError):
+        return None
+    finally:
+        db.close()
+
+
+def apply(path: Path) -> None:
+    """Run Alembic up to the newest revision in one transaction."""
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine, event
+
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 20})
+
+    @event.listens_for(engine, "connect")
+    def connected(db: Any, _: Any) -> None:
+        db.isolation_level = None
+        db.execute("PRAGMA journal_mode=WAL")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    config = Config()
+    config.set_main_option("script_location", str(VERSIONS.parent))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()

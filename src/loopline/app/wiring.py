@@ -1,0 +1,169 @@
+"""The only place where engines meet use-cases: `open_home` answers a working Loopline whose parts are built when asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loopline.core.errors import Invalid, NotFound, Unavailable
+from loopline.kit.durable import make_folder
+
+if TYPE_CHECKING:
+    from loopline.core.parts import Part
+    from loopline.core.verbs import Verb
+    from loopline.ports.runtime import Runtime
+
+PARTS = (
+    "ledger",
+    "access",
+    "projects",
+    "datasets",
+    "tracking",
+    "pipelines",
+    "registry",
+    "promotion",
+    "serving",
+    "monitoring",
+    "automation",
+)
+REPLAYED = ("registry", "serving")
+
+
+class Loopline:
+    """An open installation. Each use-case is an attribute, built with the engines it needs at first use."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._built: dict[str, Any] = {}
+        self._guard = threading.RLock()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self.get(name)
+
+    def get(self, name: str) -> Any:
+        """The service or engine of that name."""
+        with self._guard:
+            if name not in self._built:
+                self._built[name] = self._build(name)
+            return self._built[name]
+
+    def close(self) -> None:
+        """Finish waiting writes and let go of all files and processes."""
+        with self._guard:
+            for name, built in reversed(self._built.items()):
+                if name != "database" and hasattr(built, "close"):
+                    built.close()
+            if "database" in self._built:
+                self._built["database"].close()
+            self._built.clear()
+
+    def __enter__(self) -> Loopline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _build(self, name: str) -> Any:
+        if name in ENGINES:
+            return ENGINES[name](self)
+        if name not in PARTS:
+            raise NotFound(f"There is no part named {name!r}.")
+        part = part_of(name)
+        return part.build(**{need: self.get(need) for need in part.needs})
+
+
+def part_of(name: str) -> Part:
+    """How a use-case presents itself."""
+    part: Part = import_module(f"loopline.usecases.{name}").PART
+    return part
+
+
+def verbs_of(name: str) -> tuple[Verb, ...]:
+    """The verbs of one use-case."""
+    verbs: tuple[Verb, ...] = import_module(f"loopline.usecases.{name}.api").VERBS
+    return verbs
+
+
+def all_verbs() -> list[Verb]:
+    """Every verb of every use-case."""
+    return [verb for name in PARTS for verb in verbs_of(name)]
+
+
+def audit(loopline: Loopline) -> Any:
+    """Verify the ledger against the signed head, and names that move against a replay of the facts."""
+    replays = {name: (loopline.get(name).replayed, loopline.get(name).current) for name in REPLAYED}
+    return loopline.ledger.verify(replays)
+
+
+def runtimes(_: Loopline | None = None) -> Mapping[str, Runtime]:
+    """The model formats that can be saved and loaded, by name."""
+    from loopline.adapters.runtimes import RUNTIMES
+
+    return RUNTIMES
+
+
+def executors(_: Loopline) -> Mapping[str, Any]:
+    """The ways to run steps, by name."""
+    from loopline.adapters.executors import EXECUTORS
+
+    return EXECUTORS
+
+
+def database(loopline: Loopline) -> Any:
+    from loopline.adapters.databases.sqlite import SQLite
+
+    return SQLite(loopline.home / "loopline.db")
+
+
+def blobs(loopline: Loopline) -> Any:
+    from loopline.adapters.blobs.files import Files
+
+    return Files(loopline.home / "blobs")
+
+
+def clock(_: Loopline) -> Any:
+    from loopline.adapters.clocks import WallClock
+
+    return WallClock()
+
+
+ENGINES: dict[str, Callable[[Loopline], Any]] = {
+    "database": database,
+    "blobs": blobs,
+    "clock": clock,
+    "runtimes": runtimes,
+    "executors": executors,
+    "home": lambda loopline: loopline.home,
+}
+
+
+def open_home(home: Path, *, create: bool = True) -> Loopline:
+    """Open the installation in `home`, making it or bringing its schema up to date first.
+
+    Raises NotFound when it does not exist and `create` is false, Unavailable when the folder cannot be written.
+    """
+    if not (home / "loopline.db").exists():
+        if not create:
+            raise NotFound(f"There is no Loopline installation in {home}.", "`loopline up` or `loopline run` makes one.")
+        make_home(home)
+    from loopline.app.migrations.runner import bring_up_to_date
+
+    bring_up_to_date(home)
+    return Loopline(home)
+
+
+def make_home(home: Path) -> None:
+    """The folders of a new installation, for its owner's eyes."""
+    if home.exists() and not home.is_dir():
+        raise Invalid(f"{home} is a file.", "Name a folder with --home.")
+    try:
+        make_folder(home, 0o700)
+        for name in ("blobs", "keys", "predictions", "truth", "run", "logs", "work"):
+            make_folder(home / name, 0o700)
+    except OSError as error:
+        raise Unavailable(f"The installation cannot be made in {home} ({error.strerror}).", "Choose another --home.") from error

@@ -1,0 +1,129 @@
+"""Make, check and revoke tokens; turn a one-time code into a browser session."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from loopline.core.errors import NotFound, Refused, Taken
+from loopline.core.ids import checked_name
+from loopline.core.times import to_text
+from loopline.core.verbs import Caller, Role
+from loopline.ports.clock import Clock
+from loopline.ports.database import Database, Transaction
+from loopline.usecases.access import store
+from loopline.usecases.access.model import NewToken, Token, hashed, new_secret, role_named
+from loopline.usecases.access.needs import Facts
+
+FIRST = "first"
+CODE_LIFE = timedelta(minutes=10)
+SESSION_LIFE = timedelta(hours=12)
+
+
+class Access:
+    """The tokens of an installation. Looking one up compares hashes through an index: nothing secret is compared
+    byte by byte, so time tells nothing."""
+
+    def __init__(self, database: Database, clock: Clock, ledger: Facts) -> None:
+        self._database = database
+        self._clock = clock
+        self._ledger = ledger
+
+    def new(self, name: str, role: str, actor: str) -> NewToken:
+        """Make a token; its secret is in the answer and nowhere else."""
+        checked_name("token", name)
+        secret = new_secret()
+
+        def work(tx: Transaction) -> None:
+            if store.token(tx, name):
+                raise Taken(f"There is already a token named {name!r}.", "Choose another name.")
+            self._insert(tx, name, role_named(role), secret, actor)
+
+        self._database.write(work)
+        return NewToken(name, role, secret)
+
+    def tokens(self) -> list[Token]:
+        """All tokens, without secrets."""
+        rows = self._database.read(store.tokens)
+        return [Token(**{**row, "role": Role(row["role"]).name.lower()}) for row in rows]
+
+    def revoke(self, name: str, actor: str) -> None:
+        """End a token at once; its browser sessions end with it."""
+
+        def work(tx: Transaction) -> None:
+            if not store.revoke(tx, name, self._clock.text()):
+                raise NotFound(f"There is no living token named {name!r}.", "`loopline token list` shows them.")
+            self._fact(tx, "token.revoked", name, actor, {})
+
+        self._database.write(work)
+
+    def first(self, chosen: str | None) -> str | None:
+        """Make the admin token of a new installation, `chosen` (LOOPLINE_TOKEN) or a random one, and answer its secret;
+        on an installation that has it, put `chosen` in its place. None when nothing changed."""
+
+        def work(tx: Transaction) -> str | None:
+            found = store.token(tx, FIRST)
+            if found is None:
+                secret = chosen or new_secret()
+                self._insert(tx, FIRST, Role.ADMIN, secret, "installation")
+                return secret
+            if chosen and store.token_by_hash(tx, hashed(chosen)) is None:
+                store.replace_hash(tx, FIRST, hashed(chosen))
+                self._fact(tx, "token.created", FIRST, "installation", {"role": "admin", "replaced": True})
+            return None
+
+        return self._database.write(work)
+
+    def verify(self, secret: str) -> Caller | None:
+        """Who presents this token, or None."""
+        found = self._database.read(lambda tx: store.token_by_hash(tx, hashed(secret)))
+        return Caller(found["name"], Role(found["role"])) if found else None
+
+    def code(self, name: str = FIRST) -> str:
+        """A one-time code that a browser may exchange for a session within ten minutes."""
+        secret, now = new_secret("code"), self._clock.now()
+        expires = to_text(now + CODE_LIFE)
+        self._database.write(lambda tx: store.insert_code(tx, hashed(secret), name, expires, to_text(now)))
+        return secret
+
+    def sign_in(self, code: str) -> str:
+        """Exchange a one-time code for a session's secret. Refused when it was used, is old or unknown."""
+
+        def work(tx: Transaction) -> str | None:
+            now = self._clock.now()
+            name = store.use_code(tx, hashed(code), to_text(now))
+            return name and self._open_session(tx, name)
+
+        secret = self._database.write(work)
+        if not secret:
+            raise Refused("This sign-in link was used already or is too old.", "`loopline open` prints a new one.")
+        return secret
+
+    def sign_in_with(self, token: str) -> str:
+        """Open a session for the bearer of a token."""
+        caller = self.verify(token)
+        if caller is None:
+            raise Refused("That is not a token of this installation.", "`loopline token new` makes one.")
+        return self._database.write(lambda tx: self._open_session(tx, caller.name))
+
+    def sign_out(self, secret: str) -> None:
+        """End a browser session."""
+        self._database.write(lambda tx: store.end_session(tx, hashed(secret)))
+
+    def session(self, secret: str) -> Caller | None:
+        """Who a browser session belongs to, or None."""
+        now = self._clock.text()
+        found = self._database.read(lambda tx: store.session(tx, hashed(secret), now))
+        return Caller(found["name"], Role(found["role"])) if found else None
+
+    def _open_session(self, tx: Transaction, name: str) -> str:
+        secret, now = new_secret("session"), self._clock.now()
+        store.insert_session(tx, hashed(secret), name, to_text(now + SESSION_LIFE), to_text(now))
+        return secret
+
+    def _insert(self, tx: Transaction, name: str, role: Role, secret: str, actor: str) -> None:
+        at = self._clock.text()
+        store.insert_token(tx, name=name, role=int(role), hash=hashed(secret), created_at=at, created_by=actor)
+        self._fact(tx, "token.created", name, actor, {"role": role.name.lower()})
+
+    def _fact(self, tx: Transaction, kind: str, name: str, actor: str, body: dict[str, object]) -> None:
+        self._ledger.append(tx, kind, f"token:{name}", actor, body)

@@ -1,0 +1,96 @@
+"""Append facts, read them, and prove that nobody touched them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from loopline.core.facts import Fact
+from loopline.ports.clock import Clock
+from loopline.ports.database import Database, Row, Transaction
+from loopline.usecases.ledger import store
+from loopline.usecases.ledger.head import Head
+from loopline.usecases.ledger.model import GENESIS, Audit, Problem, body_text, chain_problems, digest_of, fact_of
+
+Replayed = Callable[[Iterable[Fact]], Mapping[str, Any]]
+Current = Callable[[Transaction], Mapping[str, Any]]
+MOST_PROBLEMS = 20
+
+
+class Ledger:
+    """The one ledger of an installation."""
+
+    def __init__(self, database: Database, clock: Clock, head: Head) -> None:
+        self._database = database
+        self._clock = clock
+        self._head = head
+        self._settled = False
+
+    def append(self, tx: Transaction, kind: str, subject: str, actor: str, body: Mapping[str, Any]) -> Fact:
+        """Write a fact in the transaction of the change that it tells of; returns it with its place in the chain."""
+        last = store.last(tx)
+        seq, previous = (last["seq"] + 1, last["digest"]) if last else (1, GENESIS)
+        at, text = self._clock.text(), body_text(body)
+        digest = digest_of(previous, seq, at, kind, subject, actor, text)
+        row = {"seq": seq, "at": at, "kind": kind, "subject": subject, "actor": actor, "body": text}
+        row |= {"previous": previous, "digest": digest}
+        if not self._settled:
+            self._head.settle(seq - 1, previous)
+            self._settled = True
+        store.insert(tx, row)
+        tx.around_commit("ledger.head", self._seal, self._head.commit)
+        return fact_of(row)
+
+    def since(self, seq: int, limit: int = 1000, kind: str = "") -> list[Fact]:
+        """Facts after number `seq`, oldest first, at most `limit`; of one kind when given."""
+
+        def work(tx: Transaction) -> list[Row]:
+            return store.of_kind(tx, kind, seq, limit) if kind else store.since(tx, seq, limit)
+
+        return [fact_of(row) for row in self._database.read(work)]
+
+    def latest(self, limit: int = 100) -> list[Fact]:
+        """The newest facts, newest first."""
+        return [fact_of(row) for row in self._database.read(lambda tx: store.latest(tx, limit))]
+
+    def about(self, subject: str, kinds: Sequence[str] = ()) -> list[Fact]:
+        """All facts about one thing, newest last."""
+        facts = [fact_of(row) for row in self._database.read(lambda tx: store.about(tx, subject))]
+        return [fact for fact in facts if not kinds or fact.kind in kinds]
+
+    def verify(self, replays: Mapping[str, tuple[Replayed, Current]]) -> Audit:
+        """Check chain, head, and that each table named in `replays` shows what a replay of the facts gives."""
+        rows, found = self._database.read(lambda tx: self._verify(tx, replays))
+        found += self._database.write(self._head_problems)  # under the write lock no commit is half-way
+        shown = found[:MOST_PROBLEMS]
+        return Audit(len(rows), rows[-1]["digest"] if rows else GENESIS, shown, len(found) - len(shown))
+
+    def _seal(self, tx: Transaction) -> Any:
+        last = store.last(tx)
+        return self._head.prepare(last["seq"], last["digest"]) if last else None
+
+    def _verify(self, tx: Transaction, replays: Mapping[str, tuple[Replayed, Current]]) -> tuple[list[Row], list[Problem]]:
+        rows = list(store.every(tx))
+        found = list(chain_problems(rows))
+        if not found:
+            facts = [fact_of(row) for row in rows]
+            for name, (replayed, current) in replays.items():
+                found += difference(name, replayed(facts), current(tx))
+        return rows, found
+
+    def _head_problems(self, tx: Transaction) -> list[Problem]:
+        last, count = store.last(tx), store.count(tx)
+        expected = self._head.expected()
+        if (count, last["digest"] if last else GENESIS) in expected:
+            return []
+        signed = max(number for number, _ in expected)
+        if signed > count:
+            return [Problem("the end", f"is cut: the signed head counts {signed} facts, the database {count}")]
+        return [Problem("the end", f"is not what the signed head says (it counts {signed} facts, the database {count})")]
+
+
+def difference(name: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterable[Problem]:
+    """Where a table disagrees with the facts."""
+    for key in sorted(expected.keys() | actual.keys()):
+        if expected.get(key) != actual.get(key):
+            yield Problem(f"{name} {key}", f"stands at {actual.get(key)!r}; the facts say {expected.get(key)!r}")
