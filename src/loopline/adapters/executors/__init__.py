@@ -1,0 +1,3 @@
+"""Executors: in this process, or in worker processes of this machine."""
+
+from __future__ import annotations
