@@ -1,3 +1,25 @@
 """Executors: in this process, or in worker processes of this machine."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from loopline.ports.executor import Executor
+
+
+def inline() -> Executor:
+    """Calls in this process."""
+    from loopline.adapters.executors.inline import Inline
+
+    return Inline()
+
+
+def processes(slots: int = 2) -> Executor:
+    """Calls in a warm pool of worker processes."""
+    from loopline.adapters.executors.processes import Processes
+
+    return Processes(slots)
+
+
+EXECUTORS: Mapping[str, Callable[[], Executor]] = MappingProxyType({"inline": inline, "processes": processes})

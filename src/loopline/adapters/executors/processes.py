@@ -98,7 +98,7 @@ class Lane:
                 future.set_result(self._outcome(call))
         if self._worker is not None:
             self._worker.kill()
-            self._worker.wait()
+            self._worker.end()
 
     def _outcome(self, call: Call) -> Outcome:
         if self.stopped():
@@ -118,8 +118,7 @@ class Lane:
     def _lost(self, call: Call, error: Exception) -> Outcome:
         if self._worker is None:
             return Outcome(error=f"No worker process could be started ({error}).", died=True)
-        code = self._worker.wait()
-        log, self._worker = self._worker.log(), None
+        (code, log), self._worker = self._worker.end(), None
         outcome = closed(call) if self._stopped else ended(call, code)
         return msgspec.structs.replace(outcome, log=log)
 
@@ -170,17 +169,12 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def wait(self) -> int:
-        """Its exit code, once it has ended; its pipes are closed."""
+    def end(self) -> tuple[int, bytes]:
+        """Its exit code, once it has ended, and what it printed during its last call."""
         code = self._process.wait()
         for pipe in (self._reader, self._writer):
             with contextlib.suppress(OSError):  # bytes that nobody will read
                 pipe.close()
-        return code
-
-    def log(self) -> bytes:
-        """What it printed during its last call."""
-        self._log.seek(0)
-        content = tail(self._log.read())
-        self._log.close()
-        return content
+        with self._log as log:
+            log.seek(0)
+            return code, tail(log.read())
