@@ -1,1 +1,42 @@
 """Loopline carries a model from idea to production and round again, on one ledger."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loopline.shells.sdk import Client as Client
+    from loopline.shells.sdk import connect as connect
+    from loopline.usecases.datasets import Contract as Contract
+    from loopline.usecases.datasets import column as column
+    from loopline.usecases.pipelines import Dataset as Dataset
+    from loopline.usecases.pipelines import Model as Model
+    from loopline.usecases.pipelines import pipeline as pipeline
+    from loopline.usecases.pipelines import step as step
+    from loopline.shells.sdk.runs import run as run
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Client": "loopline.shells.sdk",
+    "connect": "loopline.shells.sdk",
+    "run": "loopline.shells.sdk.runs",
+    "Contract": "loopline.usecases.datasets",
+    "column": "loopline.usecases.datasets",
+    "Dataset": "loopline.usecases.pipelines",
+    "Model": "loopline.usecases.pipelines",
+    "pipeline": "loopline.usecases.pipelines",
+    "step": "loopline.usecases.pipelines",
+}
+
+__all__ = ["Client", "Contract", "Dataset", "Model", "column", "connect", "pipeline", "run", "step"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, and only that: `import loopline` stays instant."""
+    if name not in _PLACES:
+        raise AttributeError(f"module 'loopline' has no attribute {name!r}")
+    found = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = found
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,6 +93,20 @@ def verbs_of(name: str) -> tuple[Verb, ...]:
 def all_verbs() -> list[Verb]:
     """Every verb of every use-case."""
     return [verb for name in PARTS for verb in verbs_of(name)]
+
+
+@cache
+def verb_named(name: str) -> Verb:
+    """The verb of that name."""
+    part = name.partition(".")[0]
+    try:
+        verbs = verbs_of(part)
+    except ModuleNotFoundError:
+        verbs = ()
+    for verb in verbs:
+        if verb.name == name:
+            return verb
+    raise NotFound(f"There is no verb named {name!r}.")
 
 
 def audit(loopline: Loopline) -> Any:

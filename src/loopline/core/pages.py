@@ -1,0 +1,34 @@
+"""A page: what a person looks at. It is drawn from the same verbs that programs use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from loopline.core.verbs import Role
+
+Call = Callable[..., Any]
+"""`call("registry.versions", model="late")` answers plain data, asked as the person who looks at the page."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """GET `path` draws `template` (a Jinja2 file beside web.py) with what `data(call, params)` answers; `params` holds
+    the path's {placeholders} and the query. `tab` is the entry in the navigation that it belongs to."""
+
+    path: str
+    template: str
+    data: Callable[[Call, Mapping[str, str]], Mapping[str, Any]]
+    tab: str = ""
+    role: Role = Role.VIEWER
+
+
+@dataclass(frozen=True)
+class Form:
+    """POST `path`: calls `verb` with the form's fields and the path's placeholders, then goes back to `back`, whose
+    {placeholders} are filled from the same fields."""
+
+    path: str
+    verb: str
+    back: str

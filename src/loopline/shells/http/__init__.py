@@ -1,0 +1,1 @@
+"""The control plane over HTTP: native API, pages, health and metrics."""

@@ -1,0 +1,74 @@
+"""The control plane's application and its process."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from loopline import __version__
+from loopline.app.wiring import Loopline
+from loopline.core.errors import Invalid, NotFound
+from loopline.shells.http.api import JSON, api_routes
+from loopline.shells.http.guard import Guard, error_body
+from loopline.shells.http.pages import page_routes, problem
+
+
+def application(loopline: Loopline, hosts: frozenset[str]) -> Any:
+    """The ASGI application behind its guard; `hosts` are the exact Host headers that it answers to."""
+
+    def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok", "version": __version__})
+
+    def metrics(_: Request) -> Response:
+        facts = loopline.ledger.latest(1)
+        return PlainTextResponse(f"# TYPE loopline_facts counter\nloopline_facts {facts[0].seq if facts else 0}\n")
+
+    routes = [Route("/health", health), Route("/metrics", metrics), *api_routes(loopline), *page_routes(loopline)]
+    app = Starlette(routes=routes, exception_handlers={404: not_found, 405: wrong_method})
+    return Guard(app, loopline.access, hosts)
+
+
+async def not_found(request: Request, _: Exception) -> Response:
+    error = NotFound(f"There is nothing at {request.url.path[:200]!r}.", "The home page links to all there is.")
+    if request.url.path.startswith("/api/"):
+        return Response(error_body(error), 404, media_type=JSON)
+    return problem(error, getattr(request.state, "caller", None))
+
+
+async def wrong_method(request: Request, error: Exception) -> Response:
+    refused = Invalid(f"{request.method} is not possible at {request.url.path[:200]!r}.", "See docs/api for the verbs.")
+    headers: Mapping[str, str] = getattr(error, "headers", None) or {}
+    return Response(error_body(refused), 405, headers, media_type=JSON)
+
+
+def host_names(host: str, port: int, more: tuple[str, ...] = ()) -> frozenset[str]:
+    """The Host headers to answer to: loopback by every name, the address bound, and what was configured."""
+    names = {"localhost", "127.0.0.1", "[::1]", host.lower(), *(name.lower() for name in more)}
+    return frozenset({f"{name}:{port}" for name in names} | (names if port in (80, 443) else set()))
+
+
+def serve(loopline: Loopline, listening: socket.socket, hosts: frozenset[str], ready: Any) -> None:
+    """Answer requests on a listening socket until SIGTERM; calls `ready` just before the first."""
+    import uvicorn
+
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    config = uvicorn.Config(
+        application(loopline, hosts),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=3,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+    )
+    ready()
+    uvicorn.Server(config).run(sockets=[listening])

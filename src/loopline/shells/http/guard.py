@@ -1,0 +1,162 @@
+"""What stands before every request: exact Host, same Origin, size, who asks. Nothing passes that is not let in here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+import msgspec
+
+from loopline.core.errors import Invalid, LooplineError, Refused
+from loopline.core.verbs import Caller
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+COOKIE = "loopline_session"
+LARGEST_BODY = 64 * 1024 * 1024
+OPEN_PATHS = ("/health", "/sign-in", "/sign-out", "/favicon.ico")
+OPEN_FOLDER = "/static/"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS = (
+    (b"content-security-policy", CSP.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+
+
+class Tokens(Protocol):
+    """What the guard asks of access."""
+
+    def verify(self, secret: str) -> Caller | None: ...
+
+    def session(self, secret: str) -> Caller | None: ...
+
+
+class Guard:
+    """ASGI middleware in front of the router."""
+
+    def __init__(self, app: App, tokens: Tokens, hosts: frozenset[str]) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            self._check_host(headers)
+            check_origin(scope["method"], headers)
+            check_size(headers)
+            caller = await self._caller(scope["path"], headers)
+        except LooplineError as error:
+            await refuse(send, error)
+            return
+        if caller is None and not is_open(scope["path"]):
+            await self._ask_to_sign_in(headers, send)
+            return
+        scope.setdefault("state", {})["caller"] = caller
+        await self._app(scope, counted(receive), with_headers(send))
+
+    def _check_host(self, headers: dict[str, str]) -> None:
+        if headers.get("host", "").lower() not in self._hosts:
+            raise Invalid(
+                f"This server does not answer to the name {headers.get('host', '')!r}.",
+                "Use the address that `loopline up` printed.",
+            )
+
+    async def _caller(self, path: str, headers: dict[str, str]) -> Caller | None:
+        scheme, _, secret = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and secret:
+            return await anyio.to_thread.run_sync(self._tokens.verify, secret.strip())
+        session = cookie(headers.get("cookie", ""))
+        return await anyio.to_thread.run_sync(self._tokens.session, session) if session else None
+
+    async def _ask_to_sign_in(self, headers: dict[str, str], send: Send) -> None:
+        if "text/html" in headers.get("accept", "") and "authorization" not in headers:
+            await answer(send, 303, b"", ((b"location", b"/sign-in"),))
+            return
+        error = Refused("A token is needed here.", "Send it as `Authorization: Bearer …`; `loopline token new` makes one.")
+        await refuse(send, error, 401, ((b"www-authenticate", b"Bearer"),))
+
+
+def check_origin(method: str, headers: dict[str, str]) -> None:
+    """A browser may change something only from our own pages."""
+    if method in SAFE_METHODS:
+        return
+    origin = headers.get("origin")
+    same = origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    if not same or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise Refused("Another site's page may not change anything here.", "Use Loopline's own pages or a token.")
+
+
+def check_size(headers: dict[str, str]) -> None:
+    length = headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > LARGEST_BODY:
+        raise Invalid(f"A body of {length[:20]} bytes is too large.", f"At most {LARGEST_BODY} bytes are taken.")
+
+
+def is_open(path: str) -> bool:
+    """Whether a path may be asked without a token."""
+    return path in OPEN_PATHS or (path.startswith(OPEN_FOLDER) and ".." not in path)
+
+
+def cookie(header: str) -> str | None:
+    """The session's secret in a Cookie header, if any."""
+    try:
+        found = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found else None
+
+
+def counted(receive: Receive) -> Receive:
+    """A body without a length may not grow past the limit either."""
+    seen = 0
+
+    async def one() -> MutableMapping[str, Any]:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        return {"type": "http.disconnect"} if seen > LARGEST_BODY else message
+
+    return one
+
+
+def with_headers(send: Send) -> Send:
+    """Every answer carries the headers that keep browsers careful."""
+
+    async def one(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), *HEADERS]
+        await send(message)
+
+    return one
+
+
+async def refuse(send: Send, error: LooplineError, status: int = 0, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    await answer(send, status or error.http_status, error_body(error), ((b"content-type", b"application/json"), *headers))
+
+
+async def answer(send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    length = ((b"content-length", str(len(body)).encode()),)
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, *length, *HEADERS]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def error_body(error: LooplineError) -> bytes:
+    """An error as it travels: its kind, one sentence, the way out."""
+    return msgspec.json.encode({"error": error.kind, "message": error.message, "hint": error.hint})

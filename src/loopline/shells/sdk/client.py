@@ -1,0 +1,64 @@
+"""`connect()` answers a client; `client.call("registry.versions", model="late")` does what the verb says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from loopline.app.settings import actor_name, find_home
+from loopline.app.wiring import Loopline, open_home, verb_named
+from loopline.core.errors import Invalid
+from loopline.core.verbs import Caller, Role, Verb
+
+
+class Client(Protocol):
+    """What both ways to reach Loopline offer."""
+
+    def call(self, name: str, /, **fields: Any) -> Any:
+        """Do the verb `name`; answers plain data (dicts, lists, texts, numbers). Raises a LooplineError."""
+
+    def close(self) -> None:
+        """Let go of files or connections."""
+
+
+def request_for(verb: Verb, fields: Mapping[str, Any]) -> Any:
+    """The verb's request, checked; Invalid names the field that is wrong."""
+    known = {field.encode_name for field in msgspec.structs.fields(verb.request)}
+    for unknown in sorted(fields.keys() - known):
+        raise Invalid(f"{verb.name} takes no {unknown!r}.", f"It takes {', '.join(sorted(known)) or 'nothing'}.")
+    try:
+        return msgspec.convert(msgspec.to_builtins(dict(fields)), verb.request, strict=False)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"{verb.name} was called wrongly: {error}.", verb.summary + ".") from None
+
+
+class Local:
+    """Opens the installation itself: no server needed."""
+
+    def __init__(self, loopline: Loopline, actor: str) -> None:
+        self.loopline = loopline
+        self.caller = Caller(actor, Role.ADMIN)  # whoever may write the files may do all
+
+    def call(self, name: str, /, **fields: Any) -> Any:
+        verb = verb_named(name)
+        given = {key: value for key, value in fields.items() if value is not None}
+        service = self.loopline.get(name.partition(".")[0])
+        return msgspec.to_builtins(verb.call(service, request_for(verb, given), self.caller))
+
+    def close(self) -> None:
+        self.loopline.close()
+
+
+def connect(url: str | None = None, home: str | Path | None = None, token: str | None = None) -> Client:
+    """A client of the server at `url` (or LOOPLINE_URL), else of the installation in `home` (or LOOPLINE_HOME, or the
+    nearest .loopline, or the user's own)."""
+    address = url or (None if home else os.environ.get("LOOPLINE_URL"))
+    if address:
+        from loopline.shells.sdk.remote import Remote
+
+        return Remote(address, token or os.environ.get("LOOPLINE_TOKEN"))
+    return Local(open_home(find_home(str(home) if home else None)), actor_name())

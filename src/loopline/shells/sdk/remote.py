@@ -1,0 +1,91 @@
+"""The verbs over HTTP, on the standard library alone."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from loopline.app.wiring import verb_named
+from loopline.core.errors import KINDS, Invalid, LooplineError, Unavailable
+from loopline.core.verbs import Verb
+from loopline.shells.sdk.client import request_for
+
+TIMEOUT_S = 60.0
+
+
+class Remote:
+    """Talks to `loopline up` somewhere. One connection, reopened when the server closed it."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Invalid(f"{url!r} is not the address of a server.", "Write it as http://127.0.0.1:8400.")
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._url = url
+        self._base = parts.path.rstrip("/")
+        self._connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    def call(self, name: str, /, **fields: Any) -> Any:
+        verb = verb_named(name)
+        given = msgspec.to_builtins({key: value for key, value in fields.items() if value is not None})
+        request_for(verb, given)
+        target, body = address(verb, given)
+        return self._ask(verb.method, f"{self._base}/api/v1{target}", body)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _ask(self, method: str, target: str, body: bytes | None) -> Any:
+        for again in (True, False):
+            try:
+                self._connection.request(method, target, body, self._headers)
+                answer = self._connection.getresponse()
+                return understood(answer.status, answer.read())
+            except http.client.RemoteDisconnected:
+                self._connection.close()
+                if not again or method != "GET":
+                    raise Unavailable(f"The server at {self._url} hung up.", "Try again.") from None
+            except (OSError, http.client.HTTPException) as error:
+                self._connection.close()
+                hint = "Start it with `loopline up`, or unset LOOPLINE_URL to work without a server."
+                raise Unavailable(f"No server answers at {self._url} ({error}).", hint) from None
+        return None
+
+
+def address(verb: Verb, fields: Mapping[str, Any]) -> tuple[str, bytes | None]:
+    """Path with query, and body: the path takes its placeholders, a GET or DELETE puts the rest into the query."""
+    rest = dict(fields)
+    path = re.sub(r"{(\w+)}", lambda match: quote(str(rest.pop(match[1])), safe=""), verb.path)
+    if verb.method in ("GET", "DELETE"):
+        query = {key: as_query(value) for key, value in rest.items()}
+        return (f"{path}?{urlencode(query)}" if query else path), None
+    return path, msgspec.json.encode(rest)
+
+
+def as_query(value: Any) -> str:
+    """Lists and maps travel as JSON, the rest as plain text."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value)
+
+
+def understood(status: int, content: bytes) -> Any:
+    """The data of a good answer; the error of a bad one, of the kind the server named."""
+    try:
+        data = msgspec.json.decode(content) if content else None
+    except msgspec.DecodeError:
+        raise Unavailable("What answers there is not Loopline.", "Check the address.") from None
+    if status < 400:
+        return data
+    if not isinstance(data, dict) or "message" not in data:
+        raise Unavailable(f"The server answered {status}.", "Try again.")
+    raise KINDS.get(data.get("error", ""), LooplineError)(data["message"], data.get("hint", ""))
