@@ -1,0 +1,9 @@
+"""Model formats: each saves an estimator as plain data and reads it back without running anything stored in it."""
+
+from __future__ import annotations
+
+from loopline.adapters.runtimes.skops import Skops
+from loopline.ports.runtime import Runtime
+
+# By name. Cheap to have: the libraries behind a format are imported at its first use.
+RUNTIMES: dict[str, Runtime] = {runtime.format: runtime for runtime in (Skops(),)}

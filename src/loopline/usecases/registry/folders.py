@@ -1,0 +1,75 @@
+"""A model's folder: from disk into blobs and back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loopline.core.errors import Invalid
+from loopline.core.tables import Signature
+from loopline.ports.blobs import Blobs
+from loopline.usecases.registry.model import MANIFEST_NAME, Manifest, encoded_manifest, is_pickle, parsed_manifest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def keep(blobs: Blobs, folder: Path, model_format: str, signature: Signature) -> str:
+    """Put every file of `folder` into `blobs`; answers the digest of the manifest. Invalid for an empty folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
+    if not paths:
+        raise Invalid(f"The model folder {folder.name!r} holds no file.", "Save the model into it first.")
+    files = {path.relative_to(folder).as_posix(): blobs.put_file(path) for path in paths}
+    content = encoded_manifest(Manifest(format=model_format, signature=signature, files=files))
+    parsed_manifest(content)
+    return blobs.put(content)
+
+
+def write(blobs: Blobs, manifest: Manifest, folder: Path) -> None:
+    """Copy the model's files and its manifest into `folder`; the manifest comes last, so that it marks a whole one."""
+    for name, digest in manifest.files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with blobs.open(digest) as source, target.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+    (folder / MANIFEST_NAME).write_bytes(encoded_manifest(manifest))
+
+
+def cached(blobs: Blobs, manifest: Manifest, root: Path, digest: str) -> Path:
+    """The folder of this model under `root`, written when it is missing; safe with several processes."""
+    folder = root / digest
+    if not (folder / MANIFEST_NAME).is_file():
+        root.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".model-", dir=root))
+        write(blobs, manifest, scratch)
+        try:
+            os.rename(scratch, folder)
+        except OSError:
+            shutil.rmtree(scratch, ignore_errors=True)  # another process was quicker; its folder is the same
+    return folder
+
+
+def has_pickle(blobs: Blobs, manifest: Manifest) -> bool:
+    """Whether any of the model's files is a pickle by name or by its first bytes."""
+    for name, digest in manifest.files.items():
+        if name.endswith((".pkl", ".pickle", ".joblib")):
+            return True
+        with blobs.open(digest) as stream:
+            if is_pickle(stream.read(2)):
+                return True
+    return False
+
+
+def table(blobs: Blobs, digest: str) -> pa.Table:
+    """The table in an Arrow IPC blob, memory-mapped; file or stream form."""
+    import pyarrow as pa
+
+    source = pa.memory_map(str(blobs.path(digest)))
+    try:
+        return pa.ipc.open_file(source).read_all()
+    except pa.ArrowInvalid:
+        source.seek(0)
+        return pa.ipc.open_stream(source).read_all()

@@ -1,0 +1,249 @@
+"""The registry's verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from loopline.core.errors import Invalid, NotFound, Refused
+from loopline.core.facts import Fact
+from loopline.core.ids import checked_name
+from loopline.core.tables import Signature
+from loopline.core.times import from_text, to_text
+from loopline.ports.blobs import Blobs
+from loopline.ports.clock import Clock
+from loopline.ports.database import Database, Transaction
+from loopline.ports.runtime import LoadedModel, Runtime
+from loopline.usecases.registry import folders, model, store
+from loopline.usecases.registry.model import AliasMove, Manifest, RegisteredModel, Version
+from loopline.usecases.registry.needs import Ledger, Projects
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Registry:
+    """Registered models: versions never change, aliases move and remember where they pointed."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        blobs: Blobs,
+        clock: Clock,
+        home: Path,
+        runtimes: Mapping[str, Runtime],
+        projects: Projects,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._blobs = blobs
+        self._clock = clock
+        self._home = home
+        self._runtimes = runtimes
+        self._projects = projects
+
+    def keep(self, folder: Path, model_format: str, signature: Signature) -> str:
+        """Store the files that a runtime saved in `folder`; answers the digest of their manifest."""
+        return folders.keep(self._blobs, folder, model_format, signature)
+
+    def register(
+        self,
+        name: str,
+        manifest_digest: str,
+        run_id: str,
+        metrics: Mapping[str, float] | None,
+        signature: Signature | None,
+        evaluation_digest: str | None,
+        profile_digest: str | None,
+        metadata: Mapping[str, Any] | None,
+        actor: str,
+    ) -> Version:
+        """The version made by `run_id` from these bytes; asking again answers the same version.
+
+        A model in a format without a runtime, or with a pickle among its files, is kept but not servable.
+        """
+        checked_name("model", name)
+        manifest = self._manifest(manifest_digest)
+        draft = Version(
+            model=name,
+            version=0,
+            digest=manifest_digest,
+            format=manifest.format,
+            signature=signature or manifest.signature,
+            metrics=dict(metrics or {}),
+            run_id=run_id,
+            metadata=dict(metadata or {}),
+            servable=manifest.format in self._runtimes and not folders.has_pickle(self._blobs, manifest),
+            created_at=self._clock.text(),
+            created_by=actor,
+            profile_digest=profile_digest or None,
+            evaluation_digest=evaluation_digest or None,
+        )
+        return self._database.write(lambda tx: self._registered(tx, draft))
+
+    def _registered(self, tx: Transaction, draft: Version) -> Version:
+        known = store.version_of_run(tx, draft.model, draft.run_id, draft.digest)
+        if known is not None:
+            return known
+        number = store.next_version(tx, draft.model, draft.created_at, draft.created_by)
+        version = msgspec.structs.replace(draft, version=number)
+        store.add_version(tx, version)
+        body = {
+            "model": version.model,
+            "version": number,
+            "digest": version.digest,
+            "format": version.format,
+            "run_id": version.run_id,
+            "servable": version.servable,
+            "evaluation": version.evaluation_digest,
+            "profile": version.profile_digest,
+            **model.lineage(version.metadata),
+        }
+        subject = model.version_key(version.model, number)
+        self._ledger.append(tx, model.VERSION_REGISTERED, subject, version.created_by, body)
+        return version
+
+    def models(self) -> list[RegisteredModel]:
+        """All registered models by name."""
+        return self._database.read(store.models)
+
+    def versions(self, name: str) -> list[Version]:
+        """All versions of a model, oldest first; NotFound for an unknown model."""
+        found = self._database.read(lambda tx: store.versions(tx, name))
+        if not found:
+            raise NotFound(f"There is no registered model {name!r}.", "`loopline models` lists those that exist.")
+        return found
+
+    def versions_of_run(self, run_id: str) -> list[Version]:
+        """What a run registered."""
+        return self._database.read(lambda tx: store.versions_of_run(tx, run_id))
+
+    def version(self, name: str, number: int) -> Version:
+        """One version; NotFound when it does not exist."""
+        found = self._database.read(lambda tx: store.version(tx, name, number))
+        if found is None:
+            raise NotFound(
+                f"There is no version {number} of the model {name!r}.", "`loopline versions MODEL` lists them."
+            )
+        return found
+
+    def find(self, reference: str) -> Version:
+        """The version that `model/3`, `model@alias` or `model` (the newest) names."""
+        name, number, alias = model.parsed_reference(reference)
+        if alias is not None:
+            number = self.alias(name, alias)
+            if number is None:
+                raise NotFound(f"The model {name!r} has no alias {alias!r}.", "`loopline models` shows the aliases.")
+        return self.version(name, number) if number is not None else self.versions(name)[-1]
+
+    def alias(self, name: str, alias: str) -> int | None:
+        """The version to which an alias points, or None."""
+        return self.aliases(name).get(alias)
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Alias → version."""
+        return self._database.read(lambda tx: store.aliases(tx, name))
+
+    def alias_history(self, name: str, alias: str) -> list[AliasMove]:
+        """Every move of an alias, oldest first."""
+        return self._database.read(lambda tx: store.moves(tx, name, alias))
+
+    def alias_at(self, name: str, alias: str, at: str) -> int | None:
+        """The version to which an alias pointed at a time (ISO 8601), or None before its first move."""
+        until = to_text(from_text(at))
+        found = self._database.read(lambda tx: store.moves(tx, name, alias, until))
+        return found[-1].version if found else None
+
+    def previous(self, name: str, alias: str) -> int | None:
+        """The version to which an alias pointed before the current one, or None."""
+        found = self.alias_history(name, alias)
+        return found[-1].from_version if found else None
+
+    def point(self, name: str, alias: str, version: int, actor: str, reason: str) -> AliasMove | None:
+        """Move an alias to a version, whatever gates say: the caller answers for that. None when it is there already.
+
+        Raises NotFound for an unknown version, Invalid for a bad alias.
+        """
+        checked_name("alias", alias)
+        return self._database.write(lambda tx: self.point_in(tx, name, alias, version, actor, reason))
+
+    def point_in(
+        self, tx: Transaction, name: str, alias: str, version: int, actor: str, reason: str
+    ) -> AliasMove | None:
+        """`point` inside a transaction that changes more than the alias."""
+        if store.version(tx, name, version) is None:
+            raise NotFound(f"There is no version {version} of the model {name!r}.", "`loopline versions` lists them.")
+        before = store.aliases(tx, name).get(alias)
+        if before == version:
+            return None
+        body = {"model": name, "alias": alias, "from": before, "to": version, "reason": reason}
+        fact = self._ledger.append(tx, model.ALIAS_MOVED, model.alias_key(name, alias), actor, body)
+        move = AliasMove(
+            seq=fact.seq,
+            model=name,
+            alias=alias,
+            from_version=before,
+            version=version,
+            reason=reason,
+            actor=actor,
+            moved_at=fact.at,
+        )
+        store.point(tx, move)
+        return move
+
+    def point_freely(self, name: str, alias: str, version: int, actor: str, reason: str) -> AliasMove | None:
+        """`point` for people: Refused for an alias that a gate guards."""
+        if self._projects.gated(name, alias):
+            raise Refused(
+                f"The alias {alias!r} of {name!r} is moved only by its gate.",
+                f"Use `loopline promote {name}/{version} --to {alias}`.",
+            )
+        return self.point(name, alias, version, actor, reason or "by hand")
+
+    def materialize(self, name: str, version: int, folder: Path) -> Path:
+        """Write the model's files and `model.json` into `folder` (made when missing); answers it."""
+        manifest = self._manifest(self.version(name, version).digest)
+        folders.write(self._blobs, manifest, folder)
+        return folder
+
+    def load(self, name: str, version: int) -> LoadedModel:
+        """The model in memory. Refused for one that is not servable."""
+        found = self.version(name, version)
+        runtime = self._runtimes.get(found.format)
+        if runtime is None or not found.servable:
+            raise Refused(
+                f"Version {version} of {name!r} is stored as {found.format!r} and is never loaded.",
+                f"Save it in a safe format: {', '.join(sorted(self._runtimes))}.",
+            )
+        folder = folders.cached(self._blobs, self._manifest(found.digest), self._home / "work" / "models", found.digest)
+        return runtime.load(folder, found.signature)
+
+    def evaluation(self, name: str, version: int) -> pa.Table:
+        """The held-out rows of a version (inputs, label, event_time, slice columns); NotFound when it has none."""
+        digest = self.version(name, version).evaluation_digest
+        if digest is None:
+            raise NotFound(f"Version {version} of {name!r} has no held-out rows.", "Register it with an evaluation.")
+        return folders.table(self._blobs, digest)
+
+    def profile(self, name: str, version: int) -> bytes | None:
+        """The training profile as stored (JSON), or None."""
+        digest = self.version(name, version).profile_digest
+        return None if digest is None else self._blobs.get(digest)
+
+    def replayed(self, facts: Iterable[Fact]) -> dict[str, int]:
+        """Where each alias must point after `facts`: {"model@alias": version}."""
+        return model.replayed(facts)
+
+    def current(self, tx: Transaction) -> dict[str, int]:
+        """Where each alias points now: {"model@alias": version}."""
+        return store.all_aliases(tx)
+
+    def _manifest(self, digest: str) -> Manifest:
+        try:
+            return model.parsed_manifest(self._blobs.get(digest))
+        except NotFound:
+            raise Invalid(f"No model is stored under {digest}.", "Keep its folder first.") from None
