@@ -46,7 +46,9 @@ class Listen:
     def __post_init__(self) -> None:
         for name, port in (("--port", self.port), ("--serving-port", self.serving_port)):
             if not 0 <= port <= 65535:
-                raise Invalid(f"{name} {port} is not a TCP port.", "Choose a number from 1 to 65535, or 0 for any free one.")
+                raise Invalid(
+                    f"{name} {port} is not a TCP port.", "Choose a number from 1 to 65535, or 0 for any free one."
+                )
 
 
 def actor_name(environ: Mapping[str, str] = os.environ) -> str:

@@ -164,7 +164,9 @@ def open_home(home: Path, *, create: bool = True) -> Loopline:
     """
     if not (home / "loopline.db").exists():
         if not create:
-            raise NotFound(f"There is no Loopline installation in {home}.", "`loopline up` or `loopline run` makes one.")
+            raise NotFound(
+                f"There is no Loopline installation in {home}.", "`loopline up` or `loopline run` makes one."
+            )
         make_home(home)
     from loopline.app.migrations.runner import bring_up_to_date
 
@@ -181,4 +183,6 @@ def make_home(home: Path) -> None:
         for name in ("blobs", "keys", "predictions", "truth", "run", "logs", "work"):
             make_folder(home / name, 0o700)
     except OSError as error:
-        raise Unavailable(f"The installation cannot be made in {home} ({error.strerror}).", "Choose another --home.") from error
+        raise Unavailable(
+            f"The installation cannot be made in {home} ({error.strerror}).", "Choose another --home."
+        ) from error

@@ -77,7 +77,9 @@ class Files:
             make_folder(place.parent)
             self._write(place, digest, content)
         except OSError as error:
-            raise Unavailable(f"Bytes could not be kept ({error.strerror}).", "Free disk space, then try again.") from error
+            raise Unavailable(
+                f"Bytes could not be kept ({error.strerror}).", "Free disk space, then try again."
+            ) from error
         return digest
 
     def _write(self, place: Path, digest: str, content: Iterator[bytes]) -> None:

@@ -85,7 +85,9 @@ class translated:  # noqa: N801  (reads as a word where it is used)
                 raise Taken(f"That is already there ({error}).") from error
             raise Conflict(f"The change would break a rule of the database ({error}).") from error
         if isinstance(error, sqlite3.OperationalError) and not is_mistake(error):
-            raise Unavailable(f"The database cannot do that just now ({error}).", "Free disk or wait, then try again.") from error
+            raise Unavailable(
+                f"The database cannot do that just now ({error}).", "Free disk or wait, then try again."
+            ) from error
 
 
 def is_mistake(error: sqlite3.OperationalError) -> bool:
@@ -236,7 +238,9 @@ class SQLite:
             self._writer.execute("ROLLBACK")
         for _, future in group:
             if not future.done():
-                future.set_exception(error if isinstance(error, LooplineError) else Unavailable(f"The write failed ({error})."))
+                future.set_exception(
+                    error if isinstance(error, LooplineError) else Unavailable(f"The write failed ({error}).")
+                )
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._writer is None:

@@ -25,7 +25,9 @@ log = logging.getLogger("loopline.http")
 def api_routes(loopline: Loopline) -> list[Route]:
     """One route a verb; fixed paths before those with placeholders."""
     verbs = sorted(all_verbs(), key=lambda verb: ("{" in verb.path, verb.path))
-    return [Route(f"/api/v1{verb.path}", endpoint(loopline, verb), methods=[verb.method], name=verb.name) for verb in verbs]
+    return [
+        Route(f"/api/v1{verb.path}", endpoint(loopline, verb), methods=[verb.method], name=verb.name) for verb in verbs
+    ]
 
 
 def endpoint(loopline: Loopline, verb: Verb) -> Callable[[Request], Awaitable[Response]]:
@@ -105,5 +107,9 @@ def unexpected() -> Response:
     """What nobody foresaw: the reader gets a number to ask about, the log the rest."""
     number = secrets.token_hex(6)
     log.exception("error %s", number)
-    text = {"error": "internal", "message": f"Something went wrong inside (error {number}).", "hint": "See the server's log."}
+    text = {
+        "error": "internal",
+        "message": f"Something went wrong inside (error {number}).",
+        "hint": "See the server's log.",
+    }
     return Response(msgspec.json.encode(text), 500, media_type=JSON)

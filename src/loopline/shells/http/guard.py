@@ -89,7 +89,9 @@ class Guard:
         if "text/html" in headers.get("accept", "") and "authorization" not in headers:
             await answer(send, 303, b"", ((b"location", b"/sign-in"),))
             return
-        error = Refused("A token is needed here.", "Send it as `Authorization: Bearer …`; `loopline token new` makes one.")
+        error = Refused(
+            "A token is needed here.", "Send it as `Authorization: Bearer …`; `loopline token new` makes one."
+        )
         await refuse(send, error, 401, ((b"www-authenticate", b"Bearer"),))
 
 
@@ -147,8 +149,12 @@ def with_headers(send: Send) -> Send:
     return one
 
 
-async def refuse(send: Send, error: LooplineError, status: int = 0, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    await answer(send, status or error.http_status, error_body(error), ((b"content-type", b"application/json"), *headers))
+async def refuse(
+    send: Send, error: LooplineError, status: int = 0, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    await answer(
+        send, status or error.http_status, error_body(error), ((b"content-type", b"application/json"), *headers)
+    )
 
 
 async def answer(send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> None:

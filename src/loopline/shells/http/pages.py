@@ -32,7 +32,10 @@ USECASES = Path(import_module("loopline.usecases").__path__[0])
 
 def web_modules() -> list[Any]:
     """The web.py of each use-case that has one, and the home page's."""
-    return [home, *(import_module(f"loopline.usecases.{name}.web") for name in PARTS if (USECASES / name / "web.py").exists())]
+    return [
+        home,
+        *(import_module(f"loopline.usecases.{name}.web") for name in PARTS if (USECASES / name / "web.py").exists()),
+    ]
 
 
 @cache

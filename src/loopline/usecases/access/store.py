@@ -7,8 +7,8 @@ from typing import Any
 from loopline.ports.database import Row, Transaction
 
 TOKENS = "SELECT name, role, created_at, created_by, revoked_at FROM access_tokens ORDER BY name"
-TOKEN_BY_HASH = "SELECT name, role FROM access_tokens WHERE hash = :hash AND revoked_at IS NULL"  # noqa: S105
-TOKEN = "SELECT name, role, revoked_at FROM access_tokens WHERE name = :name"  # noqa: S105
+TOKEN_BY_HASH = "SELECT name, role FROM access_tokens WHERE hash = :hash AND revoked_at IS NULL"
+TOKEN = "SELECT name, role, revoked_at FROM access_tokens WHERE name = :name"
 INSERT_TOKEN = """INSERT INTO access_tokens (name, role, hash, created_at, created_by)
 VALUES (:name, :role, :hash, :created_at, :created_by)"""
 REPLACE_HASH = "UPDATE access_tokens SET hash = :hash, revoked_at = NULL WHERE name = :name"

@@ -83,7 +83,9 @@ class Head:
         try:
             self._write(content, durable)
         except OSError as error:
-            raise Unavailable(f"The ledger's head could not be written ({error.strerror}).", "Free disk space.") from error
+            raise Unavailable(
+                f"The ledger's head could not be written ({error.strerror}).", "Free disk space."
+            ) from error
         return line
 
     def _write(self, content: bytes, durable: bool) -> None:

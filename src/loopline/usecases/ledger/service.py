@@ -69,7 +69,9 @@ class Ledger:
         last = store.last(tx)
         return self._head.prepare(last["seq"], last["digest"]) if last else None
 
-    def _verify(self, tx: Transaction, replays: Mapping[str, tuple[Replayed, Current]]) -> tuple[list[Row], list[Problem]]:
+    def _verify(
+        self, tx: Transaction, replays: Mapping[str, tuple[Replayed, Current]]
+    ) -> tuple[list[Row], list[Problem]]:
         rows = list(store.every(tx))
         found = list(chain_problems(rows))
         if not found:
@@ -86,7 +88,9 @@ class Ledger:
         signed = max(number for number, _ in expected)
         if signed > count:
             return [Problem("the end", f"is cut: the signed head counts {signed} facts, the database {count}")]
-        return [Problem("the end", f"is not what the signed head says (it counts {signed} facts, the database {count})")]
+        return [
+            Problem("the end", f"is not what the signed head says (it counts {signed} facts, the database {count})")
+        ]
 
 
 def difference(name: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterable[Problem]:

@@ -9,13 +9,13 @@ from loopline.ports.database import Row, Transaction
 
 COLUMNS = "seq, at, kind, subject, actor, body, previous, digest"
 INSERT = f"""INSERT INTO ledger_facts ({COLUMNS})
-VALUES (:seq, :at, :kind, :subject, :actor, :body, :previous, :digest)"""  # noqa: S608
+VALUES (:seq, :at, :kind, :subject, :actor, :body, :previous, :digest)"""
 LAST = "SELECT seq, digest FROM ledger_facts ORDER BY seq DESC LIMIT 1"
-SINCE = f"SELECT {COLUMNS} FROM ledger_facts WHERE seq > :seq ORDER BY seq LIMIT :limit"  # noqa: S608
-ABOUT = f"SELECT {COLUMNS} FROM ledger_facts WHERE subject = :subject ORDER BY seq"  # noqa: S608
-LATEST = f"SELECT {COLUMNS} FROM ledger_facts ORDER BY seq DESC LIMIT :limit"  # noqa: S608
+SINCE = f"SELECT {COLUMNS} FROM ledger_facts WHERE seq > :seq ORDER BY seq LIMIT :limit"
+ABOUT = f"SELECT {COLUMNS} FROM ledger_facts WHERE subject = :subject ORDER BY seq"
+LATEST = f"SELECT {COLUMNS} FROM ledger_facts ORDER BY seq DESC LIMIT :limit"
 COUNT = "SELECT count(*) AS n FROM ledger_facts"
-OF_KIND = f"SELECT {COLUMNS} FROM ledger_facts WHERE kind = :kind AND seq > :seq ORDER BY seq LIMIT :limit"  # noqa: S608
+OF_KIND = f"SELECT {COLUMNS} FROM ledger_facts WHERE kind = :kind AND seq > :seq ORDER BY seq LIMIT :limit"
 
 
 def last(tx: Transaction) -> Row | None:

@@ -1,0 +1,43 @@
+"""The command line. Sub-commands are imported when they are used, so that help is instant."""
+
+from __future__ import annotations
+
+import sys
+
+from loopline.shells.cli.group import root
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and end the process with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command; errors become one sentence on stderr and an exit code."""
+    import click
+
+    from loopline.core.errors import LooplineError
+    from loopline.shells.cli.console import complain
+
+    try:
+        answer = root.main(arguments, prog_name="loopline", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        complain(error.format_message(), usage_of(error))
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        complain("Stopped.", "")
+        return 130
+    except LooplineError as error:
+        complain(error.message, error.hint)
+        return error.exit_code
+    except BrokenPipeError:
+        return 0
+    return answer if isinstance(answer, int) else 0
+
+
+def usage_of(error: object) -> str:
+    """Where to read how the command is used."""
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path} --help` shows how it is used." if context else ""

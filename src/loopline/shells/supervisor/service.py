@@ -1,0 +1,200 @@
+"""Binds the sockets, starts control plane, data plane and worker, restarts what crashes, ends all of them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from loopline.app.settings import Listen
+from loopline.app.wiring import make_home
+from loopline.core.errors import Conflict, Unavailable
+from loopline.kit.durable import write_file
+
+Say = Callable[[str], None]
+BEAT_S = 0.1
+GRACE_S = 8.0
+READY_S = 30.0
+LONGEST_PAUSE_S = 5.0
+
+
+class Child:
+    """One supervised process: how to start it and how often it ended."""
+
+    def __init__(self, name: str, arguments: list[str], handles: tuple[int, ...]) -> None:
+        self.name = name
+        self._arguments = arguments
+        self._handles = handles
+        self.process: subprocess.Popen[bytes] | None = None
+        self.restarts = 0
+        self.started = 0.0
+        self.not_before = 0.0
+
+    def start(self, log: IO[bytes]) -> None:
+        environment = os.environ | {"LOOPLINE_PARENT": str(os.getpid())}
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *self._arguments],
+            pass_fds=self._handles,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches the supervisor alone, which ends the others in order
+        )
+
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def plan_restart(self) -> None:
+        """At once after a long life; with growing pauses when it keeps falling."""
+        lived = time.monotonic() - self.started
+        self.restarts = 0 if lived > 30 else self.restarts + 1
+        pause = min(LONGEST_PAUSE_S, 0.1 * 2**self.restarts) if self.restarts > 1 else 0.0
+        self.not_before = time.monotonic() + pause
+        self.process = None
+
+
+class Supervisor:
+    """One running installation. `run` returns when it was told to end."""
+
+    def __init__(self, home: Path, listen: Listen, say: Say) -> None:
+        self._home = home
+        self._listen = listen
+        self._say = say
+        self._children: list[Child] = []
+        self._ending = False
+        self._ready_read = -1
+
+    def run(self, ready: Callable[[str, str], None]) -> None:
+        """Start everything; `ready(link, serving_url)` is called when the first page can be asked for."""
+        make_home(self._home)
+        with self._only_one():
+            control, serving = self._bind(self._listen.port), self._bind(self._listen.serving_port)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                signal.signal(number, self._end)
+            try:
+                self._start(control, serving)
+                self._announce(control, serving, ready)
+                self._watch()
+            finally:
+                self._stop()
+                (self._home / "run" / "server.json").unlink(missing_ok=True)
+
+    def _only_one(self) -> IO[str]:
+        lock = open(self._home / "run" / "up.lock", "a")  # noqa: SIM115  (held as long as we live)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise Conflict(f"Loopline already runs in {self._home}.", "`loopline open` shows its pages.") from None
+        return lock
+
+    def _bind(self, port: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._listen.host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((self._listen.host, port))
+        except OSError as error:
+            listening.close()
+            raise Unavailable(
+                f"{self._listen.host}:{port} cannot be listened on ({error.strerror}).",
+                "Choose another with --port and --serving-port.",
+            ) from error
+        listening.listen(1024)
+        return listening
+
+    def _start(self, control: socket.socket, serving: socket.socket) -> None:
+        home = str(self._home)
+        self._ready_read, ready_write = os.pipe()
+        names = [part for name in self._listen.hosts for part in ("--host-name", name)]
+        self._children = [
+            Child(
+                "control plane",
+                [
+                    "loopline.shells.http",
+                    "--home",
+                    home,
+                    "--fd",
+                    str(control.fileno()),
+                    "--ready-fd",
+                    str(ready_write),
+                    *names,
+                ],
+                (control.fileno(), ready_write),
+            ),
+            Child(
+                "data plane",
+                ["loopline.shells.dataplane", "--home", home, "--fd", str(serving.fileno()), *names],
+                (serving.fileno(),),
+            ),
+            Child("worker", ["loopline.shells.worker", "--home", home], ()),
+        ]
+        for child in self._children:
+            self._launch(child)
+
+    def _launch(self, child: Child) -> None:
+        with open(self._home / "logs" / f"{child.name.replace(' ', '-')}.log", "ab") as log:
+            child.start(log)
+
+    def _announce(self, control: socket.socket, serving: socket.socket, ready: Callable[[str, str], None]) -> None:
+        url, serving_url = self._url(control), self._url(serving)
+        said = self._wait_for_ready()
+        running = {"url": url, "serving_url": serving_url, "pid": os.getpid()}
+        write_file(self._home / "run" / "server.json", json.dumps(running).encode(), 0o600)
+        ready(f"{url}/sign-in?code={said['code']}", serving_url)
+
+    def _url(self, listening: socket.socket) -> str:
+        host = self._listen.host
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+        return f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}"
+
+    def _wait_for_ready(self) -> dict[str, Any]:
+        until = time.monotonic() + READY_S
+        while time.monotonic() < until and not self._ending:
+            readable, _, _ = select.select([self._ready_read], [], [], BEAT_S)
+            if readable:
+                answer: dict[str, Any] = json.loads(os.read(self._ready_read, 65536).split(b"\n")[0])
+                return answer
+            if self._children[0].ended():
+                break
+        raise Unavailable(
+            "The control plane did not start.", f"Its log is {self._home / 'logs' / 'control-plane.log'}."
+        )
+
+    def _watch(self) -> None:
+        while not self._ending:
+            for child in self._children:
+                if child.ended():
+                    self._say(
+                        f"{child.name} ended ({child.process.returncode if child.process else '?'}), starting it again"
+                    )
+                    child.plan_restart()
+                if child.process is None and time.monotonic() >= child.not_before:
+                    self._launch(child)
+            time.sleep(BEAT_S)
+
+    def _end(self, *_: object) -> None:
+        self._ending = True
+
+    def _stop(self) -> None:
+        living = [child.process for child in self._children if child.process is not None]
+        for process in living:
+            process.terminate()
+        until = time.monotonic() + GRACE_S
+        for process in living:
+            try:
+                process.wait(max(0.0, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
