@@ -1,0 +1,73 @@
+"""Training, step by step. Steps are plain functions: call them in a notebook or a test as they stand."""
+
+from __future__ import annotations
+
+import features
+import modelling
+import pandas as pd
+from flights import ground_minutes, timed
+
+from loopline import Dataset, Model, pipeline, step
+
+
+@step
+def load(flights: Dataset) -> pd.DataFrame:
+    """The rows of a snapshot."""
+    return flights.to_pandas()
+
+
+@step
+def validate(flights: pd.DataFrame) -> pd.DataFrame:
+    """What a contract of single columns cannot say: each flight once, and no flight longer in the air than away.
+
+    Raises ValueError naming the first offender.
+    """
+    rows = timed(flights)
+    wrong = rows["key"][rows["key"].duplicated() | (ground_minutes(rows) < 0)]
+    if len(wrong):
+        raise ValueError(f"{len(wrong)} flights are given twice or land before they can, {wrong.iloc[0]} first.")
+    return flights
+
+
+@step
+def featurize(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
+    """Each flight with what was known three hours before its scheduled departure."""
+    return features.featurize(flights, weather)
+
+
+@step
+def train(
+    frame: pd.DataFrame, learning_rate: float = 0.06, iterations: int = 120, holdout_days: int = 14, days: int = 0
+) -> Model:
+    """A model of all flights but those of the last `holdout_days`; `days` above 0 keeps only so many before them."""
+    learned, held_out = modelling.split(frame, holdout_days, days)
+    estimator = modelling.fit(learned, learning_rate, iterations)
+    return Model(
+        estimator,
+        example=learned[list(features.INPUTS)],
+        metrics=modelling.judge(estimator, held_out),
+        evaluation=held_out,
+    )
+
+
+@step
+def evaluate(model: Model, frame: pd.DataFrame, holdout_days: int = 14) -> dict[str, float]:
+    """Quality on the held-out flights, overall and by carrier."""
+    _, held_out = modelling.split(frame, holdout_days)
+    return modelling.judge(model.estimator, held_out) | modelling.by_carrier(model.estimator, held_out)
+
+
+@pipeline
+def training(
+    flights: Dataset = "flights",
+    weather: Dataset = "weather",
+    learning_rate: float = 0.06,
+    iterations: int = 120,
+    holdout_days: int = 14,
+    days: int = 0,
+) -> Model:
+    """From raw rows to a model with its evidence. `days=7` makes a weak candidate, trained on one week."""
+    frame = featurize(validate(load(flights)), load(weather))
+    model = train(frame, learning_rate, iterations, holdout_days, days)
+    evaluate(model, frame, holdout_days)
+    return model
