@@ -1,0 +1,149 @@
+"""The verbs of tracking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from loopline.core.verbs import Caller, Role, Verb
+from loopline.usecases.tracking.model import Artifact, Compared, Experiment, Link, Measured, Page, Point, Run
+
+
+class Nothing(msgspec.Struct):
+    pass
+
+
+class Start(msgspec.Struct):
+    name: str = ""
+    experiment: str = "default"
+    run_id: str = ""
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    surroundings: dict[str, Any] = {}
+    process: str = ""
+    started_at: str = ""
+
+
+class Log(msgspec.Struct):
+    run_id: str
+    metrics: list[Point] = []
+    params: dict[str, str] = {}
+    tags: dict[str, str] = {}
+    links: list[Link] = []
+    batch: str = ""
+
+
+class Finish(msgspec.Struct):
+    run_id: str
+    status: str = "finished"
+    error: str = ""
+    ended_at: str = ""
+
+
+class OfRun(msgspec.Struct):
+    run_id: str
+
+
+class Search(msgspec.Struct):
+    filter: str = ""
+    order_by: list[str] = []
+    experiment: str = ""
+    limit: int = 100
+    page: str = ""
+
+
+class History(msgspec.Struct):
+    run_id: str
+    key: str
+    limit: int = 1_000_000
+    offset: int = 0
+
+
+class PutArtifact(msgspec.Struct):
+    """`content` travels as base64 in JSON."""
+
+    run_id: str
+    name: str
+    content: bytes
+    media_type: str = ""
+
+
+class Named(msgspec.Struct):
+    run_id: str
+    name: str
+
+
+class Content(msgspec.Struct):
+    artifact: Artifact
+    content: bytes
+
+
+class Several(msgspec.Struct):
+    runs: list[str]
+
+
+def experiments(tracking: Any, request: Nothing, caller: Caller) -> list[Experiment]:
+    return list(tracking.experiments())
+
+
+def start(tracking: Any, request: Start, caller: Caller) -> Run:
+    run: Run = tracking.start(**msgspec.structs.asdict(request), actor=caller.name)
+    return run
+
+
+def log(tracking: Any, request: Log, caller: Caller) -> None:
+    tracking.log(**msgspec.structs.asdict(request))
+
+
+def finish(tracking: Any, request: Finish, caller: Caller) -> Run:
+    run: Run = tracking.finish(**msgspec.structs.asdict(request), actor=caller.name)
+    return run
+
+
+def get(tracking: Any, request: OfRun, caller: Caller) -> Run:
+    run: Run = tracking.get(request.run_id)
+    return run
+
+
+def search(tracking: Any, request: Search, caller: Caller) -> Page:
+    page: Page = tracking.search(request.filter, request.order_by, request.experiment, request.limit, request.page)
+    return page
+
+
+def history(tracking: Any, request: History, caller: Caller) -> list[Measured]:
+    return list(tracking.history(request.run_id, request.key, request.limit, request.offset))
+
+
+def compare(tracking: Any, request: Several, caller: Caller) -> Compared:
+    compared: Compared = tracking.compare(request.runs)
+    return compared
+
+
+def put_artifact(tracking: Any, request: PutArtifact, caller: Caller) -> Artifact:
+    kept: Artifact = tracking.put_artifact(request.run_id, request.name, request.content, request.media_type)
+    return kept
+
+
+def artifacts(tracking: Any, request: OfRun, caller: Caller) -> list[Artifact]:
+    return list(tracking.artifacts(request.run_id))
+
+
+def artifact(tracking: Any, request: Named, caller: Caller) -> Content:
+    return Content(*tracking.artifact(request.run_id, request.name))
+
+
+_RUN = "/tracking/runs/{run_id}"
+VERBS = (
+    Verb("tracking.experiments", "GET", "/tracking/experiments", Role.VIEWER, Nothing, experiments, "List experiments"),
+    Verb("tracking.start", "POST", "/tracking/runs", Role.EDITOR, Start, start, "Begin a run"),
+    Verb("tracking.search", "GET", "/tracking/runs", Role.VIEWER, Search, search, "Find runs"),
+    Verb("tracking.compare", "GET", "/tracking/compare", Role.VIEWER, Several, compare, "Say where runs differ"),
+    Verb("tracking.get", "GET", _RUN, Role.VIEWER, OfRun, get, "Show a run"),
+    Verb("tracking.log", "POST", f"{_RUN}/log", Role.EDITOR, Log, log, "Keep metrics, params and tags of a run"),
+    Verb("tracking.finish", "POST", f"{_RUN}/finish", Role.EDITOR, Finish, finish, "End a run"),
+    Verb("tracking.history", "GET", f"{_RUN}/history", Role.VIEWER, History, history, "All points of a metric"),
+    Verb("tracking.put_artifact", "POST", f"{_RUN}/artifacts", Role.EDITOR, PutArtifact, put_artifact, "Keep a file"),
+    Verb("tracking.artifacts", "GET", f"{_RUN}/artifacts", Role.VIEWER, OfRun, artifacts, "List a run's files"),
+    Verb("tracking.artifact", "GET", f"{_RUN}/artifact", Role.VIEWER, Named, artifact, "One file of a run"),
+)

@@ -1,0 +1,99 @@
+"""In what surroundings a run happens: git state, Python, distributions, machine."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+MOST_DIFF = 1 << 20
+_SECRET = re.compile(
+    r"(?i)([\w.-]*(?:secret|token|passw(?:or)?d|passwd|pwd|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]*"
+    r"[\"']?\s*[:=]\s*)(?:[\"'][^\"'\n]*[\"']|[^\s,;)}\]]+)"
+)
+_IN_URL = re.compile(r"(\w[\w+.-]*://)[^\s/@:]+:[^\s/@]+@")
+_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+_KNOWN = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}\b|\bsk-[A-Za-z0-9_-]{20,}\b")
+_seen: dict[Path, tuple[Any, dict[str, Any]]] = {}
+
+
+def around(folder: Path | None = None, stamp: str = "") -> dict[str, Any]:
+    """Git state of `folder` (default: the current one), Python, machine, and the installed distributions as text.
+
+    `stamp`, when given, changes with the files of the folder: git is asked again only when it does.
+    """
+    return {"git": git(folder or Path.cwd(), stamp), **machine(), "distributions": distributions()}
+
+
+@functools.cache
+def machine() -> dict[str, Any]:
+    """Python and the machine; constant while a process lives."""
+    uname = platform.uname()
+    return {
+        "python": platform.python_version(),
+        "platform": f"{uname.system} {uname.release} {uname.machine}",
+        "host": uname.node,
+        "cpus": os.cpu_count() or 0,
+    }
+
+
+@functools.cache
+def distributions() -> str:
+    """Names and versions of what is installed, one `name==version` a line, sorted."""
+    from importlib.metadata import distributions as installed
+
+    found = {(one.metadata["Name"] or "").lower(): one.version for one in installed()}
+    return "\n".join(f"{name}=={version}" for name, version in sorted(found.items()) if name)
+
+
+def git(folder: Path, stamp: str = "") -> dict[str, Any]:
+    """Commit, whether the working tree differs from it, and how (without secrets); {} outside a repository."""
+    root = next((one for one in (folder.resolve(), *folder.resolve().parents) if (one / ".git").exists()), None)
+    if root is None:
+        return {}
+    current = (stamp, stamp_of(root / ".git" / "HEAD"), stamp_of(root / ".git" / "index"))
+    known = _seen.get(folder)
+    if not stamp or known is None or known[0] != current:
+        known = _seen[folder] = (current, asked(folder))
+    return known[1]
+
+
+def asked(folder: Path) -> dict[str, Any]:
+    """What git itself says about `folder`."""
+    commit = output(folder, "rev-parse", "HEAD")
+    if not commit:
+        return {}
+    changed = output(folder, "status", "--porcelain", "--", ".")
+    diff = output(folder, "diff", "HEAD", "--", ".")[:MOST_DIFF] if changed else ""
+    return {"commit": commit.strip(), "dirty": bool(changed.strip()), "diff": without_secrets(diff)}
+
+
+def output(folder: Path, *arguments: str) -> str:
+    """What a git command prints; nothing when git is missing, slow or says no."""
+    command = ["git", "-C", str(folder), "--no-optional-locks", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
+
+
+def without_secrets(text: str) -> str:
+    """The text with passwords, tokens and keys blacked out."""
+    text = _KEY_BLOCK.sub("[private key]", text)
+    text = _IN_URL.sub(r"\1[secret]@", text)
+    text = _KNOWN.sub("[secret]", text)
+    return _SECRET.sub(r"\1[secret]", text)
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Time and size of a file; zeros when it is gone."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0)
+    return stat.st_mtime_ns, stat.st_size
