@@ -130,7 +130,9 @@ def unusable(metric: str, rows: HeldOut) -> str:
         return "no held-out row has a label"
     if metric in NEEDS_TWO_CLASSES and not np.isin(rows.truth, (0.0, 1.0)).all():
         return f"{metric} needs labels 0 and 1"
-    return too_few(metric, rows) if metric == "auc" else ""
+    if metric == "auc" and rows.truth.min() == rows.truth.max():
+        return "all held-out rows have the same label"
+    return ""
 
 
 def slice_evidence(
