@@ -28,6 +28,15 @@ def body_text(body: Mapping[str, Any]) -> str:
     return encode(body).decode()
 
 
+class Kind(msgspec.Struct, frozen=True):
+    """How often a kind of fact was written, and number and time of the newest."""
+
+    kind: str
+    count: int
+    seq: int
+    at: str
+
+
 class Problem(msgspec.Struct, frozen=True):
     """What an audit found: where, and in one sentence what is wrong."""
 

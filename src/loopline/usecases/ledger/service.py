@@ -10,7 +10,7 @@ from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Row, Transaction
 from loopline.usecases.ledger import store
 from loopline.usecases.ledger.head import Head
-from loopline.usecases.ledger.model import GENESIS, Audit, Problem, body_text, chain_problems, digest_of, fact_of
+from loopline.usecases.ledger.model import GENESIS, Audit, Kind, Problem, body_text, chain_problems, digest_of, fact_of
 
 Replayed = Callable[[Iterable[Fact]], Mapping[str, Any]]
 Current = Callable[[Transaction], Mapping[str, Any]]
@@ -49,9 +49,17 @@ class Ledger:
 
         return [fact_of(row) for row in self._database.read(work)]
 
-    def latest(self, limit: int = 100) -> list[Fact]:
-        """The newest facts, newest first."""
-        return [fact_of(row) for row in self._database.read(lambda tx: store.latest(tx, limit))]
+    def latest(
+        self, limit: int = 100, before: int = 0, kind: str = "", subject: str = "", actor: str = ""
+    ) -> list[Fact]:
+        """The newest facts, newest first: those older than number `before`, of one kind ("run.started") or one thing
+        ("run"), about one subject, by one actor, where given."""
+        wanted = {"limit": limit, "before": before, "kind": kind, "subject": subject, "actor": actor}
+        return [fact_of(row) for row in self._database.read(lambda tx: store.latest(tx, wanted))]
+
+    def kinds(self) -> list[Kind]:
+        """How many facts of each kind there are, and the newest."""
+        return [Kind(**row) for row in self._database.read(store.kinds)]
 
     def about(self, subject: str, kinds: Sequence[str] = ()) -> list[Fact]:
         """All facts about one thing, newest last."""

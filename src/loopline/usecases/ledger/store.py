@@ -13,7 +13,13 @@ VALUES (:seq, :at, :kind, :subject, :actor, :body, :previous, :digest)"""
 LAST = "SELECT seq, digest FROM ledger_facts ORDER BY seq DESC LIMIT 1"
 SINCE = f"SELECT {COLUMNS} FROM ledger_facts WHERE seq > :seq ORDER BY seq LIMIT :limit"
 ABOUT = f"SELECT {COLUMNS} FROM ledger_facts WHERE subject = :subject ORDER BY seq"
-LATEST = f"SELECT {COLUMNS} FROM ledger_facts ORDER BY seq DESC LIMIT :limit"
+LATEST = f"""SELECT {COLUMNS} FROM ledger_facts WHERE (:before = 0 OR seq < :before)
+AND (:kind = '' OR kind = :kind OR substr(kind, 1, length(:kind) + 1) = :kind || '.')
+AND (:subject = '' OR subject = :subject) AND (:actor = '' OR actor = :actor)
+ORDER BY seq DESC LIMIT :limit"""
+KINDS = """SELECT found.kind, found.n AS count, found.last AS seq, newest.at FROM
+(SELECT kind, count(*) AS n, max(seq) AS last FROM ledger_facts GROUP BY kind) AS found
+JOIN ledger_facts AS newest ON newest.seq = found.last ORDER BY found.kind"""
 COUNT = "SELECT count(*) AS n FROM ledger_facts"
 OF_KIND = f"SELECT {COLUMNS} FROM ledger_facts WHERE kind = :kind AND seq > :seq ORDER BY seq LIMIT :limit"
 
@@ -43,8 +49,12 @@ def about(tx: Transaction, subject: str) -> list[Row]:
     return tx.rows(ABOUT, {"subject": subject})
 
 
-def latest(tx: Transaction, limit: int) -> list[Row]:
-    return tx.rows(LATEST, {"limit": limit})
+def latest(tx: Transaction, wanted: Mapping[str, Any]) -> list[Row]:
+    return tx.rows(LATEST, wanted)
+
+
+def kinds(tx: Transaction) -> list[Row]:
+    return tx.rows(KINDS)
 
 
 def every(tx: Transaction) -> Iterable[Row]:
