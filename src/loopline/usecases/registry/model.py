@@ -106,10 +106,17 @@ def is_pickle(head: bytes) -> bool:
     return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
 
 
-def replayed(facts: Iterable[Fact]) -> dict[str, int]:
-    """Where each alias must point after `facts`: {"model@alias": version}."""
-    moved = (fact.body for fact in facts if fact.kind == ALIAS_MOVED)
-    return {alias_key(body["model"], body["alias"]): body["to"] for body in moved}
+def replayed(facts: Iterable[Fact]) -> dict[str, int | str]:
+    """What must stand after `facts`: where each alias points ({"model@alias": version}) and what each version holds
+    ({"model/version": digest})."""
+    stands: dict[str, int | str] = {}
+    for fact in facts:
+        body = fact.body
+        if fact.kind == ALIAS_MOVED:
+            stands[alias_key(body["model"], body["alias"])] = body["to"]
+        elif fact.kind == VERSION_REGISTERED:
+            stands[version_key(body["model"], body["version"])] = body["digest"]
+    return stands
 
 
 def alias_key(model: str, alias: str) -> str:

@@ -234,13 +234,13 @@ class Registry:
         digest = self.version(name, version).profile_digest
         return None if digest is None else self._blobs.get(digest)
 
-    def replayed(self, facts: Iterable[Fact]) -> dict[str, int]:
-        """Where each alias must point after `facts`: {"model@alias": version}."""
+    def replayed(self, facts: Iterable[Fact]) -> dict[str, int | str]:
+        """What must stand after `facts`: {"model@alias": version, "model/version": digest}."""
         return model.replayed(facts)
 
-    def current(self, tx: Transaction) -> dict[str, int]:
-        """Where each alias points now: {"model@alias": version}."""
-        return store.all_aliases(tx)
+    def current(self, tx: Transaction) -> dict[str, int | str]:
+        """What stands now, in the same form."""
+        return {**store.all_aliases(tx), **store.all_digests(tx)}
 
     def _manifest(self, digest: str) -> Manifest:
         try:

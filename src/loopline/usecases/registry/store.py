@@ -8,7 +8,7 @@ import msgspec
 
 from loopline.core.tables import Signature
 from loopline.ports.database import Row, Transaction
-from loopline.usecases.registry.model import AliasMove, RegisteredModel, Version, alias_key
+from loopline.usecases.registry.model import AliasMove, RegisteredModel, Version, alias_key, version_key
 
 _VERSION_COLUMNS = (
     "model, version, digest, format, signature, metrics, profile_digest, evaluation_digest, run_id, metadata, "
@@ -21,8 +21,8 @@ ADD_MODEL = (
 )
 NEXT_VERSION = "UPDATE registry_models SET last_version = last_version + 1 WHERE name = :name"
 LAST_VERSION = "SELECT last_version FROM registry_models WHERE name = :name"
-ADD_VERSION = f"INSERT INTO registry_versions ({_VERSION_COLUMNS}) VALUES ({_VERSION_PARAMS})"  # noqa: S608
-VERSIONS = f"SELECT {_VERSION_COLUMNS} FROM registry_versions"  # noqa: S608
+ADD_VERSION = f"INSERT INTO registry_versions ({_VERSION_COLUMNS}) VALUES ({_VERSION_PARAMS})"
+VERSIONS = f"SELECT {_VERSION_COLUMNS} FROM registry_versions"
 MODELS = (
     "SELECT m.name, m.last_version, m.created_at, m.created_by, COUNT(v.version) AS versions FROM registry_models m "
     "LEFT JOIN registry_versions v ON v.model = m.name GROUP BY m.name, m.last_version, m.created_at, m.created_by "
@@ -113,6 +113,12 @@ def aliases(tx: Transaction, model: str) -> dict[str, int]:
 def all_aliases(tx: Transaction) -> dict[str, int]:
     """{"model@alias": version} of the whole registry."""
     return {alias_key(row["model"], row["alias"]): int(row["version"]) for row in tx.rows(ALIASES)}
+
+
+def all_digests(tx: Transaction) -> dict[str, str]:
+    """{"model/version": digest} of the whole registry."""
+    found = tx.rows("SELECT model, version, digest FROM registry_versions")
+    return {version_key(row["model"], row["version"]): str(row["digest"]) for row in found}
 
 
 def moves(tx: Transaction, model: str, alias: str, until: str = END_OF_TIME) -> list[AliasMove]:

@@ -1,0 +1,122 @@
+"""The registry's verbs for people and programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from loopline.core.verbs import Caller, Role, Verb
+from loopline.usecases.registry.model import AliasMove, RegisteredModel, Version
+
+
+class Models(msgspec.Struct):
+    """Nothing to say."""
+
+
+class Model(msgspec.Struct):
+    model: str
+
+
+class Numbered(msgspec.Struct):
+    model: str
+    version: int
+
+
+class Reference(msgspec.Struct):
+    """`model/3`, `model@alias` or `model` for the newest."""
+
+    reference: str
+
+
+class Alias(msgspec.Struct):
+    """`at` (ISO 8601) asks where the alias pointed then."""
+
+    model: str
+    alias: str
+    at: str = ""
+
+
+class Point(msgspec.Struct):
+    model: str
+    alias: str
+    version: int
+    reason: str = ""
+
+
+class Standing(msgspec.Struct):
+    """Where an alias points (or pointed at the time asked for), and its moves, oldest first."""
+
+    model: str
+    alias: str
+    version: int | None
+    history: list[AliasMove]
+
+
+def models(registry: Any, request: Models, caller: Caller) -> list[RegisteredModel]:
+    return list(registry.models())
+
+
+def versions(registry: Any, request: Model, caller: Caller) -> list[Version]:
+    return list(registry.versions(request.model))
+
+
+def version(registry: Any, request: Numbered, caller: Caller) -> Any:
+    return registry.version(request.model, request.version)
+
+
+def find(registry: Any, request: Reference, caller: Caller) -> Any:
+    return registry.find(request.reference)
+
+
+def aliases(registry: Any, request: Model, caller: Caller) -> dict[str, int]:
+    return dict(registry.aliases(request.model))
+
+
+def alias(registry: Any, request: Alias, caller: Caller) -> Standing:
+    if request.at:
+        number = registry.alias_at(request.model, request.alias, request.at)
+    else:
+        number = registry.alias(request.model, request.alias)
+    history = registry.alias_history(request.model, request.alias)
+    return Standing(model=request.model, alias=request.alias, version=number, history=history)
+
+
+def point(registry: Any, request: Point, caller: Caller) -> Standing:
+    registry.point_freely(request.model, request.alias, request.version, caller.name, request.reason)
+    return alias(registry, Alias(model=request.model, alias=request.alias), caller)
+
+
+VERBS = (
+    Verb("registry.models", "GET", "/models", Role.VIEWER, Models, models, "List registered models"),
+    Verb("registry.find", "GET", "/model-versions", Role.VIEWER, Reference, find, "Find the version a reference names"),
+    Verb("registry.versions", "GET", "/models/{model}/versions", Role.VIEWER, Model, versions, "List versions"),
+    Verb(
+        "registry.version",
+        "GET",
+        "/models/{model}/versions/{version}",
+        Role.VIEWER,
+        Numbered,
+        version,
+        "Show one version",
+    ),
+    Verb("registry.aliases", "GET", "/models/{model}/aliases", Role.VIEWER, Model, aliases, "Show where aliases point"),
+    Verb(
+        "registry.alias",
+        "GET",
+        "/models/{model}/aliases/{alias}",
+        Role.VIEWER,
+        Alias,
+        alias,
+        "Show where an alias points and has pointed",
+    ),
+    Verb(
+        "registry.point",
+        "PUT",
+        "/models/{model}/aliases/{alias}",
+        Role.APPROVER,
+        Point,
+        point,
+        "Point an alias that no gate guards",
+    ),
+)
