@@ -92,7 +92,13 @@ def verbs_of(name: str) -> tuple[Verb, ...]:
 
 def all_verbs() -> list[Verb]:
     """Every verb of every use-case."""
-    return [verb for name in PARTS for verb in verbs_of(name)]
+    return [verb for name in PARTS if has_verbs(name) for verb in verbs_of(name)]
+
+
+def has_verbs(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(f"loopline.usecases.{name}") is not None and find_spec(f"loopline.usecases.{name}.api") is not None
 
 
 @cache

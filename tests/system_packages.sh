@@ -1,0 +1,16 @@
+#!/bin/sh
+# What tests need that is not Python. Installed where this user may; elsewhere the tests that need it are skipped by name.
+set -u
+missing=""
+for pair in chromium:chromium; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+done
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "installing$missing"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >/dev/null ||
+        echo "could not install$missing"
+else
+    echo "to run every test: apt-get install$missing"
+fi
+exit 0
