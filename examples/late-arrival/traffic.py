@@ -6,7 +6,6 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
-
 from batches import utc
 
 
