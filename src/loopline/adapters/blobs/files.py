@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from blake3 import blake3
 
-from loopline.core.errors import NotFound, Unavailable
+from loopline.core.errors import Invalid, NotFound, Unavailable
 from loopline.kit.durable import make_folder, sync_folder
 
 PIECE = 1 << 20
@@ -27,15 +27,20 @@ class Files:
         return self._keep(digest, iter((content,)))
 
     def put_file(self, path: Path) -> str:
-        digest = digest_of(path)
-        with open(path, "rb") as file:
-            return self._keep(digest, pieces(file))
+        try:
+            digest = digest_of(path)
+            with open(path, "rb") as file:
+                return self._keep(digest, pieces(file))
+        except OSError as error:
+            raise Invalid(f"{path} cannot be read ({error.strerror}).", "Name a file that exists.") from error
 
     def get(self, digest: str) -> bytes:
         try:
             content = self._place(digest).read_bytes()
         except FileNotFoundError:
             raise missing(digest) from None
+        except OSError as error:
+            raise unreadable(digest, error) from error
         if blake3(content).hexdigest() != digest:
             raise damaged(digest)
         return content
@@ -44,19 +49,24 @@ class Files:
         place = self._place(digest)
         try:
             stamp = stamp_of(place)
+            if self._checked.get(digest) != stamp:
+                if digest_of(place) != digest:
+                    raise damaged(digest)
+                self._checked[digest] = stamp
         except FileNotFoundError:
             raise missing(digest) from None
-        if self._checked.get(digest) != stamp:
-            if digest_of(place) != digest:
-                raise damaged(digest)
-            self._checked[digest] = stamp
+        except OSError as error:
+            raise unreadable(digest, error) from error
         return place
 
     def open(self, digest: str) -> BinaryIO:
         return open(self.path(digest), "rb")
 
     def has(self, digest: str) -> bool:
-        return self._place(digest).is_file()
+        try:
+            return self._place(digest).is_file()
+        except NotFound:
+            return False
 
     def size(self, digest: str) -> int:
         try:
@@ -124,6 +134,10 @@ def stamp_of(path: Path) -> tuple[int, int, int]:
 
 def missing(digest: str) -> NotFound:
     return NotFound(f"No bytes are kept under {digest}.", "Run what made them again.")
+
+
+def unreadable(digest: str, error: OSError) -> Unavailable:
+    return Unavailable(f"The bytes kept under {digest} cannot be read ({error.strerror}).", "Look at the disk.")
 
 
 def damaged(digest: str) -> NotFound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -10,20 +11,25 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from loopline.core.errors import Conflict, LooplineError, Taken, Unavailable
+from loopline.core.errors import Conflict, Invalid, LooplineError, Taken, Unavailable
 from loopline.ports.database import Row, Transaction
 
 T = TypeVar("T")
 Work = Callable[[Transaction], Any]
 LONGEST_GROUP = 64
 LOCK_WAIT_S = 20.0
+WAY_OUT = "Free disk or wait, then try again."
 
 
 def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     """A connection that fsyncs every commit and waits for other processes."""
     mode = "ro" if read_only else "rwc"
     db = sqlite3.connect(
-        f"file:{path}?mode={mode}", uri=True, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=LOCK_WAIT_S,
+        isolation_level=None,
+        check_same_thread=False,
     )
     db.row_factory = sqlite3.Row
     if not read_only:
@@ -42,10 +48,12 @@ class SQLiteTransaction:
         self._around = around
 
     def rows(self, statement: Any, params: Mapping[str, Any] | None = None) -> list[Row]:
-        return [dict(row) for row in self._execute(statement, params)]
+        with translated():
+            return [dict(row) for row in self._execute(statement, params)]
 
     def row(self, statement: Any, params: Mapping[str, Any] | None = None) -> Row | None:
-        found = self._execute(statement, params).fetchone()
+        with translated():
+            found = self._execute(statement, params).fetchone()
         return None if found is None else dict(found)
 
     def run(self, statement: Any, params: Mapping[str, Any] | None = None) -> int:
@@ -80,19 +88,35 @@ class translated:  # noqa: N801  (reads as a word where it is used)
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, sqlite3.IntegrityError):
-            if "UNIQUE" in str(error) or "PRIMARY KEY" in str(error):
-                raise Taken(f"That is already there ({error}).") from error
-            raise Conflict(f"The change would break a rule of the database ({error}).") from error
-        if isinstance(error, sqlite3.OperationalError) and not is_mistake(error):
-            raise Unavailable(
-                f"The database cannot do that just now ({error}).", "Free disk or wait, then try again."
-            ) from error
+        if error is not None and (refusal := refusal_for(error)) is not None:
+            raise refusal from error
+
+
+def refusal_for(error: BaseException) -> LooplineError | None:
+    """Loopline's kind for an error of the driver; None for a mistake in the statement, which is ours."""
+    if isinstance(error, sqlite3.IntegrityError):
+        if "UNIQUE" in str(error) or "PRIMARY KEY" in str(error):
+            return Taken(f"That is already there ({error}).")
+        return Conflict(f"The change would break a rule of the database ({error}).")
+    if isinstance(error, OverflowError):
+        return Invalid("A whole number is beyond 64 bits.", "Give a smaller one, or a decimal number.")
+    if isinstance(error, UnicodeEncodeError):
+        return Invalid("A text holds half of a character (a lone surrogate).", "Write it as valid Unicode.")
+    if isinstance(error, sqlite3.DataError):
+        return Invalid(f"A value is too large for the database ({error}).", "Keep it as an artifact.")
+    if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
+        return Unavailable("The installation is being closed.", "Open it again.")
+    if isinstance(error, sqlite3.OperationalError):
+        return None if is_mistake(error) else Unavailable(f"The database cannot do that just now ({error}).", WAY_OUT)
+    if type(error) is sqlite3.DatabaseError:
+        return Unavailable(f"The database is damaged ({error}).", "Restore the installation from a copy.")
+    return None
 
 
 def is_mistake(error: sqlite3.OperationalError) -> bool:
-    """Whether the statement itself is wrong, as opposed to the state of disk and locks."""
-    return error.sqlite_errorcode == sqlite3.SQLITE_ERROR
+    """Whether the statement itself is wrong, as opposed to the state of disk, locks and tables."""
+    missing = str(error).startswith(("no such table", "Could not decode"))
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR and not missing
 
 
 class SQLite:
@@ -112,18 +136,20 @@ class SQLite:
             connect(path).close()
 
     def write(self, work: Callable[[Transaction], T]) -> T:
-        if self._closed:
-            raise Unavailable("The installation is being closed.", "Open it again.")
-        future: Future[T] = Future()
         if threading.current_thread() is self._lane:
             raise RuntimeError("a write may not wait for another write inside itself")
-        self._start_lane()
-        self._waiting.put((work, future))
+        future: Future[T] = Future()
+        with self._guard:  # nothing is put behind the mark that ends the lane
+            self._check_open()
+            self._start_lane()
+            self._waiting.put((work, future))
         return future.result()
 
     def read(self, work: Callable[[Transaction], T]) -> T:
+        self._check_open()
         db = self._reader()
-        if db.in_transaction:
+        nested = db.in_transaction
+        if nested:
             return work(SQLiteTransaction(db, {}))
         with translated():
             db.execute("BEGIN")
@@ -134,6 +160,7 @@ class SQLite:
                 db.execute("ROLLBACK")
 
     def changed(self) -> int:
+        self._check_open()
         with translated():
             return int(self._reader().execute("PRAGMA data_version").fetchone()[0])
 
@@ -154,16 +181,20 @@ class SQLite:
             with translated():
                 db = connect(self._path)
                 db.execute("PRAGMA query_only=ON")
-            self._local.db = db
             with self._guard:
+                self._check_open()
                 self._readers.append(db)
+            self._local.db = db
         return db
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable("The installation is being closed.", "Open it again.")
+
     def _start_lane(self) -> None:
-        with self._guard:
-            if self._lane is None:
-                self._lane = threading.Thread(target=self._write_groups, name="writer", daemon=True)
-                self._lane.start()
+        if self._lane is None:
+            self._lane = threading.Thread(target=self._write_groups, name="writer", daemon=True)
+            self._lane.start()
 
     def _write_groups(self) -> None:
         while True:
@@ -191,6 +222,7 @@ class SQLite:
 
     def _commit(self, group: list[tuple[Work, Future[Any]]]) -> None:
         answers: list[tuple[Future[Any], Any]] = []
+        prepared: list[tuple[Any, Any]] = []
         try:
             db = self._open_writer()
             around: dict[str, tuple[Any, Any]] = {}
@@ -202,11 +234,12 @@ class SQLite:
             prepared = [(after, before(tx)) for before, after in list(around.values())]
             with translated():
                 db.execute("COMMIT")
-            for after, given in prepared:
-                after(given)
         except BaseException as error:  # every waiting caller must get an answer
             self._give_up(group, error)
             return
+        for after, given in prepared:
+            with contextlib.suppress(Exception):  # what is committed is not taken back
+                after(given)
         for future, answer in answers:
             future.set_result(answer)
 
@@ -234,15 +267,20 @@ class SQLite:
             around.setdefault(key, pair)
 
     def _give_up(self, group: list[tuple[Work, Future[Any]]], error: BaseException) -> None:
-        if self._writer is not None and self._writer.in_transaction:
-            self._writer.execute("ROLLBACK")
+        with contextlib.suppress(sqlite3.Error):
+            if self._writer is not None:
+                self._writer.close()  # rolls back; after a failed fsync a connection is not to be trusted
+        self._writer = None
         for _, future in group:
             if not future.done():
-                future.set_exception(
-                    error if isinstance(error, LooplineError) else Unavailable(f"The write failed ({error}).")
-                )
+                future.set_exception(error if isinstance(error, LooplineError) else failed(error))
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._writer is None:
             self._writer = connect(self._path)
         return self._writer
+
+
+def failed(error: BaseException) -> LooplineError:
+    """The refusal for whatever ended a group."""
+    return refusal_for(error) or Unavailable(f"The write failed ({error}).", WAY_OUT)

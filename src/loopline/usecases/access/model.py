@@ -38,7 +38,7 @@ def new_secret(prefix: str = "loop") -> str:
 
 def hashed(secret: str) -> str:
     """SHA-256 is enough for 256 random bits: there is nothing to guess."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def role_named(name: str) -> Role:

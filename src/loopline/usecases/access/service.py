@@ -58,15 +58,18 @@ class Access:
 
     def first(self, chosen: str | None) -> str | None:
         """Make the admin token of a new installation, `chosen` (LOOPLINE_TOKEN) or a random one, and answer its secret;
-        on an installation that has it, put `chosen` in its place. None when nothing changed."""
+        on an installation that has it, put `chosen` in its place. None when nothing changed; Refused when `chosen` is
+        a token that was revoked."""
 
         def work(tx: Transaction) -> str | None:
-            found = store.token(tx, FIRST)
-            if found is None:
+            known = store.known_hash(tx, hashed(chosen)) if chosen else None
+            if known and known["revoked_at"]:
+                raise Refused("The token in LOOPLINE_TOKEN was revoked.", "Choose a new one, or unset LOOPLINE_TOKEN.")
+            if known is None and store.token(tx, FIRST) is None:
                 secret = chosen or new_secret()
                 self._insert(tx, FIRST, Role.ADMIN, secret, "installation")
                 return secret
-            if chosen and store.token_by_hash(tx, hashed(chosen)) is None:
+            if chosen and known is None:
                 store.replace_hash(tx, FIRST, hashed(chosen))
                 self._fact(tx, "token.created", FIRST, "installation", {"role": "admin", "replaced": True})
             return None

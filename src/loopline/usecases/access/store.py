@@ -9,6 +9,7 @@ from loopline.ports.database import Row, Transaction
 TOKENS = "SELECT name, role, created_at, created_by, revoked_at FROM access_tokens ORDER BY name"
 TOKEN_BY_HASH = "SELECT name, role FROM access_tokens WHERE hash = :hash AND revoked_at IS NULL"
 TOKEN = "SELECT name, role, revoked_at FROM access_tokens WHERE name = :name"
+KNOWN_HASH = "SELECT name, revoked_at FROM access_tokens WHERE hash = :hash"
 INSERT_TOKEN = """INSERT INTO access_tokens (name, role, hash, created_at, created_by)
 VALUES (:name, :role, :hash, :created_at, :created_by)"""
 REPLACE_HASH = "UPDATE access_tokens SET hash = :hash, revoked_at = NULL WHERE name = :name"
@@ -19,6 +20,8 @@ CODE = "SELECT token_name FROM access_codes WHERE hash = :hash AND expires_at > 
 OLD_CODES = "DELETE FROM access_codes WHERE expires_at <= :now"
 INSERT_SESSION = "INSERT INTO access_sessions (hash, token_name, expires_at) VALUES (:hash, :name, :expires_at)"
 OLD_SESSIONS = "DELETE FROM access_sessions WHERE expires_at <= :now"
+END_CODES_OF = "DELETE FROM access_codes WHERE token_name = :name"
+END_SESSIONS_OF = "DELETE FROM access_sessions WHERE token_name = :name"
 END_SESSION = "DELETE FROM access_sessions WHERE hash = :hash"
 SESSION = """SELECT t.name AS name, t.role AS role FROM access_sessions s JOIN access_tokens t ON t.name = s.token_name
 WHERE s.hash = :hash AND s.expires_at > :now AND t.revoked_at IS NULL"""
@@ -36,16 +39,29 @@ def token_by_hash(tx: Transaction, digest: str) -> Row | None:
     return tx.row(TOKEN_BY_HASH, {"hash": digest})
 
 
+def known_hash(tx: Transaction, digest: str) -> Row | None:
+    """The token with that hash, also a revoked one."""
+    return tx.row(KNOWN_HASH, {"hash": digest})
+
+
 def insert_token(tx: Transaction, **row: Any) -> None:
     tx.run(INSERT_TOKEN, row)
 
 
 def replace_hash(tx: Transaction, name: str, digest: str) -> None:
     tx.run(REPLACE_HASH, {"name": name, "hash": digest})
+    end_openings(tx, name)
 
 
 def revoke(tx: Transaction, name: str, at: str) -> int:
+    end_openings(tx, name)
     return tx.run(REVOKE, {"name": name, "at": at})
+
+
+def end_openings(tx: Transaction, name: str) -> None:
+    """End what was opened with a token: browser sessions and unused sign-in links."""
+    tx.run(END_CODES_OF, {"name": name})
+    tx.run(END_SESSIONS_OF, {"name": name})
 
 
 def insert_code(tx: Transaction, digest: str, name: str, expires_at: str, now: str) -> None:

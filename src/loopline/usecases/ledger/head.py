@@ -55,12 +55,23 @@ class Head:
         self._append("committed", line.count, line.digest, durable=False)
 
     def settle(self, count: int, digest: str) -> None:
-        """After a crash: if the last word is a promise, write down what the database shows, when it is one of the
-        two states that the crash can have left. Anything else is left for `verify` to find."""
+        """Before the first fact of a process: if the last word is a promise, write down what the database shows, when
+        it is one of the two states that a crash can have left. Anything else is written down as broken, for ever:
+        facts that follow must not hide it."""
         lines = self.lines()
-        last = lines[-1]
-        if last.state == "prepared" and (count, digest) in allowed(lines):
+        if (count, digest) not in allowed(lines):
+            self.complain(count, digest)
+        elif lines[-1].state == "prepared":
             self._append("committed", count, digest, durable=True)
+
+    def complain(self, count: int, digest: str) -> None:
+        """Say durably that the database stood where it cannot have stood unless somebody edited it."""
+        if all((line.count, line.digest) != (count, digest) for line in self.broken()):
+            self._append("broken", count, digest, durable=True)
+
+    def broken(self) -> list[Line]:
+        """Where the database was found edited before further facts followed."""
+        return [line for line in self.lines() if line.state == "broken"]
 
     def lines(self) -> list[Line]:
         """All whole lines with a good signature, oldest first; a line torn by a power cut is passed over."""
@@ -134,14 +145,16 @@ class Head:
 
 
 def standing(lines: list[Line]) -> list[Line]:
-    """The furthest committed line and every promise beyond it (processes may write their lines out of order)."""
+    """The furthest committed line, every promise beyond it (processes may write their lines out of order), and every
+    line that tells of an edit."""
     committed = max((line for line in lines if line.state == "committed"), key=lambda line: line.count, default=NOTHING)
-    return [committed, *(line for line in lines if line.state == "prepared" and line.count > committed.count)]
+    beyond = [line for line in lines if line.state == "prepared" and line.count > committed.count]
+    return [*(line for line in lines if line.state == "broken"), committed, *beyond]
 
 
 def allowed(lines: list[Line]) -> set[tuple[int, str]]:
     """The (count, digest) pairs that these lines bear out."""
-    return {(line.count, line.digest) for line in standing(lines)}
+    return {(line.count, line.digest) for line in standing(lines) if line.state != "broken"}
 
 
 def write_key(path: Path, key: Any) -> None:

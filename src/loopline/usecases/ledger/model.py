@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 from blake3 import blake3
 
+from loopline.core.errors import Invalid
 from loopline.core.facts import Fact
 
 GENESIS = "0" * 64
+TEXTS = ("previous", "at", "kind", "subject", "actor", "body", "digest")
 encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -24,8 +26,20 @@ def digest_of(previous: str, seq: int, at: str, kind: str, subject: str, actor: 
 
 
 def body_text(body: Mapping[str, Any]) -> str:
-    """The one JSON text of a body: keys sorted, no spaces."""
-    return encode(body).decode()
+    """The one JSON text of a body: keys sorted, no spaces. Invalid for what JSON cannot carry."""
+    try:
+        return encode(body).decode()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Invalid(f"A fact cannot be written with this content: {error}.", "Give plain JSON.") from None
+
+
+def checked_text(*texts: str) -> None:
+    """Invalid for text that could not be written as UTF-8."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise Invalid(f"{text!a} holds half of a character.", "Write it as valid Unicode.") from None
 
 
 class Kind(msgspec.Struct, frozen=True):
@@ -62,6 +76,9 @@ def chain_problems(rows: Iterable[Mapping[str, Any]]) -> Iterable[Problem]:
     previous, expected = GENESIS, 1
     for row in rows:
         seq = row["seq"]
+        if type(seq) is not int or not all(isinstance(row[name], str) for name in TEXTS):
+            yield Problem(f"fact {expected}", "was changed: it holds what no fact can hold")
+            return
         if seq != expected:
             yield Problem(f"fact {expected}", f"is missing: fact {seq} stands in its place")
         if row["previous"] != previous:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from loopline.core.errors import Unavailable
 from loopline.core.facts import Fact
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Row, Transaction
 from loopline.usecases.ledger import store
-from loopline.usecases.ledger.head import Head
-from loopline.usecases.ledger.model import GENESIS, Audit, Kind, Problem, body_text, chain_problems, digest_of, fact_of
+from loopline.usecases.ledger.head import Head, Line
+from loopline.usecases.ledger.model import (
+    GENESIS,
+    Audit,
+    Kind,
+    Problem,
+    body_text,
+    chain_problems,
+    checked_text,
+    digest_of,
+    fact_of,
+)
 
 Replayed = Callable[[Iterable[Fact]], Mapping[str, Any]]
 Current = Callable[[Transaction], Mapping[str, Any]]
@@ -24,21 +35,23 @@ class Ledger:
         self._database = database
         self._clock = clock
         self._head = head
-        self._settled = False
+        self._seen: tuple[int, str] | None = None  # a place in the chain that this process knows to be right
 
     def append(self, tx: Transaction, kind: str, subject: str, actor: str, body: Mapping[str, Any]) -> Fact:
-        """Write a fact in the transaction of the change that it tells of; returns it with its place in the chain."""
+        """Write a fact in the transaction of the change that it tells of; returns it with its place in the chain.
+
+        Invalid for text that is not Unicode or a body that JSON cannot carry.
+        """
         last = store.last(tx)
         seq, previous = (last["seq"] + 1, last["digest"]) if last else (1, GENESIS)
+        checked_text(kind, subject, actor)
         at, text = self._clock.text(), body_text(body)
         digest = digest_of(previous, seq, at, kind, subject, actor, text)
         row = {"seq": seq, "at": at, "kind": kind, "subject": subject, "actor": actor, "body": text}
         row |= {"previous": previous, "digest": digest}
-        if not self._settled:
-            self._head.settle(seq - 1, previous)
-            self._settled = True
+        self._compare(tx, seq - 1, previous)
         store.insert(tx, row)
-        tx.around_commit("ledger.head", self._seal, self._head.commit)
+        tx.around_commit("ledger.head", self._seal, self._sealed)
         return fact_of(row)
 
     def since(self, seq: int, limit: int = 1000, kind: str = "") -> list[Fact]:
@@ -68,14 +81,30 @@ class Ledger:
 
     def verify(self, replays: Mapping[str, tuple[Replayed, Current]]) -> Audit:
         """Check chain, head, and that each table named in `replays` shows what a replay of the facts gives."""
-        rows, found = self._database.read(lambda tx: self._verify(tx, replays))
+        try:
+            rows, found = self._database.read(lambda tx: self._verify(tx, replays))
+        except Unavailable as error:
+            return Audit(0, GENESIS, [Problem("the facts", f"cannot be read: {error.message}")])
         found += self._database.write(self._head_problems)  # under the write lock no commit is half-way
         shown = found[:MOST_PROBLEMS]
         return Audit(len(rows), rows[-1]["digest"] if rows else GENESIS, shown, len(found) - len(shown))
 
+    def _compare(self, tx: Transaction, count: int, digest: str) -> None:
+        """Note in the head when the chain is no longer the one that this process (or the head) knows."""
+        if self._seen is None:
+            self._head.settle(count, digest)
+            self._seen = (count, digest)
+        elif self._seen[0] and self._seen != (count, digest) and store.digest(tx, self._seen[0]) != self._seen[1]:
+            self._head.complain(count, digest)
+            self._seen = (count, digest)
+
     def _seal(self, tx: Transaction) -> Any:
         last = store.last(tx)
         return self._head.prepare(last["seq"], last["digest"]) if last else None
+
+    def _sealed(self, line: Line) -> None:
+        self._seen = (line.count, line.digest)
+        self._head.commit(line)
 
     def _verify(
         self, tx: Transaction, replays: Mapping[str, tuple[Replayed, Current]]
@@ -91,6 +120,13 @@ class Ledger:
     def _head_problems(self, tx: Transaction) -> list[Problem]:
         last, count = store.last(tx), store.count(tx)
         expected = self._head.expected()
+        edits = [
+            Problem(f"fact {line.count}", "was the last when another followed; the signed head did not know it so")
+            for line in self._head.broken()
+        ]
+        return edits + self._end_problems(count, last, expected)
+
+    def _end_problems(self, count: int, last: Row | None, expected: set[tuple[int, str]]) -> list[Problem]:
         if (count, last["digest"] if last else GENESIS) in expected:
             return []
         signed = max(number for number, _ in expected)
