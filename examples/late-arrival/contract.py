@@ -1,55 +1,58 @@
-"""What a batch must look like before anything uses it, as plain data.
+"""What a batch must look like before anything uses it.
 
-A rule: `column`, `type` (float, integer, string, boolean, timestamp), `nullable`, and where they apply `min` and `max`
-(inclusive) or `allowed` (the values). Ranges are wide on purpose: they refuse what cannot be, not what is rare.
+Limits are inclusive and wide on purpose: they refuse what cannot be, not what is rare.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from loopline import Contract, column
 
-ORIGINS = ["EWR", "JFK", "LGA"]
+ORIGINS = ("EWR", "JFK", "LGA")
 ONE_DAY_OF_MINUTES = 24 * 60
 
-FLIGHTS: list[dict[str, Any]] = [
-    {"column": "year", "type": "integer", "nullable": False, "min": 2013, "max": 2013},
-    {"column": "month", "type": "integer", "nullable": False, "min": 1, "max": 12},
-    {"column": "day", "type": "integer", "nullable": False, "min": 1, "max": 31},
-    {"column": "dep_time", "type": "integer", "nullable": True, "min": 0, "max": 2400},
-    {"column": "sched_dep_time", "type": "integer", "nullable": False, "min": 0, "max": 2359},
-    {"column": "dep_delay", "type": "integer", "nullable": True, "min": -120, "max": ONE_DAY_OF_MINUTES},
-    {"column": "arr_time", "type": "integer", "nullable": True, "min": 0, "max": 2400},
-    {"column": "sched_arr_time", "type": "integer", "nullable": False, "min": 0, "max": 2359},
-    {"column": "arr_delay", "type": "integer", "nullable": True, "min": -180, "max": ONE_DAY_OF_MINUTES},
-    {"column": "carrier", "type": "string", "nullable": False},
-    {"column": "flight", "type": "integer", "nullable": False, "min": 1, "max": 9999},
-    {"column": "tailnum", "type": "string", "nullable": True},
-    {"column": "origin", "type": "string", "nullable": False, "allowed": ORIGINS},
-    {"column": "dest", "type": "string", "nullable": False},
-    {"column": "air_time", "type": "integer", "nullable": True, "min": 1, "max": ONE_DAY_OF_MINUTES},
-    {"column": "distance", "type": "integer", "nullable": False, "min": 1, "max": 6000},
-    {"column": "hour", "type": "integer", "nullable": False, "min": 0, "max": 23},
-    {"column": "minute", "type": "integer", "nullable": False, "min": 0, "max": 59},
-    {"column": "time_hour", "type": "timestamp", "nullable": False},
-]
+flights = Contract(
+    columns=[
+        column("year", "integer", minimum=2013, maximum=2013),
+        column("month", "integer", minimum=1, maximum=12),
+        column("day", "integer", minimum=1, maximum=31),
+        column("dep_time", "integer", nullable=True, minimum=0, maximum=2400),
+        column("sched_dep_time", "integer", minimum=0, maximum=2359),
+        column("dep_delay", "integer", nullable=True, minimum=-120, maximum=ONE_DAY_OF_MINUTES),
+        column("arr_time", "integer", nullable=True, minimum=0, maximum=2400),
+        column("sched_arr_time", "integer", minimum=0, maximum=2359),
+        column("arr_delay", "integer", nullable=True, minimum=-180, maximum=ONE_DAY_OF_MINUTES),
+        column("carrier", "string"),
+        column("flight", "integer", minimum=1, maximum=9999),
+        column("tailnum", "string", nullable=True),
+        column("origin", "string", allowed=ORIGINS),
+        column("dest", "string"),
+        column("air_time", "integer", nullable=True, minimum=1, maximum=ONE_DAY_OF_MINUTES),
+        column("distance", "integer", minimum=1, maximum=6000),
+        column("hour", "integer", minimum=0, maximum=23),
+        column("minute", "integer", minimum=0, maximum=59),
+        column("time_hour", "timestamp"),
+    ],
+    unique=["year", "month", "day", "origin", "carrier", "flight"],
+)
 
-# No maximum for wind_speed: one published reading says 1048 miles per hour; the features take it for unknown.
-WEATHER: list[dict[str, Any]] = [
-    {"column": "origin", "type": "string", "nullable": False, "allowed": ORIGINS},
-    {"column": "year", "type": "integer", "nullable": False, "min": 2013, "max": 2013},
-    {"column": "month", "type": "integer", "nullable": False, "min": 1, "max": 12},
-    {"column": "day", "type": "integer", "nullable": False, "min": 1, "max": 31},
-    {"column": "hour", "type": "integer", "nullable": False, "min": 0, "max": 23},
-    {"column": "temp", "type": "float", "nullable": True, "min": -60, "max": 130},
-    {"column": "dewp", "type": "float", "nullable": True, "min": -80, "max": 100},
-    {"column": "humid", "type": "float", "nullable": True, "min": 0, "max": 100},
-    {"column": "wind_dir", "type": "float", "nullable": True, "min": 0, "max": 360},
-    {"column": "wind_speed", "type": "float", "nullable": True, "min": 0},
-    {"column": "wind_gust", "type": "float", "nullable": True, "min": 0, "max": 250},
-    {"column": "precip", "type": "float", "nullable": False, "min": 0, "max": 20},
-    {"column": "pressure", "type": "float", "nullable": True, "min": 850, "max": 1100},
-    {"column": "visib", "type": "float", "nullable": False, "min": 0, "max": 100},
-    {"column": "time_hour", "type": "timestamp", "nullable": False},
-]
-
-CONTRACTS = {"flights": FLIGHTS, "weather": WEATHER}
+weather = Contract(
+    columns=[
+        column("origin", "string", allowed=ORIGINS),
+        column("year", "integer", minimum=2013, maximum=2013),
+        column("month", "integer", minimum=1, maximum=12),
+        column("day", "integer", minimum=1, maximum=31),
+        column("hour", "integer", minimum=0, maximum=23),
+        column("temp", "float", nullable=True, minimum=-60, maximum=130),
+        column("dewp", "float", nullable=True, minimum=-80, maximum=100),
+        column("humid", "float", nullable=True, minimum=0, maximum=100),
+        column("wind_dir", "float", nullable=True, minimum=0, maximum=360),
+        # No maximum: one published reading says 1048 miles per hour, and the features take it for unknown.
+        column("wind_speed", "float", nullable=True, minimum=0),
+        column("wind_gust", "float", nullable=True, minimum=0, maximum=250),
+        column("precip", "float", minimum=0, maximum=20),
+        column("pressure", "float", nullable=True, minimum=850, maximum=1100),
+        column("visib", "float", minimum=0, maximum=100),
+        column("time_hour", "timestamp"),
+    ],
+    unique=["origin", "time_hour"],
+)
