@@ -2,22 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from loopline.core.times import from_text
+
+DASH = "–"
+TONES = {
+    "good": "passed finished live healthy sealed resolved ran ok promoted current matured mature accepted taken ready",
+    "live": "running requested scheduled serving started wanted",
+    "warn": "not_run acknowledged provisional waiting skipped late silent killed estimated stale missing immature",
+    "bad": "failed refused open opened error drifted rejected down orphan",
+}
+TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()}
 
 
 def moment(text: str | None) -> str:
     """A time as people read it: 2013-04-01 12:00:05 (UTC)."""
-    return "" if not text else text[:19].replace("T", " ")
+    return "" if not text else text[:19].replace("T", " ").removesuffix("Z")
+
+
+def clock(text: str | None) -> str:
+    """Only the hour of a time: 12:00:05 (UTC)."""
+    return "" if not text else text[11:19]
+
+
+def ago(text: str | None) -> str:
+    """How long a time lies back, in one unit; the date when that is more than ten days."""
+    if not text:
+        return ""
+    seconds = (datetime.now(UTC) - from_text(text)).total_seconds()
+    if not -60 < seconds < 864_000:
+        return text[:10]
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return "just now"
 
 
 def number(value: Any, digits: int = 4) -> str:
     """A number without noise; a dash for nothing."""
     if value is None or value != value:
-        return "–"
+        return DASH
     if isinstance(value, float):
+        if value.is_integer() and abs(value) < 1e15:
+            return f"{int(value):,}"
         return f"{value:,.{digits}g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def fixed(value: Any, digits: int = 4) -> str:
+    """A number with so many decimals, so that a column lines up; a dash for nothing."""
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return f"{value:,.{digits}f}" if usable else DASH if value is None or value != value else str(value)
+
+
+def percent(value: Any, digits: int = 1) -> str:
+    """A share as a percentage."""
+    return DASH if value is None or value != value else f"{100 * value:.{digits}f} %"
+
+
+def seconds(value: Any) -> str:
+    """A duration in seconds, in the unit that fits."""
+    if value is None or value != value:
+        return DASH
+    if value < 0.9995:
+        return f"{1000 * value:.3g} ms"
+    if value < 120:
+        return f"{value:.1f} s"
+    return f"{int(value // 60)} min {int(value % 60)} s" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def between(start: str | None, end: str | None) -> str:
+    """The duration from one time to another; a dash while it is open."""
+    return seconds((from_text(end) - from_text(start)).total_seconds()) if start and end else DASH
+
+
+def size(value: int | None) -> str:
+    """Bytes as people read them."""
+    if value is None:
+        return DASH
+    for limit, unit in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
+        if value >= limit:
+            return f"{value / limit:.1f} {unit}"
+    return f"{value} bytes"
 
 
 def short(digest: str | None) -> str:
@@ -25,4 +98,51 @@ def short(digest: str | None) -> str:
     return (digest or "")[:12]
 
 
-FILTERS: dict[str, Callable[..., str]] = {"moment": moment, "number": number, "short": short}
+def tone(word: Any) -> str:
+    """The colour that goes with a status: good, live, warn, bad or none."""
+    return TONE_OF.get(str(word).lower().replace(" ", "_"), "")
+
+
+def words(name: Any) -> str:
+    """A name as words: not_run becomes not run."""
+    return str(name).replace("_", " ")
+
+
+def plain(value: Any) -> str:
+    """Data as JSON text for an attribute (the template escapes it); numbers that JSON lacks become null."""
+    return msgspec.json.encode(value).decode()
+
+
+def pretty(value: Any) -> str:
+    """Data as JSON that people read."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def link(query: Mapping[str, Any], **changes: Any) -> str:
+    """The same page with some of its filters changed: "?sort=auc"; what is empty is left out."""
+    return "?" + urlencode({key: value for key, value in {**query, **changes}.items() if value not in ("", None)})
+
+
+def part(text: Any) -> str:
+    """A name as one piece of a path."""
+    return quote(str(text), safe="")
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "moment": moment,
+    "clock": clock,
+    "ago": ago,
+    "number": number,
+    "fixed": fixed,
+    "percent": percent,
+    "seconds": seconds,
+    "between": between,
+    "size": size,
+    "short": short,
+    "tone": tone,
+    "words": words,
+    "plain": plain,
+    "pretty": pretty,
+    "link": link,
+    "part": part,
+}

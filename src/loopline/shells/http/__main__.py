@@ -1,0 +1,45 @@
+"""The control plane's process: `python -m loopline.shells.http --home DIR --fd N`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+from pathlib import Path
+
+from loopline.app.wiring import open_home
+from loopline.kit.processes import die_with_parent
+from loopline.shells.http.control import host_names, serve
+
+
+def main() -> None:
+    arguments = parsed()
+    parent = os.environ.get("LOOPLINE_PARENT")
+    die_with_parent(int(parent) if parent else None)
+    listening = socket.socket(fileno=arguments.fd)
+    host, port = listening.getsockname()[:2]
+    loopline = open_home(Path(arguments.home))
+    loopline.access.first(os.environ.get("LOOPLINE_TOKEN"))
+
+    def ready() -> None:
+        if arguments.ready_fd is not None:
+            os.write(arguments.ready_fd, json.dumps({"code": loopline.access.code()}).encode() + b"\n")
+
+    try:
+        serve(loopline, listening, host_names(host, port, tuple(arguments.host_name)), ready)
+    finally:
+        loopline.close()
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="loopline.shells.http")
+    parser.add_argument("--home", required=True)
+    parser.add_argument("--fd", type=int, required=True, help="the listening socket, inherited")
+    parser.add_argument("--ready-fd", type=int, help="a pipe that is told when requests are answered")
+    parser.add_argument("--host-name", action="append", default=[], help="a further name to answer to")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
