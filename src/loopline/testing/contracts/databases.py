@@ -138,9 +138,12 @@ class DatabaseContract:
         database.write(add("b"))
 
     def test_an_error_after_the_commit_takes_nothing_back(self, database: Database) -> None:
+        def complain(_: Any) -> None:
+            raise ValueError("too late")
+
         def work(tx: Transaction) -> None:
             add("a")(tx)
-            tx.around_commit("key", lambda tx: None, lambda _: 1 / 0)
+            tx.around_commit("key", lambda tx: None, complain)
 
         database.write(work)
         assert names(database) == ["a"]
@@ -167,7 +170,7 @@ class DatabaseContract:
         from sqlalchemy import column, select, table
 
         database.write(lambda tx: tx.run_many(ADD, [{"name": n, "size": 1, "note": ""} for n in "abc"]))
-        name = column("name")
+        name: Any = column("name")
         query = select(name).select_from(table("things")).where(name.in_(["a", "c"])).order_by(name)
         assert [row["name"] for row in database.read(lambda tx: tx.rows(query))] == ["a", "c"]
 

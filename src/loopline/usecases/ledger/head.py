@@ -64,6 +64,14 @@ class Head:
         elif lines[-1].state == "prepared":
             self._append("committed", count, digest, durable=True)
 
+    def knows(self, count: int, digest: str) -> bool:
+        """Whether a line speaks of this place in the chain; quick when it is among the last."""
+        if not self._path.exists():
+            return False
+        needle = digest.encode()
+        lines = (self._read(text) for text in reversed(self._path.read_bytes().split(b"\n")) if needle in text)
+        return any(line and (line.count, line.digest) == (count, digest) for line in lines)
+
     def complain(self, count: int, digest: str) -> None:
         """Say durably that the database stood where it cannot have stood unless somebody edited it."""
         if all((line.count, line.digest) != (count, digest) for line in self.broken()):

@@ -35,7 +35,8 @@ class Ledger:
         self._database = database
         self._clock = clock
         self._head = head
-        self._seen: tuple[int, str] | None = None  # a place in the chain that this process knows to be right
+        self._seen: tuple[int, str] | None = None  # where this process last knew the chain to be right
+        self._own: set[str] = set()  # facts of a commit under way
 
     def append(self, tx: Transaction, kind: str, subject: str, actor: str, body: Mapping[str, Any]) -> Fact:
         """Write a fact in the transaction of the change that it tells of; returns it with its place in the chain.
@@ -49,8 +50,9 @@ class Ledger:
         digest = digest_of(previous, seq, at, kind, subject, actor, text)
         row = {"seq": seq, "at": at, "kind": kind, "subject": subject, "actor": actor, "body": text}
         row |= {"previous": previous, "digest": digest}
-        self._compare(tx, seq - 1, previous)
+        self._compare(seq - 1, previous)
         store.insert(tx, row)
+        self._own.add(digest)
         tx.around_commit("ledger.head", self._seal, self._sealed)
         return fact_of(row)
 
@@ -89,14 +91,15 @@ class Ledger:
         shown = found[:MOST_PROBLEMS]
         return Audit(len(rows), rows[-1]["digest"] if rows else GENESIS, shown, len(found) - len(shown))
 
-    def _compare(self, tx: Transaction, count: int, digest: str) -> None:
-        """Note in the head when the chain is no longer the one that this process (or the head) knows."""
+    def _compare(self, count: int, digest: str) -> None:
+        """Note in the head when the chain ends where neither this process nor the head has seen it end."""
+        if self._seen == (count, digest) or digest in self._own:
+            return
         if self._seen is None:
             self._head.settle(count, digest)
-            self._seen = (count, digest)
-        elif self._seen[0] and self._seen != (count, digest) and store.digest(tx, self._seen[0]) != self._seen[1]:
+        elif count <= self._seen[0] or not self._head.knows(count, digest):
             self._head.complain(count, digest)
-            self._seen = (count, digest)
+        self._seen = (count, digest)
 
     def _seal(self, tx: Transaction) -> Any:
         last = store.last(tx)
@@ -104,6 +107,7 @@ class Ledger:
 
     def _sealed(self, line: Line) -> None:
         self._seen = (line.count, line.digest)
+        self._own.clear()
         self._head.commit(line)
 
     def _verify(

@@ -11,7 +11,6 @@ COLUMNS = "seq, at, kind, subject, actor, body, previous, digest"
 INSERT = f"""INSERT INTO ledger_facts ({COLUMNS})
 VALUES (:seq, :at, :kind, :subject, :actor, :body, :previous, :digest)"""
 LAST = "SELECT seq, digest FROM ledger_facts ORDER BY seq DESC LIMIT 1"
-DIGEST = "SELECT digest FROM ledger_facts WHERE seq = :seq"
 SINCE = f"SELECT {COLUMNS} FROM ledger_facts WHERE seq > :seq ORDER BY seq LIMIT :limit"
 ABOUT = f"SELECT {COLUMNS} FROM ledger_facts WHERE subject = :subject ORDER BY seq"
 LATEST = f"""SELECT {COLUMNS} FROM ledger_facts WHERE (:before = 0 OR seq < :before)
@@ -27,11 +26,6 @@ OF_KIND = f"SELECT {COLUMNS} FROM ledger_facts WHERE kind = :kind AND seq > :seq
 
 def last(tx: Transaction) -> Row | None:
     return tx.row(LAST)
-
-
-def digest(tx: Transaction, seq: int) -> str | None:
-    found = tx.row(DIGEST, {"seq": seq})
-    return found["digest"] if found else None
 
 
 def count(tx: Transaction) -> int:
