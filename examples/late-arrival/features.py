@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 from flights import timed
@@ -9,8 +11,8 @@ from history import History, group_codes, mean, minutes
 
 LATE_AFTER_MINUTES = 15
 # An observation carries the start of its hour and is taken as published at the end of it.
-WEATHER_KNOWN_AFTER = pd.Timedelta(hours=1)
-WEATHER_STALE_AFTER = pd.Timedelta(hours=6)
+WEATHER_KNOWN_AFTER = timedelta(hours=1)
+WEATHER_STALE_AFTER = timedelta(hours=6)
 POSSIBLE_WIND = 200.0  # miles per hour; the data hold one reading of 1048
 HOUR, DAY = 60, 24 * 60
 

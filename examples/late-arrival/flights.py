@@ -11,6 +11,7 @@ All frames are pandas. Raw columns keep their names; what we add:
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib.metadata import files
 from pathlib import Path
 
@@ -18,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 HOME_ZONE = "America/New_York"
-HORIZON = pd.Timedelta(hours=3)
-NEVER_LANDED_KNOWN_AFTER = pd.Timedelta(hours=24)
+HORIZON = timedelta(hours=3)
+NEVER_LANDED_KNOWN_AFTER = timedelta(hours=24)
 # airports.csv lacks the four airports of the American Caribbean, which keep Atlantic Standard Time all year.
 ZONES_MISSING = {
     "BQN": "America/Puerto_Rico",

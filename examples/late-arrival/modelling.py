@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from features import INPUTS, NUMBERS, TEXTS
 
-DAY = pd.Timedelta(days=1)
+DAY = timedelta(days=1)
 
 
 def split(frame: pd.DataFrame, holdout_days: int, days: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -8,6 +8,7 @@ import pandas as pd
 from flights import ground_minutes, timed
 
 from loopline import Dataset, Model, pipeline, step
+from loopline.core.tables import Column, Signature
 
 
 @step
@@ -35,6 +36,15 @@ def featurize(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     return features.featurize(flights, weather)
 
 
+def signature() -> Signature:
+    """What a request must carry. Said and not read off the training rows: a history or the weather may be missing live
+    where it never was before."""
+    always = {*features.TEXTS, *features.SCHEDULE}
+    kinds = dict.fromkeys(features.NUMBERS, "float") | dict.fromkeys(features.TEXTS, "string")
+    inputs = tuple(Column(name, kinds[name], nullable=name not in always) for name in features.INPUTS)
+    return Signature(inputs, Column("prediction", "float"))
+
+
 @step
 def train(
     frame: pd.DataFrame, learning_rate: float = 0.06, iterations: int = 120, holdout_days: int = 14, days: int = 0
@@ -44,9 +54,14 @@ def train(
     estimator = modelling.fit(learned, learning_rate, iterations)
     return Model(
         estimator,
+        signature=signature(),
         example=learned[list(features.INPUTS)],
         metrics=modelling.judge(estimator, held_out),
         evaluation=held_out,
+        metadata={
+            "trained_from": learned["event_time"].min().isoformat(),
+            "trained_until": learned["landed_at"].max().isoformat(),
+        },
     )
 
 
@@ -57,7 +72,7 @@ def evaluate(model: Model, frame: pd.DataFrame, holdout_days: int = 14) -> dict[
     return modelling.judge(model.estimator, held_out) | modelling.by_carrier(model.estimator, held_out)
 
 
-@pipeline
+@pipeline(registers="late-arrival")
 def training(
     flights: Dataset = "flights",
     weather: Dataset = "weather",

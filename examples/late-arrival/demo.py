@@ -1,0 +1,114 @@
+"""A model's whole life on real flights: trained, gated, deployed, asked, told the truth late, caught when it goes
+stale, trained again, swapped under load. Everything printed comes out of this run.
+
+python demo.py [--exit] [--folder DIR] [--weeks N] [--share S]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+from batches import write_batches, write_weather
+from features import featurize
+from flights import read_flights, read_weather
+from installation import Installation
+from story import Story
+from traffic import Desk, sampled
+
+HERE = Path(__file__).parent
+ENDPOINT = MODEL = "late-arrival"
+FIRST_DAY = pd.Timestamp("2013-04-01", tz="UTC")
+WEAK_DAY = pd.Timestamp("2013-05-13", tz="UTC")  # a candidate trained on one week, submitted to see the gate refuse it
+SECOND_DAY = pd.Timestamp("2013-06-10", tz="UTC")  # a candidate trained on all data so far
+FULL_PACE, TRAINING_PACE = 1200.0, 60.0
+PROJECT_FILES = ("*.py", "*.yaml", "*.toml", "*.lock", "README.md", "tests/*.py")
+
+
+def main() -> int:
+    """Play the demo; 0 when no request failed."""
+    asked = parsed()
+    folder = asked.folder.absolute()
+    story = Story()
+    begun = time.perf_counter()
+    with story.doing("reading a year of flights and what was known before each"):
+        flights, weather = read_flights(), read_weather()
+        frame = featurize(flights, weather)
+    project = fresh_project(folder, flights)
+    with Installation(folder / "home", previous=folder / "previous", token=token(), story=story) as installation:
+        installation.start(asked.port, asked.serving_port)
+        installation.apply(project)
+        installation.first_model(project, ENDPOINT)
+        last_day = FIRST_DAY + pd.Timedelta(weeks=asked.weeks)
+        asked_about = frame[(frame["event_time"] >= FIRST_DAY) & (frame["event_time"] < last_day)]
+        desk = Desk(installation.serving_url, ENDPOINT, installation.token)
+        play(desk, sampled(asked_about, asked.share), installation, project, flights, story)
+        installation.settle()
+        story.report(installation, desk.tally, time.perf_counter() - begun)
+        if not asked.exit:
+            story.stay(installation)
+    return 1 if desk.tally.failed else 0
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="The whole loop on real flights.")
+    parser.add_argument("--exit", action="store_true", help="end after the report instead of keeping the pages up")
+    parser.add_argument("--folder", type=Path, default=HERE.parents[1] / ".demo", help="where the demo keeps its files")
+    parser.add_argument("--weeks", type=int, default=18, help="weeks of traffic from 1 April (default 18)")
+    parser.add_argument("--share", type=float, default=0.25, help="share of the flights asked about (default 0.25)")
+    parser.add_argument("--port", type=int, default=8400)
+    parser.add_argument("--serving-port", type=int, default=8401)
+    return parser.parse_args()
+
+
+def token() -> str:
+    """The token given by LOOPLINE_TOKEN, or a new one for this play."""
+    return os.environ.get("LOOPLINE_TOKEN") or secrets.token_urlsafe(24)
+
+
+def fresh_project(folder: Path, flights: pd.DataFrame) -> Path:
+    """A copy of the project with January to March in its data folder, as if it stood on 1 April."""
+    project = folder / "late-arrival"
+    shutil.rmtree(project, ignore_errors=True)
+    for pattern in PROJECT_FILES:
+        for file in HERE.glob(pattern):
+            target = project / file.relative_to(HERE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, target)
+    write_batches(project / "data" / "flights", end=FIRST_DAY, flights=flights)
+    write_weather(project / "data" / "weather", end=FIRST_DAY)
+    return project
+
+
+def play(
+    desk: Desk, frame: pd.DataFrame, installation: Installation, project: Path, flights: pd.DataFrame, story: Story
+) -> None:
+    """Let the desk ask, while each Monday the last week's landed flights arrive as a batch."""
+    submitted: list[pd.Timestamp] = []
+
+    def at_week(monday: pd.Timestamp) -> None:
+        week_before = monday - pd.Timedelta(days=7)
+        write_batches(project / "data" / "flights", week_before, monday, flights)
+        write_weather(project / "data" / "weather", week_before, monday)
+        installation.snapshot("flights", "weather")
+        if monday in (WEAK_DAY, SECOND_DAY):
+            submitted.append(monday)
+            installation.submit(project, days=7 if monday == WEAK_DAY else 0)
+
+    def pace() -> None:
+        desk.pace = TRAINING_PACE if installation.training() else FULL_PACE
+
+    with story.watching(desk.tally, len(frame), installation, pace):
+        asyncio.run(desk.play(frame, at_week))
+        installation.swap_if_none_happened(ENDPOINT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
