@@ -1,0 +1,66 @@
+"""`python -m loopline.shells.dataplane`: the router process of an installation."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import sys
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from loopline.core.errors import LooplineError
+from loopline.shells.dataplane.hosts import Hosts
+from loopline.shells.dataplane.limits import Limits
+from loopline.shells.dataplane.server import inherited, listening, only_one, serve
+
+OPEN_HOME = "loopline.app.wiring:open_home"
+
+
+def arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m loopline.shells.dataplane", description=__doc__)
+    parser.add_argument("--home", required=True, type=Path, help="the installation's folder")
+    parser.add_argument("--fd", type=int, help="a listening socket handed down by the parent")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8401)
+    parser.add_argument("--allow-host", action="append", default=[], help="a further name by which clients call us")
+    parser.add_argument(
+        "--warm-seconds", type=float, default=Limits.warm_s, help="how long the previous revision stays warm"
+    )
+    parser.add_argument("--grace-seconds", type=float, default=Limits.grace_s, help="how long a stop waits for clients")
+    parser.add_argument("--installation", default=OPEN_HOME, help="module:function that opens the home folder")
+    return parser.parse_args(given)
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Serve until told to stop; exit code 0, or that of the error."""
+    wanted = arguments(given)
+    limits = replace(Limits(), warm_s=wanted.warm_seconds, grace_s=wanted.grace_seconds)
+    module, _, name = wanted.installation.partition(":")
+    try:
+        sock = listening(wanted.host, wanted.port) if wanted.fd is None else inherited(wanted.fd)
+        opened = getattr(importlib.import_module(module), name)(wanted.home)
+        with only_one(wanted.home):
+            hosts = Hosts([*wanted.allow_host, *([wanted.host] if wanted.fd is None else [])])
+            _run(serve(wanted.home, sock, opened, hosts, limits, wanted.installation))
+        opened.close()
+    except LooplineError as error:
+        print(f"data plane: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,273 @@
+"""What the data plane answers: routes, who may use them, and what each endpoint serves just now."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loopline import __version__
+from loopline.core.verbs import Caller, Role
+from loopline.shells.dataplane.answers import TEXT, Fault, unavailable
+from loopline.shells.dataplane.hosts import Hosts
+from loopline.shells.dataplane.limits import Limits
+from loopline.shells.dataplane.link import Link
+from loopline.shells.dataplane.metrics import Metrics
+from loopline.shells.dataplane.protocol import Connection, Exchange
+from loopline.shells.dataplane.recorder import Recorder
+from loopline.shells.dataplane.replies import PLAIN, OpenInference
+from loopline.shells.dataplane.revision import READY, Revision
+from loopline.shells.dataplane.rows import metadata
+from loopline.shells.dataplane.tokens import Tokens
+from loopline.shells.dataplane.truths import Truths, parsed
+from loopline.usecases.serving.records.ids import Ids
+
+Route = tuple[str, Role, Callable[..., None], tuple[Any, ...]]
+
+
+class Served:
+    """One endpoint. `live` is the one reference that a swap replaces; it is read once for each request."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.live: Revision | None = None
+        self.starting: Revision | None = None
+        self.warm: Revision | None = None  # the one before, in case of a rollback
+        self.warm_until = 0.0
+        self.has_key = False
+
+
+class Application:
+    """Everything that connections share. All of it lives on the loop."""
+
+    def __init__(
+        self, loop: Any, home: Path, verify: Callable[[str], Caller | None], hosts: Hosts, limits: Limits,
+        installation: str,
+    ) -> None:  # fmt: skip
+        self.loop = loop
+        self.home = home
+        self.limits = limits
+        self.installation = installation
+        self.now: float = loop.time()
+        self.draining = False
+        self.ended = False
+        self.metrics = Metrics()
+        self.ids = Ids()
+        self.anyone = Caller("anyone", Role.VIEWER)
+        self.connections: set[Connection] = set()
+        self.endpoints: dict[str, Served] = {}
+        self.leaving: list[Revision] = []
+        self.writing = ThreadPoolExecutor(1, "predictions")
+        self.intake = ThreadPoolExecutor(1, "truth")
+        self.asking = ThreadPoolExecutor(1, "tokens")
+        self.tokens = Tokens(verify, loop, self.asking)
+        self.recorder = Recorder(home, loop, self.writing, self.metrics, limits.flush_s, limits.unflushed_rows)
+        self.truths = Truths(home, loop, self.intake, self.ids.writer)
+        self.check_host = hosts.check
+        self._dying: list[Link] = []
+        self._running: set[Any] = set()
+        self._routes: dict[bytes, dict[bytes, Route]] = dict(self._fixed())
+
+    # Connections ask these
+
+    def joined(self, connection: Connection) -> bool:
+        """Take a new connection; False when there are too many."""
+        self.connections.add(connection)
+        return len(self.connections) <= self.limits.connections
+
+    def left(self, connection: Connection) -> None:
+        """Forget a connection."""
+        self.connections.discard(connection)
+
+    def is_open(self, path: bytes) -> bool:
+        """Whether anybody may ask."""
+        return path == b"/health"
+
+    def dispatch(self, exchange: Exchange) -> None:
+        """Answer a request that is whole and whose caller is known, now or later."""
+        try:
+            role, call, arguments = self._found(exchange)
+            caller = exchange.caller
+            if caller is None or caller.role < role:
+                raise Fault(403, f"This needs the role {role.name.lower()}.", "Use a token that has it.")
+            call(exchange, *arguments)
+        except Fault as fault:
+            exchange.refuse(fault)
+        except Exception:  # a fault of ours; the client learns its number, the log the rest
+            number = self.ids.next(False)
+            print(f"request {number} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+            exchange.refuse(Fault(400, "The request cannot be understood.", f"The server's log has it as {number}."))
+
+    # Revisions ask these
+
+    def is_live(self, revision: Revision) -> bool:
+        """Whether requests go to it."""
+        served = self.endpoints.get(revision.endpoint)
+        return served is not None and served.live is revision
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside; it is kept from the garbage collector until it ends."""
+        running = self.loop.create_task(work)
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+
+    def bury(self, link: Link) -> None:
+        """Wait for the end of a process, in the background."""
+        self._dying.append(link)
+
+    # Routes
+
+    def route(self, name: str) -> Served:
+        """The endpoint of that name, which gets its routes at first."""
+        if name not in self.endpoints:
+            served = self.endpoints[name] = Served(name)
+            for path, methods in self._of(served):
+                self._routes[path] = methods
+        return self.endpoints[name]
+
+    def tick(self) -> None:
+        """Once a second: time, slow connections, waiting and leaving revisions."""
+        self.now = self.loop.time()
+        for connection in list(self.connections):
+            connection.expired(self.now)
+        for served in self.endpoints.values():
+            for revision in (served.live, served.starting, served.warm):
+                if revision is not None:
+                    revision.watch(self.now)
+            if served.warm is not None and self.now > served.warm_until and served.warm.idle():
+                served.warm.stop()
+                served.warm = None
+        for revision in [each for each in self.leaving if each.idle()]:
+            revision.stop()
+            self.leaving.remove(revision)
+        self._dying = [link for link in self._dying if not link.ended()]
+        self.recorder.rotate()
+        self.truths.rotate()
+
+    def _found(self, exchange: Exchange) -> tuple[Role, Callable[..., None], tuple[Any, ...]]:
+        methods = self._routes.get(exchange.path)
+        if methods is None:
+            path = exchange.path.split(b"?", 1)[0]
+            if path.startswith((b"http://", b"https://")):
+                path = b"/" + path.split(b"/", 3)[-1] if path.count(b"/") > 2 else b"/"
+            methods = self._routes.get(path) or self._versioned(path)
+        if methods is None:
+            raise Fault(404, f"There is nothing at {_shown(exchange.path)}.", self._hint(exchange.path))
+        route = methods.get(b"GET" if exchange.method == b"HEAD" else exchange.method)
+        if route is None:
+            allowed = b", ".join(methods)
+            raise Fault(
+                405,
+                f"{_shown(exchange.path)} takes {allowed.decode()}.",
+                "Use that method.",
+                b"allow: %b\r\n" % allowed,
+            )
+        return route[1], route[2], route[3]
+
+    def _versioned(self, path: bytes) -> dict[bytes, Route] | None:
+        """`/v2/models/{endpoint}/versions/{version}/…` for the version that is live."""
+        parts = path.split(b"/")
+        if len(parts) not in (6, 7) or parts[:3] != [b"", b"v2", b"models"] or parts[4] != b"versions":
+            return None
+        served = self.endpoints.get(parts[3].decode("ascii", "replace"))
+        if served is None:
+            return None
+        live = served.live
+        if live is None or str(live.version).encode() != parts[5]:
+            raise Fault(404, f"Endpoint {served.name!r} does not serve version {_shown(parts[5])} now.",
+                        f"It serves version {live.version}." if live else "It serves none yet.")  # fmt: skip
+        return self._routes.get(b"/".join(parts[:4] + parts[6:]))
+
+    def _hint(self, path: bytes) -> str:
+        if b"/v1/endpoints/" in path or b"/v2/models/" in path:
+            known = ", ".join(sorted(self.endpoints)[:20]) or "none yet"
+            return f"Endpoints are: {known}."
+        return "Predictions are at /v1/endpoints/{endpoint}/predict and /v2/models/{endpoint}/infer."
+
+    def _fixed(self) -> list[tuple[bytes, dict[bytes, Route]]]:
+        def get(call: Callable[..., None]) -> dict[bytes, Route]:
+            return {b"GET": ("GET", Role.VIEWER, call, ())}
+
+        return [
+            (b"/health", get(lambda exchange: _json(exchange, {"status": "ok"}))),
+            (b"/metrics", get(self._metrics)),
+            (
+                b"/v2",
+                get(lambda exchange: _json(exchange, {"name": "loopline", "version": __version__, "extensions": []})),
+            ),
+            (b"/v2/health/live", get(lambda exchange: _json(exchange, {"live": True}))),
+            (b"/v2/health/ready", get(self._ready)),
+        ]
+
+    def _of(self, served: Served) -> list[tuple[bytes, dict[bytes, Route]]]:
+        name, arguments = served.name.encode(), (served,)
+        return [
+            (b"/v1/endpoints/%b/predict" % name, {b"POST": ("POST", Role.VIEWER, self._predict, arguments)}),
+            (b"/v1/endpoints/%b/truth" % name, {b"POST": ("POST", Role.EDITOR, self._truth, arguments)}),
+            (b"/v2/models/%b/infer" % name, {b"POST": ("POST", Role.VIEWER, self._infer, arguments)}),
+            (b"/v2/models/%b" % name, {b"GET": ("GET", Role.VIEWER, self._described, arguments)}),
+            (b"/v2/models/%b/ready" % name, {b"GET": ("GET", Role.VIEWER, self._model_ready, arguments)}),
+        ]
+
+    # Answers
+
+    def _predict(self, exchange: Exchange, served: Served) -> None:
+        live = served.live or _nothing_live(served)
+        exchange.label = live.series
+        live.submit(exchange, live.rows.from_plain(exchange.body), PLAIN)
+
+    def _infer(self, exchange: Exchange, served: Served) -> None:
+        live = served.live or _nothing_live(served)
+        exchange.label = live.series
+        rows, request_id = live.rows.from_tensors(exchange.body)
+        live.submit(exchange, rows, OpenInference(request_id))
+
+    def _truth(self, exchange: Exchange, served: Served) -> None:
+        self.truths.take(exchange, served.name, parsed(exchange.body, served.has_key, self.limits.rows))
+
+    def _described(self, exchange: Exchange, served: Served) -> None:
+        live = served.live or _nothing_live(served)
+        output = metadata((live.signature.output,))
+        versions, inputs = [str(live.version)], metadata(live.signature.inputs)
+        _json(
+            exchange,
+            {"name": served.name, "versions": versions, "platform": "loopline", "inputs": inputs, "outputs": output},
+        )
+
+    def _model_ready(self, exchange: Exchange, served: Served) -> None:
+        if served.live is None or served.live.state != READY:
+            raise unavailable(f"Endpoint {served.name!r} is not ready.")
+        _json(exchange, {"name": served.name, "ready": True})
+
+    def _ready(self, exchange: Exchange) -> None:
+        late = [served.name for served in self.endpoints.values() if served.live and served.live.state != READY]
+        if late:
+            raise unavailable(f"Not ready yet: {', '.join(late)}.")
+        _json(exchange, {"ready": True})
+
+    def _metrics(self, exchange: Exchange) -> None:
+        recorder = self.recorder
+        gauges = (
+            ("log_lag_seconds", "Age of the oldest prediction that is not on disk.", recorder.lag()),
+            ("log_recorded_rows", "Predictions answered.", recorder.recorded),
+            ("log_flushed_rows", "Predictions on disk.", recorder.flushed),
+            ("connections", "Open connections.", len(self.connections)),
+        )
+        exchange.reply(200, self.metrics.text(gauges).encode(), kind=TEXT)
+
+
+def _json(exchange: Exchange, value: Any) -> None:
+    exchange.ok(msgspec.json.encode(value))
+
+
+def _nothing_live(served: Served) -> Revision:
+    raise unavailable(f"Endpoint {served.name!r} has nothing live yet.", "`loopline deploy` puts a version there.")
+
+
+def _shown(path: bytes) -> str:
+    return path[:100].decode("ascii", "replace")

@@ -1,0 +1,106 @@
+"""The router's end of a model's process: start it, talk to it, see it die, end it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from loopline.shells.dataplane.frames import FAILED, READY, Reader, framed
+
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+
+
+@dataclass(frozen=True)
+class Source:
+    """How a model's process finds its model. `installation` is "module:function" that opens a home folder."""
+
+    home: Path
+    endpoint: str
+    revision: int
+    model: str
+    version: int
+    installation: str
+
+
+class Listener(Protocol):
+    """Who is told what a model's process does."""
+
+    def on_ready(self) -> None: ...
+    def on_failed(self, reason: str) -> None: ...
+    def on_answer(self, number: int, predictions: Any, faults: list[Any]) -> None: ...
+    def on_lost(self) -> None: ...
+
+
+class Link(asyncio.Protocol):
+    """One process. Its socket is unnamed and handed down, so nobody else can reach it, and its end is seen at once."""
+
+    def __init__(self, source: Source, listener: Listener) -> None:
+        self.pid = 0
+        self._source = source
+        self._listener = listener
+        self._reader = Reader()
+        self._transport: Any = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start the process; `on_ready` or `on_failed` follows. Must run on the loop's own thread, whose death ends
+        the process."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                self._command(theirs.fileno()),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **{name: os.environ.get(name, value) for name, value in THREADS.items()}},
+            )
+        self.pid = self._process.pid
+        ours.setblocking(False)
+        await loop.create_connection(lambda: self, sock=ours)
+
+    def send(self, number: int, packed: list[Any]) -> None:
+        """Send one batch; `on_answer` follows."""
+        self._transport.write(framed([number, packed]))
+
+    def stop(self) -> None:
+        """Let the process end by itself."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def kill(self) -> None:
+        """End a process that hangs; `on_lost` follows."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
+    def ended(self) -> bool:
+        """Whether the process is gone (and buried)."""
+        return self._process is None or self._process.poll() is not None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        for message in self._reader.feed(data):
+            if message[0] == READY:
+                self._listener.on_ready()
+            elif message[0] == FAILED:
+                self._listener.on_failed(message[1])
+            else:
+                self._listener.on_answer(*message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._listener.on_lost()
+
+    def _command(self, handle: int) -> list[str]:
+        source = self._source
+        return [
+            sys.executable, "-P", "-m", "loopline.shells.dataplane.model_process", "--fd", str(handle),
+            "--parent", str(os.getpid()), "--home", str(source.home), "--endpoint", source.endpoint,
+            "--revision", str(source.revision), "--model", source.model, "--version", str(source.version),
+            "--installation", source.installation,
+        ]  # fmt: skip

@@ -1,0 +1,94 @@
+"""Counts and latencies for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+
+BOUNDS_NS = tuple(
+    round(seconds * 1e9)
+    for seconds in (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+)
+
+
+class Series:
+    """The requests of one endpoint and revision; `endpoint` is empty for everything else."""
+
+    __slots__ = ("buckets", "endpoint", "revision", "statuses", "total_ns")
+
+    def __init__(self, endpoint: str, revision: int) -> None:
+        self.endpoint = endpoint
+        self.revision = revision
+        self.statuses: dict[int, int] = {}
+        self.buckets = [0] * (len(BOUNDS_NS) + 1)
+        self.total_ns = 0
+
+
+class Metrics:
+    """All series of this process, and further counters by name."""
+
+    def __init__(self) -> None:
+        self.series: dict[tuple[str, int], Series] = {}
+        self.counters: dict[str, int] = {}
+        self._other = self.of("", 0)
+
+    def of(self, endpoint: str, revision: int) -> Series:
+        """The series of one endpoint and revision."""
+        key = (endpoint, revision)
+        if key not in self.series:
+            self.series[key] = Series(endpoint, revision)
+        return self.series[key]
+
+    def count(self, series: Series | None, status: int, started_ns: int) -> None:
+        """One answer; `started_ns` on the performance counter, 0 when the request was never whole."""
+        series = series or self._other
+        series.statuses[status] = series.statuses.get(status, 0) + 1
+        if started_ns:
+            spent = time.perf_counter_ns() - started_ns
+            series.total_ns += spent
+            series.buckets[bisect_left(BOUNDS_NS, spent)] += 1
+
+    def add(self, name: str, number: int = 1) -> None:
+        """Raise a counter."""
+        self.counters[name] = self.counters.get(name, 0) + number
+
+    def text(self, gauges: Iterable[tuple[str, str, float]]) -> str:
+        """Prometheus' text format; `gauges` as (name, help, value)."""
+        return "\n".join([*self._requests(), *self._latencies(), *self._counters(), *_gauges(gauges)]) + "\n"
+
+    def _requests(self) -> Iterator[str]:
+        yield "# HELP loopline_requests_total Answers by status."
+        yield "# TYPE loopline_requests_total counter"
+        for series in self.series.values():
+            for status, number in sorted(series.statuses.items()):
+                yield f'loopline_requests_total{{{_labels(series)},status="{status}"}} {number}'
+
+    def _latencies(self) -> Iterator[str]:
+        name = "loopline_request_seconds"
+        yield f"# HELP {name} From a request's head to its answer."
+        yield f"# TYPE {name} histogram"
+        for series in self.series.values():
+            labels, total = _labels(series), 0
+            for bound, number in zip((*BOUNDS_NS, None), series.buckets, strict=True):
+                total += number
+                limit = "+Inf" if bound is None else f"{bound / 1e9:g}"
+                yield f'{name}_bucket{{{labels},le="{limit}"}} {total}'
+            yield f"{name}_sum{{{labels}}} {series.total_ns / 1e9:.6f}"
+            yield f"{name}_count{{{labels}}} {total}"
+
+    def _counters(self) -> Iterator[str]:
+        for name, number in sorted(self.counters.items()):
+            yield f"# TYPE loopline_{name}_total counter"
+            yield f"loopline_{name}_total {number}"
+
+
+def _gauges(gauges: Iterable[tuple[str, str, float]]) -> Iterator[str]:
+    for name, help_text, value in gauges:
+        yield f"# HELP loopline_{name} {help_text}"
+        yield f"# TYPE loopline_{name} gauge"
+        yield f"loopline_{name} {value:g}"
+
+
+def _labels(series: Series) -> str:
+    return f'endpoint="{series.endpoint}",revision="{series.revision or ""}"'

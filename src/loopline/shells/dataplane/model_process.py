@@ -1,0 +1,170 @@
+"""The process of one model revision: loads the model, warms it, then answers batches until the router lets go."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import importlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loopline.core.errors import LooplineError
+from loopline.core.tables import Column, Signature
+from loopline.ports.runtime import LoadedModel
+from loopline.shells.dataplane.frames import FAILED, READY, framed, receive
+from loopline.usecases.serving.records.columns import as_numpy, kind_of, pack
+
+PARENT_DEATH_SIGNAL = 1
+EXAMPLES = 32
+ORDINARY: dict[str, Any] = {
+    "float": 0.0, "integer": 0, "string": "", "boolean": False, "timestamp": "2013-01-01T00:00:00.000Z",
+}  # fmt: skip
+
+
+class Model:
+    """A loaded model that takes and gives packed columns."""
+
+    def __init__(self, loaded: LoadedModel, signature: Signature) -> None:
+        self._loaded = loaded
+        self._kinds = [(column.name, kind_of(column)) for column in signature.inputs]
+        self._text = signature.output.type in ("string", "timestamp")
+
+    def predict(self, packed: Sequence[Any]) -> tuple[Any, list[tuple[int, str]]]:
+        """Predictions for packed columns (float64 bytes or a list of text), and the rows that could not be scored:
+        (row, reason). One bad row does not spoil its batch."""
+        columns = {name: as_numpy(kind, part) for (name, kind), part in zip(self._kinds, packed, strict=True)}
+        rows = len(next(iter(columns.values()))) if columns else 0
+        faults: list[tuple[int, str]] = []
+        values = self._some(columns, 0, rows, faults)
+        return self._packed(values), faults
+
+    def _some(self, columns: dict[str, Any], start: int, stop: int, faults: list[tuple[int, str]]) -> Any:
+        """Rows start to stop; when they fail together, halves are tried until the bad row is found."""
+        try:
+            return self._checked(columns, start, stop)
+        except Exception as error:  # whatever a model raises belongs to the row, not to us
+            if stop - start == 1:
+                faults.append((start, f"{type(error).__name__}: {str(error).strip()[:300]}"))
+                return [None if self._text else 0.0]
+        middle = (start + stop) // 2
+        first = self._some(columns, start, middle, faults)
+        return [*first, *self._some(columns, middle, stop, faults)]
+
+    def _checked(self, columns: dict[str, Any], start: int, stop: int) -> Any:
+        import numpy as np
+
+        part = {name: values[start:stop] for name, values in columns.items()}
+        found = self._loaded.predict(part)
+        if self._text:
+            return [None if value is None else str(value) for value in found]
+        values = np.ascontiguousarray(found, dtype=np.float64).ravel()
+        if len(values) != stop - start:
+            raise ValueError(f"the model answered {len(values)} values for {stop - start} rows")
+        if not np.isfinite(values).all():
+            raise ValueError("the model answered something that is not a finite number")
+        return values
+
+    def _packed(self, values: Any) -> Any:
+        import numpy as np
+
+        return list(values) if self._text else np.asarray(values, dtype=np.float64).tobytes()
+
+
+def warm(model: Model, signature: Signature, examples: Any) -> str | None:
+    """Run the model once on held-out rows, or on made-up ones where there are none; answers why it is unfit, or None.
+
+    A made-up text may be one that a sound model refuses: then a failure says nothing.
+    """
+    if examples is not None and examples.num_rows:
+        packed = [_example(column, examples[column.name].to_pylist()) for column in signature.inputs]
+    else:
+        made_up = [None if column.nullable else ORDINARY[column.type] for column in signature.inputs]
+        packed = [pack(kind_of(column), [value]) for column, value in zip(signature.inputs, made_up, strict=True)]
+    faults = model.predict(packed)[1]
+    texts = any(column.type == "string" for column in signature.inputs)
+    if not faults or (examples is None and texts):
+        return None
+    return f"it cannot score row {faults[0][0]} of its warm-up: {faults[0][1]}"
+
+
+def load(arguments: argparse.Namespace) -> Model:
+    """The model, loaded from the installation and warmed. Raises LooplineError when it is unfit."""
+    module, _, name = arguments.installation.partition(":")
+    installation = getattr(importlib.import_module(module), name)(Path(arguments.home))
+    try:
+        serving = installation.serving
+        signature = serving.revision(arguments.endpoint, arguments.revision).signature
+        loaded = serving.load(arguments.model, arguments.version)
+        examples = serving.examples(arguments.model, arguments.version, EXAMPLES)
+    finally:
+        installation.close()
+    model = Model(loaded, signature)
+    reason = warm(model, signature, examples)
+    if reason is not None:
+        raise LooplineError(f"The model {arguments.model}/{arguments.version} is unfit: {reason}.")
+    return model
+
+
+def serve(connection: socket.socket, model: Model) -> None:
+    """Answer batches until the router closes its side."""
+    while True:
+        number, packed = receive(connection)
+        predictions, faults = model.predict(packed)
+        connection.sendall(framed([number, predictions, faults]))
+
+
+def _example(column: Column, values: list[Any]) -> Any:
+    from datetime import UTC, datetime
+
+    from loopline.core.times import to_text
+
+    def one(value: Any) -> Any:
+        if value is None:
+            return None
+        if column.type == "timestamp" and isinstance(value, datetime):
+            return to_text(value if value.tzinfo else value.replace(tzinfo=UTC))
+        return {"float": float, "integer": int, "boolean": bool}.get(column.type, str)(value)
+
+    return pack(kind_of(column), [one(value) for value in values])
+
+
+def _die_with_parent(parent: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:  # it was gone before we asked
+        sys.exit(1)
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Run until the socket closes; exit code 0, or 1 when the model is unfit (the reason went to the router)."""
+    parser = argparse.ArgumentParser(prog="loopline.shells.dataplane.model_process")
+    for name in ("--home", "--endpoint", "--model", "--installation"):
+        parser.add_argument(name, required=True)
+    for name in ("--fd", "--revision", "--version", "--parent"):
+        parser.add_argument(name, required=True, type=int)
+    arguments = parser.parse_args(given)
+    for number in (signal.SIGINT, signal.SIGTERM):  # the router says when to end, by closing the socket
+        signal.signal(number, signal.SIG_IGN)
+    _die_with_parent(arguments.parent)
+    connection = socket.socket(fileno=arguments.fd)
+    try:
+        model = load(arguments)
+    except Exception as error:  # the reason must reach whoever asked for the deployment
+        reason = error.message if isinstance(error, LooplineError) else f"{type(error).__name__}: {str(error)[:500]}"
+        connection.sendall(framed([FAILED, reason]))
+        return 1
+    try:
+        connection.sendall(framed([READY]))
+        serve(connection, model)
+    except (EOFError, ConnectionError, BrokenPipeError):
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

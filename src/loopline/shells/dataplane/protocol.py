@@ -1,0 +1,360 @@
+"""HTTP/1.1 on one connection: bytes in, exchanges out, answers written back in the order of their requests."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import httptools
+
+from loopline.core.verbs import Caller
+from loopline.shells.dataplane.answers import OK_HEAD, Fault, answer, fault_body, unavailable
+
+if TYPE_CHECKING:
+    from loopline.shells.dataplane.application import Application
+
+HEAD, BODY, IDLE = 0, 1, 2
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_BEARER = b"bearer "
+
+
+class Exchange:
+    """One request and, once it is known, its answer."""
+
+    __slots__ = (
+        "body",
+        "caller",
+        "complete",
+        "connection",
+        "keep_alive",
+        "label",
+        "method",
+        "old",
+        "path",
+        "response",
+        "started",
+    )  # fmt: skip
+
+    def __init__(self, connection: Connection, method: bytes, path: bytes, keep_alive: bool, old: bool) -> None:
+        self.connection = connection
+        self.method = method
+        self.path = path
+        self.keep_alive = keep_alive
+        self.old = old
+        self.body = b""
+        self.caller: Caller | None = None
+        self.complete = False
+        self.response: bytes | None = None
+        self.started = 0
+        self.label: Any = None
+
+    def ok(self, body: bytes) -> None:
+        """Answer 200 with JSON: the usual way."""
+        connection = self.connection
+        connection.app.metrics.count(self.label, 200, self.started)
+        if self.old or not self.keep_alive or connection.app.draining:
+            self.reply(200, body)
+        else:
+            self.response = OK_HEAD % len(body) + body
+            connection.flush()
+
+    def reply(self, status: int, body: bytes, headers: bytes = b"", kind: bytes = b"application/json") -> None:
+        """Answer anything."""
+        connection = self.connection
+        if connection.app.draining and connection.queue and connection.queue[-1] is self:
+            self.keep_alive = False
+        if self.old and self.keep_alive:
+            headers += b"connection: keep-alive\r\n"
+        close, body_too = not self.keep_alive, self.method != b"HEAD"
+        self.response = answer(status, body, kind=kind, headers=headers, close=close, body_too=body_too)
+        connection.flush()
+
+    def refuse(self, fault: Fault) -> None:
+        """Answer a fault."""
+        self.connection.app.metrics.count(self.label, fault.status, self.started)
+        self.reply(fault.status, fault_body(fault), fault.headers)
+
+
+class Connection(asyncio.Protocol):
+    """The state machine of one connection; the parser calls its on_… methods."""
+
+    def __init__(self, app: Application) -> None:
+        self.app = app
+        self.limits = app.limits
+        self.transport: Any = None
+        self.queue: deque[Exchange] = deque()
+        self.state = IDLE
+        self.touched = app.now
+        self.blocked = False  # the client does not read its answers
+        self.verifying = 0
+        self.ended = False  # nothing more is read
+        self.half = False  # the client sends no more
+        self.requests = 0
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._exchange: Exchange | None = None
+        self._fed = 0
+        self._paused = False
+        self._token: bytes | None = None
+        self._begin()
+
+    # The transport calls these
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        if not self.app.joined(self):
+            self._fail(Fault(429, "Too many connections are open.", "Reuse a connection, or try again in a moment."))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ended = True
+        self.queue.clear()
+        self.app.left(self)
+        self._parser = None  # a reference cycle otherwise
+
+    def data_received(self, data: bytes) -> None:
+        if self.ended:
+            return
+        self.touched = self.app.now
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(
+                Fault(400, "This server does not change protocols.", "Leave out the Upgrade header; use HTTP/1.1.")
+            )
+        except httptools.HttpParserCallbackError as error:
+            self._fail(error.__context__ if isinstance(error.__context__, Fault) else _not_http(error))
+        except httptools.HttpParserError as error:
+            self._fail(_not_http(error))
+        else:
+            self._after_feed(len(data))
+
+    def eof_received(self) -> bool:
+        self.half = True
+        return bool(self.queue)  # a client may close its side and still wait for answers
+
+    def pause_writing(self) -> None:
+        self.blocked = True
+        self._adjust()
+
+    def resume_writing(self) -> None:
+        self.blocked = False
+        self._adjust()
+
+    # The parser calls these
+
+    def on_message_begin(self) -> None:
+        self._begin()
+        self.state = HEAD
+        self._fed = 0
+
+    def on_url(self, part: bytes) -> None:
+        self._url += part
+        if len(self._url) > self.limits.url:
+            raise Fault(400, f"The address of a request may have {self.limits.url} bytes.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers += 1
+        if self._headers > self.limits.headers:
+            raise Fault(400, f"A request may have {self.limits.headers} headers.", "Send fewer.")
+        if self.state == HEAD:
+            key = name.lower()
+            if key in self._wanted:
+                if key == b"host" and b"host" in self._seen:
+                    raise Fault(400, "The request names two hosts.", "Send one Host header.")
+                self._seen[key] = value
+
+    def on_headers_complete(self) -> None:
+        self.state = BODY
+        parser, seen = self._parser, self._seen
+        old = parser.get_http_version() == "1.0"
+        exchange = Exchange(self, parser.get_method(), self._url, parser.should_keep_alive(), old)
+        exchange.started = time.perf_counter_ns()
+        self._exchange = exchange
+        if parser.should_upgrade():
+            return  # feed_data raises next
+        if parser.get_http_version() not in ("1.1", "1.0"):
+            raise Fault(400, "Only HTTP/1.1 is spoken here.", "Use HTTP/1.1.")
+        self.app.check_host(seen.get(b"host"), old)
+        self._check_body(exchange, seen)
+        self._identify(exchange, seen.get(b"authorization"))
+        self.queue.append(exchange)
+        if seen.get(b"expect", b"").lower() == b"100-continue" and len(self.queue) == 1:
+            self.transport.write(_CONTINUE)
+
+    def on_body(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self.limits.body:
+            raise self._too_large()
+        self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        exchange = self._exchange
+        self.state = IDLE
+        self._exchange = None
+        if exchange is None or self._parser.should_upgrade():
+            return
+        self.requests += 1
+        body = self._body
+        exchange.body = body[0] if len(body) == 1 else b"".join(body)
+        exchange.complete = True
+        if exchange.response is None and exchange.caller is not None:
+            self.app.dispatch(exchange)
+
+    # Our own
+
+    _wanted = frozenset(
+        (b"host", b"authorization", b"content-type", b"content-encoding", b"content-length", b"expect",
+         b"inference-header-content-length")
+    )  # fmt: skip
+
+    def flush(self) -> None:
+        """Write all answers whose turn it is."""
+        queue = self.queue
+        while queue and queue[0].response is not None:
+            exchange = queue.popleft()
+            self.transport.write(exchange.response)
+            if not exchange.keep_alive:
+                self._end()
+        if self.half and not queue:
+            self._end()
+        elif self._paused:
+            self._adjust()
+
+    def identified(self, exchange: Exchange, caller: Caller | None, broken: bool) -> None:
+        """The token of a request has been looked up."""
+        self.verifying -= 1
+        exchange.caller = caller
+        self._adjust()
+        if caller is None:
+            fault = (
+                unavailable("Tokens cannot be checked just now.") if broken else _who("The token is not known here.")
+            )
+            self._deny(exchange, fault)
+        elif exchange.complete and exchange.response is None and not self.transport.is_closing():
+            self.app.dispatch(exchange)
+
+    def close_if_idle(self) -> None:
+        """Close when no request is under way."""
+        if not self.queue and self.state == IDLE:
+            self._end()
+
+    def expired(self, now: float) -> None:
+        """Close what is too slow; `now` as in app.now."""
+        limits, age = self.limits, now - self.touched
+        if self.blocked:
+            if age > limits.stuck_s:
+                self.transport.abort()
+        elif self.state == IDLE:
+            if not self.queue and age > (limits.idle_s if self.requests else limits.head_s):
+                self._end()
+        elif now - self._since > (limits.head_s if self.state == HEAD else limits.body_s):
+            self._fail(Fault(408, "The request did not arrive in time.", "Send it faster, or in smaller pieces."))
+
+    def _begin(self) -> None:
+        self._url = b""
+        self._seen: dict[bytes, bytes] = {}
+        self._headers = 0
+        self._body: list[bytes] = []
+        self._size = 0
+        self._since = self.app.now
+
+    def _check_body(self, exchange: Exchange, seen: dict[bytes, bytes]) -> None:
+        if int(seen.get(b"content-length", b"0")) > self.limits.body:
+            raise self._too_large()
+        if exchange.method != b"POST":
+            return
+        kind = seen.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
+        if kind != b"application/json":
+            raise Fault(415, "The body is not declared as JSON.", "Send Content-Type: application/json.")
+        if seen.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise Fault(415, "The body is compressed.", "Send it as it is.")
+        if b"inference-header-content-length" in seen:
+            raise Fault(
+                415, "Binary tensors are not taken here.", "Send the data as JSON, without the binary extension."
+            )
+
+    def _identify(self, exchange: Exchange, header: bytes | None) -> None:
+        if self.app.is_open(exchange.path):
+            exchange.caller = self.app.anyone
+            return
+        if header is None or header[:7].lower() != _BEARER or not 0 < len(header) <= 4096:
+            raise _who("The request carries no token.")
+        caller = self.app.tokens.known(header[7:])
+        if caller is not None:
+            exchange.caller = caller
+            return
+        self.verifying += 1
+        self._adjust()
+        self.app.tokens.look_up(header[7:], lambda *found: self.identified(exchange, *found))
+
+    def _deny(self, exchange: Exchange, fault: Fault) -> None:
+        if exchange.response is None:
+            exchange.keep_alive = False
+            self.ended = True
+            exchange.refuse(fault)
+
+    def _after_feed(self, count: int) -> None:
+        if self.state == HEAD:
+            self._fed += count
+            if self._fed > self.limits.head:
+                self._fail(Fault(400, f"The head of a request may have {self.limits.head} bytes."))
+        if len(self.queue) > self.limits.pipelined:
+            self._adjust()
+
+    def _adjust(self) -> None:
+        """Read on only when the client reads, is known and does not run far ahead."""
+        wait = self.blocked or self.verifying > 0 or len(self.queue) > self.limits.pipelined
+        if wait != self._paused and not self.ended and not self.transport.is_closing():
+            self._paused = wait
+            (self.transport.pause_reading if wait else self.transport.resume_reading)()
+
+    def _fail(self, fault: Fault) -> None:
+        """Refuse the request being read, and read no more."""
+        if self.ended:
+            return
+        exchange = self._exchange or Exchange(self, b"GET", b"", False, False)
+        exchange.keep_alive = False
+        self._exchange = None
+        if exchange not in self.queue:
+            self.queue.append(exchange)
+        self.ended = True
+        if exchange.response is None:
+            exchange.refuse(fault)
+
+    def _end(self) -> None:
+        unread, self.ended = self.ended, True
+        self.queue.clear()
+        if self.transport.is_closing():
+            return
+        if unread:
+            self._close_slowly()
+        else:
+            self.transport.close()
+
+    def _close_slowly(self) -> None:
+        """Closing with bytes unread would reset the connection, and the client would never see why."""
+        if self._paused:
+            self.transport.resume_reading()
+        self.transport.write_eof()
+        self.app.loop.call_later(self.limits.linger_s, self.transport.abort)
+
+    def _too_large(self) -> Fault:
+        return Fault(413, f"A body may have {self.limits.body >> 20} MB.", "Send fewer rows at a time.")
+
+
+def _not_http(error: BaseException) -> Fault:
+    return Fault(
+        400,
+        f"This is not a request in HTTP/1.1: {str(error)[:100] or 'it cannot be read'}.",
+        "Check what the client sends.",
+    )
+
+
+def _who(message: str) -> Fault:
+    return Fault(
+        401,
+        message,
+        "Send Authorization: Bearer TOKEN; `loopline token new` makes one.",
+        b"www-authenticate: Bearer\r\n",
+    )

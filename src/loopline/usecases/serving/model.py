@@ -1,0 +1,100 @@
+"""What an endpoint, a revision and their history are, and the rules that need nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from loopline.core.errors import Invalid
+from loopline.core.facts import Fact
+from loopline.core.ids import checked_name
+from loopline.core.tables import Signature
+
+REQUESTED, LIVE, RETIRED, FAILED = "requested", "live", "retired", "failed"
+RESERVED = ("id", "endpoint", "revision", "model", "version", "at", "event_time", "key", "prediction", "latency_us")
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """An address that serves one registered model.
+
+    `key` and `event_time` name fields of a row that are accepted beyond the signature, logged, and not given to the
+    model. With `alias`, each move of that alias deploys the version it then points to. `live` is the revision that
+    answers, `wanted` the one that shall; they differ while a deployment is under way.
+    """
+
+    name: str
+    model: str
+    alias: str | None
+    key: str | None
+    event_time: str | None
+    live: int | None
+    wanted: int | None
+    created_at: str
+    created_by: str
+
+
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployment of a model version on an endpoint, numbered from 1. `status`: requested, live, retired, failed."""
+
+    endpoint: str
+    revision: int
+    model: str
+    version: int
+    digest: str
+    signature: Signature
+    status: str
+    reason: str
+    requested_at: str
+    requested_by: str
+    live_at: str | None
+    ended_at: str | None
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """From when until when (None = still) a revision was live."""
+
+    endpoint: str
+    revision: int
+    model: str
+    version: int
+    from_at: str
+    until_at: str | None
+    actor: str
+
+
+class Desired(msgspec.Struct, frozen=True):
+    """What the data plane shall serve on one endpoint."""
+
+    endpoint: Endpoint
+    live: Revision | None
+    wanted: Revision | None
+
+
+def subject(endpoint: str) -> str:
+    """The name under which the facts of an endpoint stand in the ledger."""
+    return f"endpoint:{endpoint}"
+
+
+def checked_fields(key: str | None, event_time: str | None) -> None:
+    """Invalid when the fields that an endpoint takes beyond the signature cannot be told apart."""
+    for name in (key, event_time):
+        if name is not None:
+            checked_name("field", name)
+    if key is not None and key == event_time:
+        raise Invalid(f"The endpoint cannot use {key!r} both as key and as event time.", "Name two fields.")
+
+
+def column_name(name: str) -> str:
+    """The column of the prediction log that holds the input `name`."""
+    return f"input.{name}" if name in RESERVED else name
+
+
+def replayed(facts: Iterable[Fact]) -> dict[str, Any]:
+    """The live revision of each endpoint that the facts add up to."""
+    live: dict[str, Any] = {}
+    for fact in facts:
+        if fact.kind == "deployment.live":
+            live[fact.body["endpoint"]] = {"revision": fact.body["revision"], "version": fact.body["version"]}
+    return live

@@ -1,0 +1,62 @@
+"""What serving asks of other use-cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from loopline.core.facts import Fact
+from loopline.core.tables import Signature
+from loopline.core.verbs import Caller
+from loopline.ports.database import Transaction
+from loopline.ports.runtime import LoadedModel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Facts(Protocol):
+    """The ledger."""
+
+    def append(self, tx: Transaction, kind: str, subject: str, actor: str, body: Mapping[str, Any]) -> Fact: ...
+
+
+class Version(Protocol):
+    """A registered model version."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def signature(self) -> Signature: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def servable(self) -> bool: ...
+
+
+class Versions(Protocol):
+    """The registry."""
+
+    def version(self, name: str, number: int) -> Version: ...
+
+    def find(self, reference: str) -> Version:
+        """The version that `model/3`, `model@alias` or `model` names."""
+
+    def alias(self, name: str, alias: str) -> int | None: ...
+
+    def load(self, name: str, version: int) -> LoadedModel:
+        """The model in memory. Refused for a format that is never loaded."""
+
+    def evaluation(self, name: str, version: int) -> pa.Table:
+        """Held-out rows with the inputs; NotFound when there are none."""
+
+
+class Tokens(Protocol):
+    """Who presents a bearer token."""
+
+    def verify(self, secret: str) -> Caller | None:
+        """The caller, or None for a token that is unknown or revoked."""

@@ -1,0 +1,58 @@
+"""Values of one column as bytes: what travels to a model's process and into the log.
+
+float: float64. integer: int64, or float64 with NaN for null where the column is nullable. boolean: one byte each, or
+float64 with NaN where nullable. string: a list of text or null. timestamp: the same, ISO 8601 text in UTC.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from loopline.core.tables import Column
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NAN = float("nan")
+Packed = bytes | list[Any]
+
+
+def kind_of(column: Column) -> str:
+    """How the column is packed: "d" (float64), "q" (int64), "?" (byte) or "s" (list of text)."""
+    if column.type in ("string", "timestamp"):
+        return "s"
+    if column.type == "float" or column.nullable:
+        return "d"
+    return "q" if column.type == "integer" else "?"
+
+
+def pack(kind: str, values: Sequence[Any]) -> Packed:
+    """Values of the right type, None for null, as bytes or a list."""
+    if kind == "d":
+        try:
+            return array("d", values).tobytes()
+        except TypeError:
+            return array("d", [NAN if value is None else value for value in values]).tobytes()
+    if kind == "q":
+        return array("q", values).tobytes()
+    return bytes(values) if kind == "?" else list(values)
+
+
+def join(kind: str, parts: Sequence[Any]) -> Packed:
+    """Several packed columns one after the other."""
+    if kind != "s":
+        return b"".join(parts)
+    return [value for part in parts for value in part]
+
+
+def as_numpy(kind: str, packed: Packed) -> np.ndarray[Any, Any]:
+    """A numpy array: float64, int64, bool or object of str and None."""
+    import numpy as np
+
+    if kind == "s":
+        values = np.empty(len(packed), dtype=object)
+        values[:] = packed
+        return values
+    return np.frombuffer(packed, dtype={"d": np.float64, "q": np.int64, "?": np.bool_}[kind])  # type: ignore[arg-type]

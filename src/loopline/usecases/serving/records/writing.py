@@ -1,0 +1,187 @@
+"""Writing the logs: predictions by revision, truth by endpoint. Nothing here needs numpy or Arrow."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from loopline.core.tables import Signature
+from loopline.usecases.serving.model import column_name
+from loopline.usecases.serving.records.columns import Packed, join, kind_of
+from loopline.usecases.serving.records.segments import Header, Inputs, Segment, decode, encode, names, read
+
+PREDICTIONS, TRUTH = "predictions", "truth"
+NO_TIME = -(1 << 63)
+MOST_BYTES = 32 << 20
+OLDEST_S = 300.0
+BLOCK_ROWS = 65536
+
+
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """Predictions made together. `ms`, `counter`, `event` are int64 bytes, `row` and `latency` (microseconds) int32;
+    `event` and `key` are None where no row has any; `prediction` and `columns` as in records.columns."""
+
+    rows: int
+    ms: bytes
+    counter: bytes
+    row: bytes
+    latency: bytes
+    event: bytes | None
+    key: list[str | None] | None
+    prediction: Packed
+    columns: list[Packed]
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """One piece of ground truth: for a prediction, or for a key at an event time. Times in milliseconds."""
+
+    prediction_id: str | None
+    key: str | None
+    event: int | None
+    value: float
+    observed: int
+
+
+def prediction_header(
+    endpoint: str, writer: int, revision: int, model: str, version: int, signature: Signature
+) -> Header:
+    """What all predictions of a revision share."""
+    inputs = tuple(Inputs(column_name(column.name), column.type, kind_of(column)) for column in signature.inputs)
+    output = "s" if signature.output.type in ("string", "timestamp") else "d"
+    return Header(
+        kind=PREDICTIONS, endpoint=endpoint, writer=writer, revision=revision, model=model, version=version,
+        inputs=inputs, output=output,
+    )  # fmt: skip
+
+
+def merged(header: Header, batches: Sequence[Batch]) -> tuple[bytes, int]:
+    """One block's payload out of several batches, and how many rows it holds."""
+    rows = sum(batch.rows for batch in batches)
+    columns = [
+        join(inputs.kind, [batch.columns[place] for batch in batches]) for place, inputs in enumerate(header.inputs)
+    ]
+    has_event = any(batch.event is not None for batch in batches)
+    has_key = any(batch.key is not None for batch in batches)
+    payload = [
+        rows,
+        b"".join([batch.ms for batch in batches]),
+        b"".join([batch.counter for batch in batches]),
+        b"".join([batch.row for batch in batches]),
+        b"".join([batch.latency for batch in batches]),
+        b"".join([batch.event or array("q", [NO_TIME]) * batch.rows for batch in batches]) if has_event else None,
+        [key for batch in batches for key in batch.key or [None] * batch.rows] if has_key else None,
+        join(header.output, [batch.prediction for batch in batches]),
+        columns,
+    ]
+    return encode(payload), rows
+
+
+class PredictionLog:
+    """The predictions of one revision by one writer, in segments of bounded size and age."""
+
+    def __init__(self, home: Path, header: Header, most_bytes: int = MOST_BYTES, oldest_s: float = OLDEST_S) -> None:
+        self.header = header
+        self.rows = 0
+        self._folder = home / PREDICTIONS / header.endpoint
+        self._limits = most_bytes, oldest_s
+        self._segment: Segment | None = None
+        self._count = 0
+
+    def write(self, batches: Sequence[Batch]) -> int:
+        """Append and fsync; answers how many rows. After an OSError nothing of it counts and it may be asked again."""
+        payload, rows = merged(self.header, batches)
+        if self._segment is None:
+            first = min(array("q", batch.ms)[0] for batch in batches)
+            name = f"{first:013d}-{self.header.writer:04x}-r{self.header.revision}-{time.monotonic_ns():x}"
+            self._segment = Segment(self._folder, name, self.header)
+        try:
+            self._segment.append(payload, rows)
+        except OSError:
+            self.close()
+            raise
+        self.rows += rows
+        self.rotate()
+        return rows
+
+    def rotate(self) -> None:
+        """Close the segment when it is large or old enough to be sealed."""
+        most_bytes, oldest_s = self._limits
+        segment = self._segment
+        if segment is not None and (segment.size > most_bytes or time.monotonic() - segment.opened > oldest_s):
+            self.close()
+
+    def close(self) -> None:
+        """Close the segment; the next write opens another."""
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+
+
+class TruthLog:
+    """The ground truth of one endpoint. Exactly one process writes it; `seq` counts on from what is on disk."""
+
+    def __init__(
+        self, home: Path, endpoint: str, writer: int, most_bytes: int = MOST_BYTES, oldest_s: float = OLDEST_S
+    ) -> None:
+        self._folder = home / TRUTH / endpoint
+        self._header = Header(kind=TRUTH, endpoint=endpoint, writer=writer)
+        self._limits = most_bytes, oldest_s
+        self._segment: Segment | None = None
+        self._next = last_seq(self._folder) + 1
+
+    def write(self, records: Sequence[Truth]) -> int:
+        """Append and fsync; answers the seq of the first record. After an OSError none of them counts."""
+        first, received = self._next, time.time_ns() // 1_000_000
+        payload = encode(
+            [
+                len(records),
+                first,
+                received,
+                [record.prediction_id for record in records],
+                [record.key for record in records],
+                [record.event for record in records],
+                array("d", [record.value for record in records]).tobytes(),
+                array("q", [record.observed for record in records]).tobytes(),
+            ]
+        )
+        if self._segment is None:
+            self._segment = Segment(self._folder, f"{first:016d}-{time.monotonic_ns():x}", self._header)
+        try:
+            self._segment.append(payload, len(records))
+        except OSError:
+            self.close()
+            raise
+        self._next += len(records)
+        self.rotate()
+        return first
+
+    def rotate(self) -> None:
+        """Close the segment when it is large or old enough to be sealed."""
+        most_bytes, oldest_s = self._limits
+        segment = self._segment
+        if segment is not None and (segment.size > most_bytes or time.monotonic() - segment.opened > oldest_s):
+            self.close()
+
+    def close(self) -> None:
+        """Close the segment; the next write opens another."""
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+
+
+def last_seq(folder: Path) -> int:
+    """The seq of the last truth on disk: Parquet files name theirs, of segments the newest are read."""
+    last = max((int(name.split("-")[1]) for name in names(folder, ".parquet")), default=0)
+    for name in reversed(names(folder)):
+        found = read(folder / name)
+        if found is not None and found[1]:
+            return max([last, *(int(block[1] + block[0] - 1) for block in found[1])])
+        last = max(last, int(name.split("-")[0]) - 1)
+    return last
+
+
+__all__ = ["Batch", "PredictionLog", "Truth", "TruthLog", "decode", "last_seq", "merged", "prediction_header"]
