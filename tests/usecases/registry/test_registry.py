@@ -226,7 +226,7 @@ class Screen:
         self.json = False
         self.shown: Any = None
 
-    def call(self, name: str, **fields: Any) -> Any:
+    def call(self, name: str, /, **fields: Any) -> Any:
         verb = next(verb for verb in VERBS if verb.name == name)
         answer = verb.call(self.loopline.registry, verb.request(**fields), Caller("ada", Role.ADMIN))
         return msgspec.to_builtins(answer)

@@ -1,0 +1,197 @@
+"""The verbs of datasets."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from loopline.core.errors import CheckFailed, Conflict, NotFound
+from loopline.core.ids import checked_name
+from loopline.ports.blobs import Blobs
+from loopline.ports.clock import Clock
+from loopline.ports.database import Database, Transaction
+from loopline.usecases.datasets import files, model, store
+from loopline.usecases.datasets.intake import Intake
+from loopline.usecases.datasets.model import Batch, Contract, Dataset, Part, Snapshot, Source
+from loopline.usecases.datasets.needs import Ledger
+from loopline.usecases.datasets.sources import found_in
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Datasets:
+    """Datasets and their snapshots. A batch that breaks its contract is kept aside and never part of a snapshot."""
+
+    def __init__(self, database: Database, ledger: Ledger, blobs: Blobs, clock: Clock) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._blobs = blobs
+        self._clock = clock
+
+    def declare(self, name: str, source: Source, contract: Contract | None, actor: str) -> bool:
+        """Say where a dataset comes from and what its batches must be; whether that was new. A folder is absolute."""
+        checked_name("dataset", name)
+        known = self._database.read(lambda tx: store.dataset(tx, name))
+        if known is not None and (known.source, _plain(known.contract)) == (source, _plain(contract)):
+            return False
+        at = self._clock.text()
+        self._database.write(lambda tx: store.declare(tx, name, source, contract, at, actor))
+        return True
+
+    def snapshot(self, name: str, actor: str) -> Snapshot:
+        """Take in what the source holds now and answer the snapshot of it; the same content answers the same one.
+
+        Only files that changed are read. A batch that breaks the contract is stored and reported, and left out.
+        Raises NotFound for an unknown dataset or an empty source, CheckFailed when no batch may be used.
+        """
+        dataset = self.dataset(name)
+        known = self._database.read(lambda tx: store.batches(tx, name))
+        intake = Intake(self._blobs, dataset, known, self._clock.text())
+        with ExitStack() as stack:
+            found = list(found_in(dataset.source, lambda: Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+            batches = [intake.batch(file) for file in found]
+        if not batches:
+            raise NotFound(f"The dataset {name!r} has no batch yet.", "Put Parquet or CSV files into its folder.")
+        parts = intake.parts(batches)
+        digest = self._blobs.put(model.manifest(parts)) if parts else ""
+        if digest and digest == dataset.latest and not intake.renewed:
+            return self._standing(name, digest)
+        snapshot = self._database.write(lambda tx: self._recorded(tx, dataset, intake, parts, digest, actor))
+        if snapshot is None:
+            reports = [f"{batch.name}: {batch.report.text()}" for batch in batches if batch.report is not None]
+            raise CheckFailed(f"No batch of {name!r} may be used. {' | '.join(reports)[:2000]}", _RELEASE_HINT)
+        return snapshot
+
+    def _standing(self, name: str, digest: str) -> Snapshot:
+        refused = tuple(batch.name for batch in self.batches(name, "refused"))
+        return msgspec.structs.replace(self.get(digest, name), refused=refused)
+
+    def _recorded(
+        self, tx: Transaction, dataset: Dataset, intake: Intake, parts: list[Part], digest: str, actor: str
+    ) -> Snapshot | None:
+        told = {(batch.name, batch.digest) for batch in store.batches(tx, dataset.name, "refused")}
+        for batch in intake.renewed:
+            store.add_batch(tx, batch)
+        for batch in intake.refused:
+            if (batch.name, batch.digest) not in told:  # another process may have seen it meanwhile
+                self._ledger.append(tx, model.BATCH_REFUSED, dataset.name, actor, _refusal(batch))
+        if not parts:
+            return None
+        standing = store.dataset(tx, dataset.name)
+        parent = standing.latest if standing else None
+        refused = tuple(batch.name for batch in store.batches(tx, dataset.name, "refused"))
+        known = store.snapshot(tx, digest, dataset.name)
+        if known is not None and parent == digest:
+            return msgspec.structs.replace(known, refused=refused)
+        taken = self._taken(tx, dataset.name, digest, parent, parts, intake, actor)
+        if known is None:
+            store.add_snapshot(tx, taken)
+        store.set_latest(tx, dataset.name, digest)
+        return msgspec.structs.replace(known or taken, refused=refused, new=True)
+
+    def _taken(
+        self,
+        tx: Transaction,
+        name: str,
+        digest: str,
+        parent: str | None,
+        parts: list[Part],
+        intake: Intake,
+        actor: str,
+    ) -> Snapshot:
+        rows, size = sum(part.rows for part in parts), sum(self._blobs.size(part.digest) for part in parts)
+        before = {part.digest for part in _parts(store.snapshot(tx, parent, name) if parent else None)}
+        added = [part.name for part in parts if part.digest not in before]
+        body = {"dataset": name, "digest": digest, "parent": parent, "rows": rows, "bytes": size, "added": added}
+        fact = self._ledger.append(tx, model.SNAPSHOT_TAKEN, name, actor, body)
+        return Snapshot(
+            dataset=name,
+            digest=digest,
+            parent=parent,
+            rows=rows,
+            bytes=size,
+            columns=intake.columns(parts),
+            parts=tuple(parts),
+            seq=fact.seq,
+            taken_at=fact.at,
+            taken_by=actor,
+        )
+
+    def accept(self, name: str, batch: str, actor: str, reason: str = "") -> Batch:
+        """Release a batch that was kept aside: the next snapshot holds it. NotFound when none of that name is."""
+        waiting = [item for item in self.batches(name, "refused") if item.name == batch]
+        if not waiting:
+            raise NotFound(f"No batch {batch!r} of {name!r} is kept aside.", f"`loopline datasets {name}` lists them.")
+        chosen = waiting[-1]
+
+        def work(tx: Transaction) -> Batch:
+            if not store.release(tx, chosen):
+                raise Conflict(f"The batch {batch!r} was released meanwhile.", "Take a snapshot.")
+            body = {**_refusal(chosen), "reason": reason}
+            self._ledger.append(tx, model.BATCH_RELEASED, name, actor, body)
+            return msgspec.structs.replace(chosen, state="released")
+
+        return self._database.write(work)
+
+    def datasets(self) -> list[Dataset]:
+        """All datasets by name."""
+        return self._database.read(store.datasets)
+
+    def dataset(self, name: str) -> Dataset:
+        """One dataset; NotFound when it was never declared."""
+        found = self._database.read(lambda tx: store.dataset(tx, name))
+        if found is None:
+            raise NotFound(f"There is no dataset {name!r}.", "Declare it in loopline.yaml, then `loopline apply`.")
+        return found
+
+    def batches(self, name: str, state: str = "") -> list[Batch]:
+        """The batches of a dataset in the order in which they came; `state` accepted, refused or released."""
+        self.dataset(name)
+        return self._database.read(lambda tx: store.batches(tx, name, state))
+
+    def snapshots(self, name: str) -> list[Snapshot]:
+        """The snapshots of a dataset, oldest first."""
+        self.dataset(name)
+        return self._database.read(lambda tx: store.snapshots(tx, name))
+
+    def latest(self, name: str) -> Snapshot:
+        """The newest snapshot; NotFound when there is none."""
+        digest = self.dataset(name).latest
+        if digest is None:
+            raise NotFound(f"The dataset {name!r} has no snapshot yet.", f"Take one: `loopline snapshot {name}`.")
+        return self.get(digest, name)
+
+    def get(self, digest: str, name: str = "") -> Snapshot:
+        """The snapshot of that digest."""
+        found = self._database.read(lambda tx: store.snapshot(tx, digest, name))
+        if found is None:
+            raise NotFound(f"There is no snapshot {digest!r}.", "`loopline datasets NAME` lists them.")
+        return found
+
+    def table(self, digest: str) -> pa.Table:
+        """All rows of a snapshot, part after part; Parquet and Arrow parts are memory-mapped."""
+        parts = self.get(digest).parts
+        tables = [files.read(self._blobs.path(part.digest), part.format, part.types) for part in parts]
+        return files.unified(tables)
+
+
+_RELEASE_HINT = "Correct the files, or release a batch with `loopline datasets NAME --accept BATCH`."
+
+
+def _plain(contract: Contract | None) -> Any:
+    return None if contract is None else msgspec.to_builtins(contract)
+
+
+def _parts(snapshot: Snapshot | None) -> tuple[Part, ...]:
+    return snapshot.parts if snapshot is not None else ()
+
+
+def _refusal(batch: Batch) -> dict[str, Any]:
+    broken = batch.report.broken if batch.report else ()
+    rules = [f"{line.rule} {line.column}".strip() for line in broken]
+    return {"dataset": batch.dataset, "batch": batch.name, "digest": batch.digest, "rows": batch.rows, "rules": rules}
