@@ -31,7 +31,9 @@ def shown(fact: Mapping[str, Any]) -> dict[str, Any]:
     outcome = body.get("verdict") or body.get("status") or ""
     return {
         **fact,
-        "name": NAMES.get(kind, words(kind.replace(".", " ")).capitalize()),
+        "name": f"Run {outcome}"
+        if kind == "run.finished"
+        else NAMES.get(kind, words(kind.replace(".", " ")).capitalize()),
         "detail": detail(kind, body),
         "tone": TONES.get(f"{kind} {outcome}", TONES.get(kind, "")),
         "place": place(kind, str(fact["subject"]), body),

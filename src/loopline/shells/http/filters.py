@@ -59,7 +59,22 @@ def number(value: Any, digits: int = 4) -> str:
 def fixed(value: Any, digits: int = 4) -> str:
     """A number with so many decimals, so that a column lines up; a dash for nothing."""
     usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if usable and abs(value) >= 1000:
+        return f"{value:,.0f}"
     return f"{value:,.{digits}f}" if usable else DASH if value is None or value != value else str(value)
+
+
+def signed(value: Any, digits: int = 4) -> str:
+    """A difference with its sign."""
+    return DASH if value is None or value != value else f"{value:+.{digits}f}"
+
+
+def brief(text: Any) -> str:
+    """A text that may be a number with too many digits."""
+    try:
+        return f"{float(text):.6g}" if len(str(text)) > 8 and "." in str(text) else str(text)
+    except ValueError:
+        return str(text)
 
 
 def percent(value: Any, digits: int = 1) -> str:
@@ -134,6 +149,8 @@ FILTERS: dict[str, Callable[..., str]] = {
     "ago": ago,
     "number": number,
     "fixed": fixed,
+    "signed": signed,
+    "brief": brief,
     "percent": percent,
     "seconds": seconds,
     "between": between,

@@ -39,8 +39,8 @@
     const axis = { axisLine: { lineStyle: { color: ink.line } }, axisTick: { show: false }, axisLabel: { color: ink.soft, fontFamily: ink.font, hideOverlap: true }, splitLine: { lineStyle: { color: ink.line } } };
     return {
       animation: false, textStyle: { fontFamily: ink.font }, series: shown, useUTC: true,
-      grid: { left: 8, right: 20, top: 40, bottom: 6, containLabel: true },
-      legend: { top: 0, left: 0, icon: "roundRect", itemWidth: 12, itemHeight: 4, textStyle: { color: ink.soft, fontFamily: ink.font }, data: plot.series.map((series) => series.name) },
+      grid: { left: 8, right: 20, top: plot.series.length > 1 ? 40 : 16, bottom: 6, containLabel: true },
+      legend: { show: plot.series.length > 1, top: 0, left: 0, icon: "roundRect", itemWidth: 12, itemHeight: 4, textStyle: { color: ink.soft, fontFamily: ink.font }, data: plot.series.map((series) => series.name) },
       tooltip: { trigger: "axis", renderMode: "richText", confine: true, backgroundColor: ink.card, borderColor: ink.line, textStyle: { color: ink.text, fontFamily: ink.font, fontSize: 12 } },
       xAxis: { ...axis, type: plot.x || "value", splitLine: { show: false }, name: plot.unit || "" , nameLocation: "middle", nameGap: 28, nameTextStyle: { color: ink.soft } },
       yAxis: { ...axis, type: "value", scale: true, min: plot.from ?? undefined },
