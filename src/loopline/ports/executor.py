@@ -21,7 +21,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a call. `error` is empty when it answered, else one sentence; `trace` is the user's traceback.
+    """What became of a call. `error` is empty when it answered, else one sentence; `trace` is the user's traceback,
+    `kind` that of a refusal (core/errors).
 
     `died` says that the process ended under it. `log` holds what it printed and logged (its last megabyte).
     Seconds are wall clock and CPU of the call alone; `max_rss` is the process's peak memory in bytes.
@@ -30,6 +31,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     answer: bytes = b""
     error: str = ""
     hint: str = ""
+    kind: str = ""
     trace: str = ""
     died: bool = False
     log: bytes = b""

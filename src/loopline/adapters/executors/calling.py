@@ -18,11 +18,11 @@ _targets: dict[str, Callable[[bytes], bytes]] = {}
 def called(call: Call, log: Callable[[], bytes], peak: Callable[[], int]) -> Outcome:
     """Call the target; `log` and `peak` are asked afterwards. Answers an outcome also when the code calls sys.exit."""
     began, cpu = time.perf_counter(), time.process_time()
-    answer, error, hint, trace = b"", "", "", ""
+    answer, error, hint, kind, trace = b"", "", "", "", ""
     try:
         answer = target(call.target)(call.payload)
     except LooplineError as refusal:
-        error, hint, trace = refusal.message, refusal.hint, of_user(refusal.__cause__)
+        error, hint, kind, trace = refusal.message, refusal.hint, refusal.kind, of_user(refusal.__cause__)
     except KeyboardInterrupt:
         raise
     except BaseException as failure:  # whatever the code of a project raises becomes an outcome
@@ -31,6 +31,7 @@ def called(call: Call, log: Callable[[], bytes], peak: Callable[[], int]) -> Out
         answer=answer,
         error=error,
         hint=hint,
+        kind=kind,
         trace=trace,
         seconds=time.perf_counter() - began,
         cpu_seconds=time.process_time() - cpu,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import mimetypes
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,10 +16,11 @@ from loopline.core.times import from_text, to_ms
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
-from loopline.usecases.tracking import model, store
+from loopline.usecases.tracking import model, processes, store, surroundings
 from loopline.usecases.tracking.model import Artifact, Compared, Experiment, Link, Measured, Page, Point, Run
 from loopline.usecases.tracking.needs import Ledger
-from loopline.usecases.tracking.processes import is_dead
+
+_LINK = ("direction", "name", "digest", "kind")
 
 
 class Tracking:
@@ -181,6 +183,19 @@ class Tracking:
         if links:
             store.add_links(tx, run_id, links)
 
+    def note_in(
+        self, tx: Transaction, run_id: str, metrics: Mapping[str, float], links: Sequence[tuple[str, str, str, str]]
+    ) -> None:
+        """Final metrics and links, each as (direction, name, digest, kind), in a transaction that changes more."""
+        points = [Point(key, value) for key, value in metrics.items()]
+        self.log_in(
+            tx, run_id, points, links=[msgspec.convert(dict(zip(_LINK, one, strict=True)), Link) for one in links]
+        )
+
+    def here(self, folder: Path, stamp: str) -> tuple[str, dict[str, Any]]:
+        """This process, and its surroundings as `start_in` takes them; `stamp` changes with the folder's files."""
+        return processes.myself(), self.kept(surroundings.around(folder, stamp))
+
     def get(self, run_id: str) -> Run:
         """A run by its id or the beginning of it; NotFound when there is none."""
         return self._database.read(lambda tx: store.of_ids(tx, [self._resolved(tx, run_id)]))[0]
@@ -245,7 +260,7 @@ class Tracking:
     def sweep(self, actor: str = "loopline") -> list[str]:
         """Mark runs whose process died as killed, durably; answers their ids."""
         rows = self._database.read(store.running)
-        lost = [row["id"] for row in rows if is_dead(row["process"])]
+        lost = [row["id"] for row in rows if processes.is_dead(row["process"])]
         if lost:
             self._database.write(lambda tx: self._swept(tx, lost, actor))
         return lost

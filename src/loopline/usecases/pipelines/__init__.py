@@ -1,0 +1,36 @@
+"""Steps and pipelines: the same identity, the same result, never computed twice."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from loopline.core.parts import Part
+
+if TYPE_CHECKING:
+    from loopline.usecases.pipelines.results import Model as Model
+    from loopline.usecases.pipelines.service import Pipelines
+    from loopline.usecases.pipelines.steps import Dataset as Dataset
+    from loopline.usecases.pipelines.steps import pipeline as pipeline
+    from loopline.usecases.pipelines.steps import step as step
+
+_PLACES = {"Model": "results", "Dataset": "steps", "pipeline": "steps", "step": "steps"}
+_NEEDS = ("database", "blobs", "clock", "home", "tracking", "datasets", "registry", "runtimes", "executors")
+
+
+def build(**needs: Any) -> Pipelines:
+    from loopline.usecases.pipelines.service import Pipelines
+
+    return Pipelines(**needs)
+
+
+def __getattr__(name: str) -> Any:
+    """What a project imports, imported only then."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+PART = Part("pipelines", build, needs=_NEEDS)

@@ -1,0 +1,74 @@
+"""Whose code a file or module is: the project's own, an installed distribution's, or Python's."""
+
+from __future__ import annotations
+
+import functools
+import site
+import sys
+import sysconfig
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+_LIBRARIES = tuple(
+    sorted(
+        {
+            str(Path(place).resolve())
+            for place in (
+                *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+                *site.getsitepackages(),
+                site.getusersitepackages(),
+            )
+        }
+    )
+)
+
+
+class Territory:
+    """The ground that belongs to a project: its folder, and any code that is neither installed nor Python's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = str(folder.resolve())
+
+    def owns(self, file: str | None) -> bool:
+        """Whether the code in `file` is to be followed."""
+        if not file or not file.endswith(".py") or file.startswith(_OURS):
+            return False
+        return file.startswith(self.folder + "/") or not file.startswith(_LIBRARIES)
+
+    def short(self, file: str) -> str:
+        """The file's name as people know it."""
+        return file[len(self.folder) + 1 :] if file.startswith(self.folder + "/") else file
+
+    def inside(self, file: str) -> bool:
+        """Whether the file lies in the project's folder."""
+        return file.startswith(self.folder + "/")
+
+
+_OURS = str(Path(__file__).resolve().parents[3]) + "/"
+
+
+@functools.cache
+def distribution_of(root: str) -> tuple[str, str] | None:
+    """Name and version of the distribution that a top-level module comes from; None for Python's own and ours."""
+    if root in sys.stdlib_module_names or root in ("loopline", "__main__"):
+        return None
+    version = version_of(root)
+    if version:
+        return root.lower(), version
+    names = providers().get(root, ())
+    return (names[0].lower(), version_of(names[0])) if names else (root.lower(), "unknown")
+
+
+def version_of(name: str) -> str:
+    """The installed version of a distribution, empty when there is none."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+@functools.cache
+def providers() -> Mapping[str, list[str]]:
+    """Which distributions give each top-level module."""
+    return metadata.packages_distributions()

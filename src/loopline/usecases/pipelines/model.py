@@ -1,0 +1,227 @@
+"""What a plan, a cache key and a step run are: frozen values and the rules that need no storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import msgspec
+
+StepStatus = Literal["hit", "ran", "failed", "skipped"]
+FORMAT = "loopline-1"  # part of every key: raised when values are stored differently
+INLINE = 4096  # bytes up to which a value lives in its row
+
+
+class Leaf(msgspec.Struct, frozen=True, tag="leaf", omit_defaults=True):
+    """A stored value: `kind` says how (json, bytes, table, array, file, model), `digest` is BLAKE3 of its bytes,
+    `size` counts them; `content` is them when they are few, else a blob holds them."""
+
+    kind: str
+    digest: str
+    size: int
+    content: bytes | None = None
+    meta: dict[str, Any] = {}
+
+
+class Ref(msgspec.Struct, frozen=True, tag="ref", omit_defaults=True):
+    """What node `node` of the plan gives, or the part of it at `path` (positions and keys)."""
+
+    node: int
+    path: tuple[int | str, ...] = ()
+
+
+class Data(msgspec.Struct, frozen=True, tag="data"):
+    """The newest accepted snapshot of a dataset, resolved when the run starts."""
+
+    dataset: str
+
+
+class Many(msgspec.Struct, frozen=True, tag="many", omit_defaults=True):
+    """A list, tuple or dict of values; `names` are a dict's keys or a named tuple's fields (`title` is its name)."""
+
+    form: Literal["list", "tuple", "dict"]
+    items: tuple[Leaf | Ref | Data | Many, ...]
+    names: tuple[str, ...] = ()
+    title: str = ""
+
+
+Tree = Leaf | Ref | Data | Many
+
+
+class Piece(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A part of a step's code: a function, class, value or whole file. `note` says why a whole file was taken."""
+
+    kind: str
+    name: str
+    file: str
+    digest: str
+    note: str = ""
+
+
+class Code(msgspec.Struct, frozen=True):
+    """The closure of a step's code; `digest` is over pieces, distributions and Python's minor version."""
+
+    digest: str
+    pieces: tuple[Piece, ...]
+    distributions: dict[str, str]
+    python: str
+
+
+class Node(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One call of a step in a pipeline. `target` is "module:name" where the worker finds it, `label` tells it from
+    other calls of the same step, `arguments` are bound by name."""
+
+    step: str
+    label: str
+    target: str
+    code: str
+    arguments: dict[str, Tree]
+    cached: bool = True
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a pipeline does with given parameters: nodes in order, each before those that need it."""
+
+    pipeline: str
+    nodes: tuple[Node, ...]
+    result: Tree | None
+    returns_model: bool
+    registers: str
+    params: dict[str, str]
+    codes: dict[str, Code]
+    outside: dict[str, str]
+    """Files beyond the project's folder whose code is part of it, with their digests."""
+
+    def distributions(self) -> dict[str, str]:
+        """Names and versions of everything installed that any step's code imports."""
+        return {name: version for code in self.codes.values() for name, version in code.distributions.items()}
+
+
+class Argument(msgspec.Struct, frozen=True):
+    """One argument of a step call as its key sees it: `source` tells where it came from, `shown` what it is."""
+
+    kind: Literal["parameter", "input"]
+    digest: str
+    source: str
+    shown: str
+
+
+class StepRun(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of one pipeline run. `made_by` is the run whose result a hit took; `log` a blob's digest.
+
+    Seconds are wall clock and CPU (0 for a hit); `max_rss` is the process's peak memory in bytes.
+    """
+
+    position: int
+    step: str
+    label: str
+    key: str
+    status: StepStatus
+    made_by: str = ""
+    started_at: str = ""
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    max_rss: int = 0
+    log: str = ""
+    error: str = ""
+
+
+class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline run, which is the tracking run of the same id. `outputs` has the digests of what the pipeline returned;
+    `version` is the model version registered, `source` the digest of the project's files."""
+
+    run_id: str
+    pipeline: str
+    project: str
+    status: str
+    started_at: str
+    seconds: float | None
+    steps: tuple[StepRun, ...]
+    outputs: tuple[str, ...] = ()
+    model: str | None = None
+    version: int | None = None
+    source: str = ""
+    error: str = ""
+
+    def count(self, status: StepStatus) -> int:
+        """How many steps ended so."""
+        return sum(step.status == status for step in self.steps)
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What a run tells while it goes on: a step began (`status` empty) or ended; `total` steps there are."""
+
+    label: str
+    status: str
+    seconds: float
+    position: int
+    total: int
+
+
+class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One reason why a step ran anew: `what` (code, parameter, input, distribution, python) `name` was `was`, is `now`."""
+
+    what: str
+    name: str
+    was: str
+    now: str
+    file: str = ""
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a step was a hit or ran: in one sentence, and difference by difference against the most similar earlier one."""
+
+    run_id: str
+    step: str
+    status: StepStatus
+    sentence: str
+    made_by: str = ""
+    compared_with: str = ""
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class CacheStats(msgspec.Struct, frozen=True):
+    """The cache in numbers: results and bytes kept, step runs that hit or ran, seconds that hits did not spend."""
+
+    results: int
+    size: int
+    hits: int
+    runs: int
+    seconds_saved: float
+
+
+class Import(msgspec.Struct, frozen=True):
+    """What `cache import` did: results taken, those known already, those left out because bytes were damaged."""
+
+    taken: int
+    known: int
+    damaged: int
+    size: int
+
+
+def refs(tree: Tree) -> Iterable[Ref]:
+    """Every reference to another node inside a value."""
+    if isinstance(tree, Ref):
+        yield tree
+    elif isinstance(tree, Many):
+        for item in tree.items:
+            yield from refs(item)
+
+
+def leaves(tree: Tree) -> Iterable[Leaf]:
+    """Every stored value inside a value."""
+    if isinstance(tree, Leaf):
+        yield tree
+    elif isinstance(tree, Many):
+        for item in tree.items:
+            yield from leaves(item)
+
+
+def at(tree: Tree, path: Iterable[int | str]) -> Tree:
+    """The part of a value at a path of positions and keys; LookupError when it has none."""
+    for part in path:
+        if not isinstance(tree, Many):
+            raise LookupError(part)
+        tree = tree.items[tree.names.index(part) if isinstance(part, str) else part]
+    return tree

@@ -1,0 +1,95 @@
+"""A project's code in this process: imported from its folder, and again when its files changed."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from loopline.core.errors import Invalid, LooplineError, NotFound
+from loopline.usecases.pipelines.steps import Pipeline, Step
+
+_loaded: dict[str, str] = {}  # folder → stamp of the files from which its modules were imported
+
+
+@contextmanager
+def project_code(folder: str, stamp: str) -> Iterator[None]:
+    """Have `folder` at the beginning of the import path; modules of other projects and of older files are forgotten."""
+    root = resolved(folder)
+    if _loaded.get(root) != stamp:
+        forget({root, *_loaded})
+        _loaded.clear()
+        _loaded[root] = stamp
+        importlib.invalidate_caches()
+    sys.path.insert(0, root)
+    try:
+        yield
+    finally:
+        if root in sys.path:
+            sys.path.remove(root)
+
+
+@functools.cache
+def resolved(folder: str) -> str:
+    """The folder without links and dots."""
+    return str(Path(folder).resolve())
+
+
+def forget(folders: set[str]) -> None:
+    """Take the modules whose files lie in these folders out of the process, and out of its steps' reach."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
+        if any(str(file).startswith(folder + "/") for folder in folders) and "/site-packages/" not in str(file):
+            del sys.modules[name]
+
+
+def module_name(file: str) -> str:
+    """The name under which a file of the project is imported: `flows/train.py` is `flows.train`."""
+    return ".".join(Path(file).with_suffix("").parts)
+
+
+def imported(file: str, folder: str) -> ModuleType:
+    """The module in `file` of the project; NotFound without it, Invalid when its import fails, with the place."""
+    if not (Path(folder) / file).is_file():
+        raise NotFound(f"There is no {file} in {folder}.", "Run `loopline init`, or name the file in loopline.yaml.")
+    try:
+        return importlib.import_module(module_name(file))
+    except LooplineError:
+        raise
+    except Exception as error:
+        raise Invalid(f"{file} cannot be imported: {type(error).__name__}: {error}{place(error, folder)}.") from error
+
+
+def place(error: BaseException, folder: str) -> str:
+    """ " (file, line n)" of the last line of the project that led to the error."""
+    if isinstance(error, SyntaxError):
+        return f" ({error.filename}, line {error.lineno})" if str(error.filename) not in str(error) else ""
+    root = str(Path(folder).resolve())
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(root)]
+    return f" ({frames[-1].filename[len(root) + 1 :]}, line {frames[-1].lineno})" if frames else ""
+
+
+def pipeline_in(module: ModuleType, name: str) -> Pipeline[Any, Any]:
+    """The pipeline of that name; NotFound lists those that are there."""
+    found = {one.name: one for one in vars(module).values() if isinstance(one, Pipeline)}
+    if name in found:
+        return found[name]
+    there = ", ".join(sorted(found)) or "none"
+    raise NotFound(f"There is no pipeline {name!r} in {module.__name__}.py.", f"Pipelines there: {there}.")
+
+
+def step_at(target: str) -> Step[Any, Any]:
+    """The step that "module:name" names."""
+    module, _, name = target.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    if not isinstance(found, Step):
+        raise Invalid(f"{target} is no longer a step.", "Run the pipeline again.")
+    return found

@@ -1,0 +1,240 @@
+"""`@step` and `@pipeline`: plain functions that, inside a pipeline being traced, note what would be called with what."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
+
+from loopline.core.errors import Invalid
+from loopline.core.ids import checked_name
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Dataset:
+    """Annotation of a pipeline's parameter that names a dataset; its newest accepted snapshot is taken when a run starts.
+
+    A step's parameter annotated so receives it as a `pyarrow.Table`; with `pandas.DataFrame` or `polars.DataFrame` as
+    such a frame.
+    """
+
+
+class Tracer(Protocol):
+    """Who notes the calls of steps."""
+
+    def called(self, step: Step[Any, Any], arguments: Mapping[str, Any]) -> Any: ...
+
+
+tracing: ContextVar[Tracer | None] = ContextVar("tracing", default=None)
+
+
+class Step(Generic[P, R]):
+    """A function whose result is kept by what it was made from. Called as the plain function it is.
+
+    `cached` says whether a result may be taken from the cache.
+    """
+
+    def __init__(self, function: Callable[P, R], name: str = "", cached: bool = True) -> None:
+        functools.update_wrapper(self, function)
+        self.function: Any = function
+        self.name = checked_name("step", name or function.__name__)
+        self.cached = cached
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        tracer = tracing.get()
+        if tracer is None:
+            return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+        return tracer.called(self, self.bound(args, kwargs))  # type: ignore[no-any-return]
+
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """The function's signature."""
+        return inspect.signature(self.function)
+
+    def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments by name, defaults included; Invalid when they do not fit."""
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise Invalid(
+                f"The step {self.name!r} is called wrongly: {error}.", f"It takes {self.signature}."
+            ) from None
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}>"
+
+
+class Pipeline(Generic[P, R]):
+    """A function that calls steps. Called as the plain function it is; `loopline run` traces it.
+
+    `registers` is the name under which a returned model is registered.
+    """
+
+    def __init__(self, function: Callable[P, R], name: str = "", registers: str = "") -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = checked_name("pipeline", name or function.__name__)
+        self.registers = checked_name("model", registers) if registers else ""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(*args, **kwargs)
+
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """The function's signature."""
+        return inspect.signature(self.function)
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.name}>"
+
+
+@overload
+def step(function: Callable[P, R], /) -> Step[P, R]: ...
+@overload
+def step(*, name: str = "", cached: bool = True) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+def step(function: Any = None, /, *, name: str = "", cached: bool = True) -> Any:
+    """Make a function a step: `@step`, or `@step(cached=False)` for one that must run each time."""
+    if function is None:
+        return functools.partial(_made, Step, name=name, cached=cached)
+    return _made(Step, function)
+
+
+@overload
+def pipeline(function: Callable[P, R], /) -> Pipeline[P, R]: ...
+@overload
+def pipeline(*, name: str = "", registers: str = "") -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
+def pipeline(function: Any = None, /, *, name: str = "", registers: str = "") -> Any:
+    """Make a function a pipeline: `@pipeline`, or `@pipeline(registers="late-arrival")`."""
+    if function is None:
+        return functools.partial(_made, Pipeline, name=name, registers=registers)
+    return _made(Pipeline, function)
+
+
+def _made(kind: Any, function: Any, **options: Any) -> Any:
+    if not inspect.isfunction(function):
+        raise Invalid(f"{function!r} cannot be a {kind.__name__.lower()}.", "Decorate a plain function.")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise Invalid(
+            f"{function.__name__!r} cannot be a {kind.__name__.lower()}: it is asynchronous or a generator.",
+            "Return the whole result from a plain function.",
+        )
+    return kind(function, **options)
+
+
+class Handle:
+    """What a step will give, while a pipeline is traced: to be handed to other steps or returned, not looked into.
+
+    Its parts can be taken where the step's annotation says which there are: `tuple[A, B]`, a NamedTuple, `dict[str, A]`.
+    """
+
+    __slots__ = ("annotation", "path", "position", "step")
+
+    def __init__(self, step: str, position: int, path: tuple[int | str, ...] = (), annotation: Any = None) -> None:
+        self.step = step
+        self.position = position
+        self.path = path
+        self.annotation = annotation
+
+    def __getitem__(self, part: int | str) -> Handle:
+        kinds = parts_of(self.annotation)
+        if isinstance(kinds, list) and isinstance(part, int) and -len(kinds) <= part < len(kinds):
+            return self._part(part % len(kinds), kinds[part])
+        if isinstance(kinds, dict) and isinstance(part, str):
+            return self._part(part, kinds[""])
+        raise self._refused(f"taken apart with [{part!r}]")
+
+    def __iter__(self) -> Iterator[Handle]:
+        kinds = parts_of(self.annotation)
+        if not isinstance(kinds, list):
+            raise self._refused("gone through")
+        return iter([self._part(position, kind) for position, kind in enumerate(kinds)])
+
+    def __getattr__(self, name: str) -> Handle:
+        fields = getattr(self.annotation, "_fields", ())
+        if name in fields:
+            return self[fields.index(name)]
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise self._refused(f"asked for .{name}")
+
+    def _part(self, part: int | str, annotation: Any) -> Handle:
+        return Handle(self.step, self.position, (*self.path, part), annotation)
+
+    def _refused(self, what: str) -> Invalid:
+        return Invalid(
+            f"The result of the step {self.step!r} is {what} inside the pipeline, but it is not known before the step ran.",
+            "Do that inside a step; annotate several results as tuple[A, B], a NamedTuple or dict[str, A].",
+        )
+
+    def __repr__(self) -> str:
+        return f"<what {self.step} gives>"
+
+
+def _refusing(sign: str) -> Callable[..., Any]:
+    def refuse(self: Handle, *_: Any) -> Any:
+        raise self._refused(f"used with {sign}")
+
+    return refuse
+
+
+for _name in [
+    "bool",
+    "len",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "add",
+    "radd",
+    "sub",
+    "rsub",
+    "mul",
+    "rmul",
+    "truediv",
+    "rtruediv",
+    "neg",
+    "abs",
+    "float",
+    "int",
+    "contains",
+]:
+    setattr(Handle, f"__{_name}__", _refusing(_name))
+Handle.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+
+def parts_of(annotation: Any) -> list[Any] | dict[str, Any] | None:
+    """What an annotation says of the parts of a value: a list for a tuple, {"": kind} for a dict, None for others."""
+    from typing import get_args, get_origin
+
+    if hasattr(annotation, "_fields"):
+        hints = getattr(annotation, "__annotations__", {})
+        return [hints.get(name) for name in annotation._fields]
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is tuple and inner and inner[-1] is not ...:
+        return list(inner)
+    if annotation is dict or origin is dict:
+        return {"": inner[1] if len(inner) == 2 else None}
+    return None
+
+
+def hints(function: Any) -> dict[str, Any]:
+    """A function's annotations, evaluated where they can be; one that names what is not there stays a text."""
+    from typing import get_type_hints
+
+    try:
+        return get_type_hints(function)
+    except (NameError, TypeError, AttributeError):
+        return dict(getattr(function, "__annotations__", {}))
+
+
+def is_dataset(annotation: Any) -> bool:
+    """Whether an annotation is `Dataset`, also as text."""
+    return annotation is Dataset or (isinstance(annotation, str) and annotation.rpartition(".")[2] == "Dataset")

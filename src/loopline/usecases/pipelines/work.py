@@ -1,0 +1,117 @@
+"""What runs where a project's code may run: trace a pipeline, perform a step. Called by an executor, bytes to bytes."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loopline.ports.runtime import Runtime
+from loopline.usecases.pipelines.model import Plan, Tree
+from loopline.usecases.pipelines.project import imported, pipeline_in, project_code, step_at
+from loopline.usecases.pipelines.steps import hints
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """Trace the pipeline `pipeline` in `file` of the project in `folder`, whose files have the digest `stamp`."""
+
+    folder: str
+    file: str
+    stamp: str
+    pipeline: str
+    params: dict[str, Any]
+
+
+class Perform(msgspec.Struct, frozen=True):
+    """Call the step `target` with resolved arguments. `places` says where the bytes of large ones lie (digest → path),
+    `scratch` where to write, `runtimes` how to make the model formats ("module:Class" by format)."""
+
+    folder: str
+    stamp: str
+    target: str
+    arguments: dict[str, Tree]
+    places: dict[str, str]
+    scratch: str
+    runtimes: dict[str, str]
+
+
+class Performed(msgspec.Struct, frozen=True):
+    """A step's result, with the files that hold its larger parts (digest → path in the scratch folder)."""
+
+    value: Tree
+    files: dict[str, str]
+
+
+_runtimes: dict[str, Runtime] = {}
+_traces = msgspec.msgpack.Decoder(Trace)
+_performs = msgspec.msgpack.Decoder(Perform)
+
+
+def trace(payload: bytes) -> bytes:
+    """Answer the plan for a `Trace`."""
+    from loopline.usecases.pipelines.tracing import traced
+
+    asked = _traces.decode(payload)
+    with project_code(asked.folder, asked.stamp):
+        pipeline = pipeline_in(imported(asked.file, asked.folder), asked.pipeline)
+        plan: Plan = traced(pipeline, asked.params, Path(asked.folder))
+        return msgspec.msgpack.encode(plan)
+
+
+def perform(payload: bytes) -> bytes:
+    """Answer `Performed` for a `Perform`."""
+    from loopline.usecases.pipelines.values.reading import Reader
+    from loopline.usecases.pipelines.values.writing import Writer
+
+    asked = _performs.decode(payload)
+    runtimes, scratch = made(asked.runtimes), Path(asked.scratch)
+    with project_code(asked.folder, asked.stamp):
+        step = step_at(asked.target)
+        reader = Reader(scratch, asked.places, runtimes)
+        annotations = annotations_of(step.function)
+        values = {name: reader.value(tree, annotations.get(name)) for name, tree in asked.arguments.items()}
+        args, kwargs = arranged(step.signature.parameters, values)
+        result = step.function(*args, **kwargs)
+        writer = Writer(scratch, runtimes)
+        value = writer.tree(result, f"the result of {step.name}")
+    return msgspec.msgpack.encode(Performed(value, writer.files))
+
+
+def arranged(parameters: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Values by name as positional and keyword arguments, *args and **kwargs taken apart."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, value in values.items():
+        kind = parameters[name].kind
+        if kind is parameters[name].VAR_POSITIONAL:
+            args += value
+        elif kind is parameters[name].VAR_KEYWORD:
+            kwargs |= value
+        elif kind is parameters[name].KEYWORD_ONLY:
+            kwargs[name] = value
+        else:
+            args.append(value)
+    return args, kwargs
+
+
+_annotations: dict[Any, dict[str, Any]] = {}
+
+
+def annotations_of(function: Any) -> dict[str, Any]:
+    """A function's evaluated annotations; the same function is asked once."""
+    known = _annotations.get(function)
+    if known is None:
+        known = _annotations[function] = hints(function)
+    return known
+
+
+def made(names: Mapping[str, str]) -> Mapping[str, Runtime]:
+    """The model formats of this process."""
+    for name, place in names.items():
+        if name not in _runtimes:
+            module, cls = place.split(":")
+            _runtimes[name] = getattr(importlib.import_module(module), cls)()
+    return _runtimes
