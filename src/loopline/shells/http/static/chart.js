@@ -1,6 +1,6 @@
 // Draws what <div data-plot="{…}"> describes. The same numbers stand in the table beneath, for everyone without script.
 // {"x": "time" | "value" | "category", "unit": "", "from": null, "series": [{"name", "points": [[x, y], …], "band": [[x, low, high], …],
-//  "hollow": [index, …], "kind": "line" | "bar"}], "marks": [{"at", "text"}], "limits": [{"at", "text"}]}
+//  "hollow": [index, …], "kind": "line" | "bar", "stack"}], "marks": [{"at", "text"}], "limits": [{"at", "text"}]}
 (function () {
   "use strict";
   const drawn = new Map();
@@ -34,7 +34,7 @@
       const paint = paints[index % paints.length], hollow = new Set(series.hollow || []);
       const data = series.points.map((point, at) => ({ value: point, itemStyle: hollow.has(at) ? { color: ink.card, borderColor: paint, borderWidth: 1.6 } : {} }));
       if (series.band && series.band.length) shown.push(...band(series, paint, index));
-      shown.push({ name: series.name, type: series.kind || "line", data, color: paint, symbol: "circle", symbolSize: series.points.length > 80 ? 3 : 6, showSymbol: series.points.length <= 200, lineStyle: { width: 2 }, barMaxWidth: 26, ...(index ? {} : { markLine: lines(plot, ink) }) });
+      shown.push({ name: series.name, type: series.kind || "line", data, color: paint, symbol: "circle", symbolSize: series.points.length > 80 ? 3 : 6, showSymbol: series.points.length <= 200, lineStyle: { width: 2 }, barMaxWidth: 26, stack: series.stack, ...(index ? {} : { markLine: lines(plot, ink) }) });
     });
     const axis = { axisLine: { lineStyle: { color: ink.line } }, axisTick: { show: false }, axisLabel: { color: ink.soft, fontFamily: ink.font, hideOverlap: true }, splitLine: { lineStyle: { color: ink.line } } };
     return {
