@@ -12,9 +12,9 @@ from loopline.core.tables import Column, Signature
 
 
 @step
-def load(flights: Dataset) -> pd.DataFrame:
-    """The rows of a snapshot."""
-    return flights.to_pandas()
+def load(dataset: Dataset) -> pd.DataFrame:
+    """The rows of a snapshot (an Arrow table) as a pandas frame."""
+    return dataset.to_pandas()
 
 
 @step
