@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from loopline.core.errors import LooplineError
+from loopline.kit.processes import die_with_parent
 from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.limits import Limits
 from loopline.shells.dataplane.server import inherited, listening, only_one, serve
@@ -26,7 +29,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--fd", type=int, help="a listening socket handed down by the parent")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8401)
-    parser.add_argument("--allow-host", action="append", default=[], help="a further name by which clients call us")
+    parser.add_argument("--host-name", action="append", default=[], help="a further name by which clients call us")
     parser.add_argument(
         "--warm-seconds", type=float, default=Limits.warm_s, help="how long the previous revision stays warm"
     )
@@ -40,11 +43,14 @@ def main(given: Sequence[str] | None = None) -> int:
     wanted = arguments(given)
     limits = replace(Limits(), warm_s=wanted.warm_seconds, grace_s=wanted.grace_seconds)
     module, _, name = wanted.installation.partition(":")
+    parent = os.environ.get("LOOPLINE_PARENT")
+    if parent:  # the supervisor: when it dies, finish what is under way and end
+        die_with_parent(int(parent), signal.SIGTERM)
     try:
         sock = listening(wanted.host, wanted.port) if wanted.fd is None else inherited(wanted.fd)
         opened = getattr(importlib.import_module(module), name)(wanted.home)
         with only_one(wanted.home):
-            hosts = Hosts([*wanted.allow_host, *([wanted.host] if wanted.fd is None else [])])
+            hosts = Hosts([*wanted.host_name, *([wanted.host] if wanted.fd is None else [])])
             _run(serve(wanted.home, sock, opened, hosts, limits, wanted.installation))
         opened.close()
     except LooplineError as error:

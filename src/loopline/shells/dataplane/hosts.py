@@ -32,7 +32,7 @@ class Hosts:
                 self._known[header] = allowed
         if not allowed:
             raise Fault(
-                400, "This server is not called by that name.", "Use localhost, or start it with --allow-host NAME."
+                400, "This server is not called by that name.", "Use localhost, or start it with --host-name NAME."
             )
 
     def _allowed(self, header: bytes) -> bool:

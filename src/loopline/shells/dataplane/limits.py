@@ -26,7 +26,7 @@ class Limits:
     start_s: float = 120.0
     wait_s: float = 10.0
     warm_s: float = 60.0
-    grace_s: float = 10.0
+    grace_s: float = 6.0
     linger_s: float = 1.0
     unflushed_rows: int = 500_000
     flush_s: float = 0.05

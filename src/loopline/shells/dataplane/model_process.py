@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import importlib
-import os
 import signal
 import socket
 import sys
@@ -15,11 +13,11 @@ from typing import Any
 
 from loopline.core.errors import LooplineError
 from loopline.core.tables import Column, Signature
+from loopline.kit.processes import die_with_parent
 from loopline.ports.runtime import LoadedModel
 from loopline.shells.dataplane.frames import FAILED, READY, framed, receive
 from loopline.usecases.serving.records.columns import as_numpy, kind_of, pack
 
-PARENT_DEATH_SIGNAL = 1
 EXAMPLES = 32
 ORDINARY: dict[str, Any] = {
     "float": 0.0, "integer": 0, "string": "", "boolean": False, "timestamp": "2013-01-01T00:00:00.000Z",
@@ -133,13 +131,6 @@ def _example(column: Column, values: list[Any]) -> Any:
     return pack(kind_of(column), [one(value) for value in values])
 
 
-def _die_with_parent(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != parent:  # it was gone before we asked
-        sys.exit(1)
-
-
 def main(given: Sequence[str] | None = None) -> int:
     """Run until the socket closes; exit code 0, or 1 when the model is unfit (the reason went to the router)."""
     parser = argparse.ArgumentParser(prog="loopline.shells.dataplane.model_process")
@@ -150,7 +141,7 @@ def main(given: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(given)
     for number in (signal.SIGINT, signal.SIGTERM):  # the router says when to end, by closing the socket
         signal.signal(number, signal.SIG_IGN)
-    _die_with_parent(arguments.parent)
+    die_with_parent(arguments.parent)
     connection = socket.socket(fileno=arguments.fd)
     try:
         model = load(arguments)

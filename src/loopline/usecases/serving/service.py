@@ -61,8 +61,8 @@ class Serving:
     def deploy(self, name: str, version: int | str, actor: str, model_name: str | None = None) -> Revision:
         """Ask for a model version (number, or alias of the model) to be served; answers the revision requested.
 
-        The endpoint is made when it is not there and `model_name` says of which model. Asking again for what is live
-        or under way already answers that revision.
+        The endpoint is made when it is not there and `model_name` says of which model. Asking again for a version
+        whose deployment is under way answers that revision; for one that is live it makes another.
         """
         if model_name is not None and self._find(name) is None:
             self.put(name, model_name, actor)
@@ -211,17 +211,37 @@ class Serving:
 
         return find(self._home, prediction_id)
 
+    def recent(self, endpoint: str, limit: int) -> list[dict[str, Any]]:
+        """The newest logged predictions, newest first."""
+        from loopline.usecases.serving.records.summaries import recent
+
+        return recent(self._home, endpoint, limit)
+
+    def traffic(self, endpoint: str) -> list[dict[str, Any]]:
+        """Predictions by day and revision, with p50 and p99 latency in milliseconds."""
+        from loopline.usecases.serving.records.summaries import traffic
+
+        return traffic(self._home, endpoint)
+
     def seal(self, actor: str = "loopline") -> int:
         """Turn closed log segments into Parquet files, with a fact for each; answers how many files were sealed."""
         from loopline.usecases.serving.sealing import seal
 
         return seal(self._database, self._ledger, self._clock, self._home, actor)
 
-    def score(self, reference: str, source: Path, target: Path, chunk_rows: int = 65536) -> dict[str, Any]:
+    def score(
+        self,
+        reference: str,
+        source: Path,
+        target: Path,
+        key: str | None = None,
+        event_time: str | None = None,
+        chunk_rows: int = 65536,
+    ) -> dict[str, Any]:
         """Score a Parquet or CSV file with `model/version` or `model@alias` into a Parquet file; answers a summary."""
         from loopline.usecases.serving.batch import score
 
-        return score(self._registry, self._home, reference, source, target, chunk_rows)
+        return score(self._registry, self._home, reference, source, target, key, event_time, chunk_rows)
 
     def address(self) -> dict[str, Any]:
         """Where the data plane of this installation answers; Unavailable when it does not run."""
@@ -268,11 +288,12 @@ class Serving:
             )
         return found
 
-    def _request(self, tx: Transaction, name: str, found: Any, actor: str) -> Revision:
+    def _request(self, tx: Transaction, name: str, found: Any, actor: str, only_new: bool = False) -> Revision:
         endpoint = self._endpoint(tx, name)
         if endpoint.wanted is not None:
             wanted = self._revision(tx, name, endpoint.wanted)
-            if (wanted.model, wanted.version) == (found.model, found.version):
+            under_way = endpoint.wanted != endpoint.live
+            if (wanted.model, wanted.version) == (found.model, found.version) and (under_way or only_new):
                 return wanted
         made = Revision(
             endpoint=name, revision=store.next_revision(tx, name), model=found.model, version=found.version,
@@ -332,7 +353,7 @@ class Serving:
         def work(tx: Transaction) -> None:
             store.follow(tx, name, version)
             if found is not None:
-                self._request(tx, name, found, f"alias:{alias}")
+                self._request(tx, name, found, f"alias:{alias}", only_new=True)
 
         self._database.write(work)
         return int(found is not None)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopline.core.errors import NotFound
-from loopline.core.times import from_ms
 from loopline.usecases.serving.records import ids
 from loopline.usecases.serving.records.reading import prediction_table
 from loopline.usecases.serving.records.segments import names, read
+from loopline.usecases.serving.records.summaries import shown
 from loopline.usecases.serving.records.writing import PREDICTIONS
 
 if TYPE_CHECKING:
@@ -60,8 +60,4 @@ def _row(table: pa.Table, name: str) -> dict[str, Any] | None:
     if rows.num_rows == 0:
         return None
     record: dict[str, Any] = rows.slice(0, 1).to_pylist()[0]
-    return {key: _shown(value) for key, value in record.items()}
-
-
-def _shown(value: Any) -> Any:
-    return from_ms(round(value.timestamp() * 1000)) if hasattr(value, "timestamp") else value
+    return {key: shown(value) for key, value in record.items()}

@@ -1,0 +1,180 @@
+"""`loopline deploy`, `rollback`, `endpoints`, `predict`, `truth` and `score`."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from loopline.core.errors import CheckFailed, Invalid, Unavailable
+
+POLL_S = 0.1
+
+
+@click.command()
+@click.argument("endpoint")
+@click.argument("version")
+@click.option("--model", help="The registered model, where the endpoint does not exist yet.")
+@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is live.")
+@click.option("--timeout", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait.")
+@click.pass_obj
+def deploy(obj: Any, endpoint: str, version: str, model: str | None, wait: bool, timeout: float) -> None:
+    """Deploy VERSION (a number, an alias, or MODEL/NUMBER) at ENDPOINT."""
+    if "/" in version or "@" in version:
+        given, _, version = version.replace("@", "/").partition("/")
+        model = model or given
+    wanted = int(version) if version.isdecimal() else version
+    made = obj.client.call("serving.deploy", endpoint=endpoint, version=wanted, model=model)
+    _shown(obj, _live(obj.client, made, timeout) if wait else made)
+
+
+@click.command()
+@click.argument("endpoint")
+@click.option("--timeout", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait.")
+@click.pass_obj
+def rollback(obj: Any, endpoint: str, timeout: float) -> None:
+    """Put back what was live at ENDPOINT before."""
+    _shown(obj, _live(obj.client, obj.client.call("serving.rollback", endpoint=endpoint), timeout))
+
+
+@click.command()
+@click.argument("endpoint", required=False)
+@click.option("--history", "past", is_flag=True, help="Show what was live when.")
+@click.option("--at", default="", metavar="TIME", help="Show what was live then (2013-05-03T14:00:00Z).")
+@click.pass_obj
+def endpoints(obj: Any, endpoint: str | None, past: bool, at: str) -> None:
+    """List endpoints, or the deployments of ENDPOINT."""
+    if endpoint is None:
+        found = obj.client.call("serving.endpoints")
+        rows = [{**each, "live": _told(each["live"]), "wanted": _told(each["wanted"])} for each in found]
+        columns = [
+            ("ENDPOINT", "name"),
+            ("MODEL", "model"),
+            ("FOLLOWS", "alias"),
+            ("LIVE", "live"),
+            ("WANTED", "wanted"),
+        ]
+        obj.show(found if obj.json else rows, table=columns, title="Endpoints")
+    elif at:
+        then = obj.client.call("serving.live_at", endpoint=endpoint, at=at)
+        obj.show(then, text=f"{_told(then)} since {then['from_at']}" if then else f"Nothing was live at {at}.")
+    elif past:
+        columns = [("FROM", "from_at"), ("UNTIL", "until_at"), ("REVISION", "revision"), ("VERSION", "version")]
+        obj.show(obj.client.call("serving.history", endpoint=endpoint), table=columns, title="History")
+    else:
+        columns = [("REVISION", "revision"), ("VERSION", "version"), ("STATUS", "status"), ("REQUESTED", "requested_at"),
+                   ("BY", "requested_by"), ("LIVE", "live_at"), ("REASON", "reason")]  # fmt: skip
+        obj.show(obj.client.call("serving.revisions", endpoint=endpoint), table=columns, title="Deployments")
+
+
+@click.command()
+@click.argument("endpoint")
+@click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
+@click.option(
+    "--rows", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A JSON file of rows instead."
+)
+@click.option("--serving-url", metavar="URL", help="The data plane's address, where it is on another machine.")
+@click.pass_obj
+def predict(obj: Any, endpoint: str, fields: tuple[str, ...], rows: Path | None, serving_url: str | None) -> None:
+    """Ask ENDPOINT for predictions. The token comes from LOOPLINE_TOKEN."""
+    given = _rows_in(rows) if rows else [dict(_field(text) for text in fields)]
+    answer = _post(obj, serving_url, f"/v1/endpoints/{endpoint}/predict", given)
+    pairs = zip(answer["ids"], answer["predictions"], strict=True)
+    columns = [("PREDICTION", "prediction"), ("ID", "id")]
+    obj.show(answer if obj.json else [{"id": name, "prediction": value} for name, value in pairs], table=columns)
+
+
+@click.command()
+@click.argument("endpoint")
+@click.argument("prediction_id", required=False)
+@click.argument("value", required=False, type=float)
+@click.option("--observed-at", metavar="TIME", help="When it became known (default: now).")
+@click.option(
+    "--rows", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A JSON file of rows instead."
+)
+@click.option("--serving-url", metavar="URL", help="The data plane's address, where it is on another machine.")
+@click.pass_obj
+def truth(
+    obj: Any, endpoint: str, prediction_id: str | None, value: float | None, observed_at: str | None,
+    rows: Path | None, serving_url: str | None,
+) -> None:  # fmt: skip
+    """Send ground truth to ENDPOINT: for one prediction, or --rows with prediction_id (or key and event_time) and value."""
+    if rows is None and (prediction_id is None or value is None):
+        raise Invalid("Say which prediction and its true value.", "`loopline truth ENDPOINT ID VALUE`, or --rows FILE.")
+    one = {"prediction_id": prediction_id, "value": value, "observed_at": observed_at}
+    given = _rows_in(rows) if rows else [one]
+    answer = _post(obj, serving_url, f"/v1/endpoints/{endpoint}/truth", given)
+    obj.show(answer, text=f"{answer['accepted']} rows of ground truth are on disk.")
+
+
+@click.command()
+@click.argument("version")
+@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUTPUT", type=click.Path(path_type=Path))
+@click.option("--key", metavar="COLUMN", help="The column that identifies an entity, for the log.")
+@click.option("--event-time", metavar="COLUMN", help="The column with the event's time, for the log.")
+@click.pass_obj
+def score(obj: Any, version: str, source: Path, target: Path, key: str | None, event_time: str | None) -> None:
+    """Score the Parquet or CSV file INPUT with VERSION (MODEL/NUMBER or MODEL@ALIAS) into OUTPUT.parquet."""
+    opened = getattr(obj.client, "loopline", None)
+    if opened is None:
+        raise Invalid("Files are scored where the installation is.", "Leave out --url and name it with --home.")
+    done = opened.serving.score(version, source.absolute(), target.absolute(), key, event_time)
+    obj.show(done, text=f"{done['rows']} rows scored by {done['model']}/{done['version']} into {target}.")
+
+
+def _live(client: Any, made: dict[str, Any], timeout: float) -> dict[str, Any]:
+    """The revision once it is live. CheckFailed when it fails, Unavailable after the time."""
+    until = time.monotonic() + timeout
+    while True:
+        found: dict[str, Any] = client.call("serving.revision", endpoint=made["endpoint"], revision=made["revision"])
+        if found["status"] == "live":
+            return found
+        if found["status"] == "failed":
+            raise CheckFailed(
+                f"Revision {found['revision']} failed: {found['reason']}", "What was live goes on serving."
+            )
+        if time.monotonic() > until:
+            hint = "Is the server up? `loopline up` starts it."
+            raise Unavailable(f"Revision {found['revision']} is not live after {timeout:g} s.", hint)
+        time.sleep(POLL_S)
+
+
+def _shown(obj: Any, revision: dict[str, Any]) -> None:
+    state = "is live" if revision["status"] == "live" else f"is {revision['status']}"
+    obj.show(revision, text=f"{revision['endpoint']}: {_told(revision)} {state}.")
+
+
+def _told(revision: dict[str, Any] | None) -> str:
+    return "-" if revision is None else f"revision {revision['revision']} ({revision['model']}/{revision['version']})"
+
+
+def _field(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise Invalid(f"{text!r} is not FIELD=VALUE.", "Write it as distance=1400.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _rows_in(path: Path) -> Any:
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise Invalid(f"{path} is not JSON: {error}.", 'Write it as [{"field": value}, …].') from None
+    return (
+        found["rows"] if isinstance(found, dict) and "rows" in found else found if isinstance(found, list) else [found]
+    )
+
+
+def _post(obj: Any, serving_url: str | None, path: str, rows: Any) -> dict[str, Any]:
+    """Ask the data plane; its refusals keep their words."""
+    from loopline.usecases.serving.asking import post
+
+    url = serving_url or obj.client.call("serving.address")["url"]
+    return post(url, path, {"rows": rows})
