@@ -55,7 +55,7 @@ class Promotion:
         """The gate that guards an alias: from `loopline.yaml`, or the defaults. Invalid when it is written wrongly."""
         written = self._projects.gate(model, alias)
         try:
-            return GateConfig() if written is None else msgspec.convert(msgspec.to_builtins(written), GateConfig)
+            return GateConfig() if written is None else msgspec.convert(_rules_in(written), GateConfig)
         except msgspec.ValidationError as error:
             raise Invalid(
                 f"The gate of {model}@{alias} is written wrongly: {error}.", "Mend it in loopline.yaml."
@@ -246,3 +246,9 @@ def previous_target(moves: Sequence[Move]) -> int | None:
         else:
             stack.append(move.version)
     return stack[-2] if len(stack) > 1 else None
+
+
+def _rules_in(written: Any) -> Any:
+    """The rules without the fields by which `loopline.yaml` says what they apply to."""
+    rules = msgspec.to_builtins(written)
+    return {name: value for name, value in rules.items() if name not in ("model", "alias", "promote_to", "name")}

@@ -1,0 +1,122 @@
+"""Alerts as incidents: one open alert for each endpoint and cause, each change of state a fact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from loopline.core.errors import Conflict, NotFound
+from loopline.core.ids import new_id
+from loopline.ports.database import Transaction
+from loopline.usecases.monitoring import store
+from loopline.usecases.monitoring.model import (
+    ACKNOWLEDGED,
+    ALERT_ACKNOWLEDGED,
+    ALERT_OPENED,
+    ALERT_RESOLVED,
+    OPEN,
+    RESOLVED,
+    Alert,
+    Finding,
+)
+from loopline.usecases.monitoring.needs import Ledger
+
+TOLD = ("endpoint", "cause", "model", "version", "first_window", "last_window", "value", "limit", "message", "note")
+
+
+class Incidents:
+    """Opens and closes alerts inside a transaction of the caller. `at` is the time of the change."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def settle(
+        self,
+        tx: Transaction,
+        endpoint: str,
+        live: tuple[str, int | None],
+        found: Sequence[Finding],
+        actor: str,
+        at: str,
+    ) -> None:
+        """Bring the alerts of an endpoint in line with what its windows show; repeating it changes nothing."""
+        for finding in found:
+            last = store.newest_alert(tx, endpoint, finding.cause)
+            standing = last is not None and last.state != RESOLVED
+            if last is not None and standing and not self._superseded(last, finding, live):
+                self._follow(tx, last, finding, actor, at)
+                continue
+            if last is not None and standing:
+                self._move(tx, last, RESOLVED, ALERT_RESOLVED, actor, f"version {live[1]} took over", at)
+            if finding.wrong and (last is None or finding.window > last.last_window):
+                self._open(tx, endpoint, live, finding, actor, at)
+
+    def acknowledge(self, tx: Transaction, alert_id: str, actor: str, note: str, at: str) -> Alert:
+        """Someone looks after it; again by the same person changes nothing. Conflict when it is resolved."""
+        alert = self._existing(tx, alert_id)
+        if alert.state == RESOLVED:
+            raise Conflict(f"The alert {alert_id} is resolved already.", "`loopline alerts` lists those that are open.")
+        if alert.state == ACKNOWLEDGED and alert.changed_by == actor:
+            return alert
+        return self._move(tx, alert, ACKNOWLEDGED, ALERT_ACKNOWLEDGED, actor, note, at)
+
+    def resolve(self, tx: Transaction, alert_id: str, actor: str, note: str, at: str) -> Alert:
+        """Close it by hand; it opens anew only when a later window is wrong too."""
+        alert = self._existing(tx, alert_id)
+        return alert if alert.state == RESOLVED else self._move(tx, alert, RESOLVED, ALERT_RESOLVED, actor, note, at)
+
+    def _existing(self, tx: Transaction, alert_id: str) -> Alert:
+        found = store.alert(tx, alert_id)
+        if found is None:
+            raise NotFound(f"There is no alert {alert_id!r}.", "`loopline alerts` lists them.")
+        return found
+
+    def _superseded(self, alert: Alert, finding: Finding, live: tuple[str, int | None]) -> bool:
+        """Whether a later version is bad too: that is an incident of its own, with a fact that policies see."""
+        another = (alert.model, alert.version) != live
+        return finding.cause == "performance" and finding.wrong and another and finding.window > alert.last_window
+
+    def _follow(self, tx: Transaction, alert: Alert, finding: Finding, actor: str, at: str) -> None:
+        if not finding.wrong:
+            self._move(tx, alert, RESOLVED, ALERT_RESOLVED, actor, finding.message, at)
+            return
+        seen = {
+            "last_window": finding.window,
+            "value": finding.value,
+            "limit": finding.limit,
+            "message": finding.message,
+        }
+        if any(getattr(alert, name) != value for name, value in seen.items()):
+            store.set_alert(tx, msgspec.structs.replace(alert, **seen))
+
+    def _open(
+        self, tx: Transaction, endpoint: str, live: tuple[str, int | None], finding: Finding, actor: str, at: str
+    ) -> None:
+        alert = Alert(
+            id=new_id()[:12],
+            endpoint=endpoint,
+            cause=finding.cause,
+            state=OPEN,
+            model=live[0],
+            version=live[1],
+            first_window=finding.first_window,
+            last_window=finding.window,
+            value=finding.value,
+            limit=finding.limit,
+            message=finding.message,
+            opened_at=at,
+            changed_at=at,
+            changed_by=actor,
+        )
+        store.add_alert(tx, alert, self._tell(tx, alert, ALERT_OPENED, actor))
+
+    def _move(self, tx: Transaction, alert: Alert, state: str, kind: str, actor: str, note: str, at: str) -> Alert:
+        moved = msgspec.structs.replace(alert, state=state, note=note or alert.note, changed_at=at, changed_by=actor)
+        self._tell(tx, moved, kind, actor)
+        store.set_alert(tx, moved)
+        return moved
+
+    def _tell(self, tx: Transaction, alert: Alert, kind: str, actor: str) -> int:
+        body = {"alert": alert.id} | {name: getattr(alert, name) for name in TOLD}
+        return self._ledger.append(tx, kind, f"endpoint:{alert.endpoint}", actor, body).seq

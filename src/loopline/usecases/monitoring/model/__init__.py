@@ -1,0 +1,39 @@
+"""What monitoring keeps and the pure rules behind it. Modules that import numpy are imported only when they are used."""
+
+from __future__ import annotations
+
+from loopline.usecases.monitoring.model.alerting import findings
+from loopline.usecases.monitoring.model.windows import (
+    ACKNOWLEDGED,
+    ALERT_ACKNOWLEDGED,
+    ALERT_OPENED,
+    ALERT_RESOLVED,
+    OPEN,
+    RESOLVED,
+    Alert,
+    Finding,
+    LabelDelay,
+    MonitorConfig,
+    QualityRules,
+    Summary,
+    Window,
+    limit_of,
+)
+
+__all__ = [
+    "ACKNOWLEDGED",
+    "ALERT_ACKNOWLEDGED",
+    "ALERT_OPENED",
+    "ALERT_RESOLVED",
+    "OPEN",
+    "RESOLVED",
+    "Alert",
+    "Finding",
+    "LabelDelay",
+    "MonitorConfig",
+    "QualityRules",
+    "Summary",
+    "Window",
+    "findings",
+    "limit_of",
+]

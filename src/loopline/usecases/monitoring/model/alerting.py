@@ -1,0 +1,132 @@
+"""From windows to findings: pure rules that say what is wrong now, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from loopline.usecases.monitoring.model.windows import LOSSES, Finding, MonitorConfig, Window
+
+
+class Reading(NamedTuple):
+    """What one window shows for one cause."""
+
+    window: Window
+    wrong: bool
+    value: float | None
+    limit: float | None
+    message: str
+
+
+def findings(
+    windows: Sequence[Window], config: MonitorConfig, limit: float | None, version: int | None, usual: dict[str, float]
+) -> list[Finding]:
+    """One finding for each cause on which the windows allow a statement.
+
+    Performance is judged on the mature windows of the live `version` alone, so a new version is never blamed for an old
+    one. `usual` has the training profile's missing share of each input.
+    """
+    whole = [window for window in windows if window.column == ""]
+    ended = [window for window in whole if window.complete and window.predictions >= config.minimum_rows]
+    live = [w for w in windows if w.column == "version" and w.value == str(version) and _judgeable(w, config)]
+    causes: list[tuple[str, list[Reading]]] = [
+        ("performance", [] if limit is None else [_performance(window, config, limit) for window in live]),
+        ("data_quality", _read(ended, config, lambda window: _quality(window, config, usual))),
+        ("latency", _read(ended, config, lambda window: _latency(window, config))),
+        ("errors", _read(ended, config, lambda window: _errors(window, config))),
+    ]
+    found = (_finding(cause, readings, config.consecutive) for cause, readings in causes)
+    return [finding for finding in found if finding is not None]
+
+
+def _judgeable(window: Window, config: MonitorConfig) -> bool:
+    return window.mature and window.labelled >= config.minimum_labels and config.metric in window.metrics
+
+
+def _finding(cause: str, readings: list[Reading], consecutive: int) -> Finding | None:
+    readings = sorted(readings, key=lambda reading: reading.window.start)
+    if not readings:
+        return None
+    run = 0
+    while run < len(readings) and readings[-1 - run].wrong:
+        run += 1
+    newest = readings[-1]
+    if newest.wrong and run < consecutive:
+        return None
+    first = readings[-run].window.start if run else newest.window.start
+    return Finding(
+        cause=cause,
+        wrong=newest.wrong,
+        first_window=first,
+        window=newest.window.start,
+        value=newest.value,
+        limit=newest.limit,
+        message=newest.message,
+    )
+
+
+def _read(windows: list[Window], config: MonitorConfig, look: Callable[[Window], Reading | None]) -> list[Reading]:
+    return [reading for reading in map(look, windows) if reading is not None]
+
+
+def _performance(window: Window, config: MonitorConfig, limit: float) -> Reading:
+    value = window.metrics[config.metric]
+    wrong = value > limit if config.metric in LOSSES else value < limit
+    relation = "above" if config.metric in LOSSES else "below"
+    low, high = (window.metrics.get(f"{config.metric}_{edge}") for edge in ("low", "high"))
+    span = f" (interval {low:.3f} to {high:.3f})" if low is not None and high is not None else ""
+    message = (
+        f"{config.metric} {value:.3f}{span} of version {window.value} in the {config.window} of {window.start[:10]} is "
+        f"{relation if wrong else 'within'} the limit {limit:.3f}; {window.labelled} of {window.predictions} labels"
+    )
+    return Reading(window, wrong, value, limit, message)
+
+
+def _quality(window: Window, config: MonitorConfig, usual: dict[str, float]) -> Reading | None:
+    rules = config.data_quality
+    limits = {
+        "missing": rules.missing_share,
+        "unknown": rules.unknown_share,
+        "out_of_contract": rules.out_of_contract_share,
+    }
+    asked = {kind: limit for kind, limit in limits.items() if limit is not None}
+    if not asked:
+        return None
+    excess = [
+        (share - allowed, share, allowed, kind, column)
+        for kind, limit in asked.items()
+        for column, share in window.quality.get(kind, {}).items()
+        for allowed in [limit + (usual.get(column, 0.0) if kind == "missing" else 0.0)]
+    ]
+    wrong = sorted((entry for entry in excess if entry[0] > 0), reverse=True)
+    if not wrong:
+        return Reading(window, False, None, None, f"data quality is within its limits in {window.start[:10]}")
+    parts = ", ".join(
+        f"{100 * share:.3g} % of {column} {_WORDS[kind]} (at most {100 * allowed:.3g} %)"
+        for _, share, allowed, kind, column in wrong[:5]
+    )
+    return Reading(window, True, wrong[0][1], wrong[0][2], f"in the {config.window} of {window.start[:10]}: {parts}")
+
+
+_WORDS = {"missing": "is missing", "unknown": "was never seen in training", "out_of_contract": "breaks the contract"}
+
+
+def _latency(window: Window, config: MonitorConfig) -> Reading | None:
+    value = window.metrics.get("latency_p99_ms")
+    if config.latency_ms is None or value is None:
+        return None
+    message = (
+        f"p99 latency {value:.2f} ms in the {config.window} of {window.start[:10]} (at most {config.latency_ms:g} ms)"
+    )
+    return Reading(window, value > config.latency_ms, value, config.latency_ms, message)
+
+
+def _errors(window: Window, config: MonitorConfig) -> Reading | None:
+    value = window.metrics.get("error_share")
+    if config.error_share is None or value is None:
+        return None
+    message = (
+        f"{100 * value:.3g} % of predictions in the {config.window} of {window.start[:10]} are errors "
+        f"(at most {100 * config.error_share:.3g} %)"
+    )
+    return Reading(window, value > config.error_share, value, config.error_share, message)
