@@ -14,4 +14,4 @@ def build(**needs: Any) -> Any:
     return Registry(**needs)
 
 
-PART = Part("registry", build=build, needs=("database", "ledger", "blobs", "clock", "home", "runtimes", "projects"))
+PART = Part("registry", build=build, needs=("database", "ledger", "blobs", "clock", "home", "runtimes"))

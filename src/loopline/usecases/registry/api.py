@@ -37,13 +37,6 @@ class Alias(msgspec.Struct):
     at: str = ""
 
 
-class Point(msgspec.Struct):
-    model: str
-    alias: str
-    version: int
-    reason: str = ""
-
-
 class Standing(msgspec.Struct):
     """Where an alias points (or pointed at the time asked for), and its moves, oldest first."""
 
@@ -82,11 +75,6 @@ def alias(registry: Any, request: Alias, caller: Caller) -> Standing:
     return Standing(model=request.model, alias=request.alias, version=number, history=history)
 
 
-def point(registry: Any, request: Point, caller: Caller) -> Standing:
-    registry.point_freely(request.model, request.alias, request.version, caller.name, request.reason)
-    return alias(registry, Alias(model=request.model, alias=request.alias), caller)
-
-
 VERBS = (
     Verb("registry.models", "GET", "/models", Role.VIEWER, Models, models, "List registered models"),
     Verb("registry.find", "GET", "/model-versions", Role.VIEWER, Reference, find, "Find the version a reference names"),
@@ -109,14 +97,5 @@ VERBS = (
         Alias,
         alias,
         "Show where an alias points and has pointed",
-    ),
-    Verb(
-        "registry.point",
-        "PUT",
-        "/models/{model}/aliases/{alias}",
-        Role.APPROVER,
-        Point,
-        point,
-        "Point an alias that no gate guards",
     ),
 )

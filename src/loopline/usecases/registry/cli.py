@@ -43,15 +43,10 @@ def versions(obj: Any, model: str) -> None:
 @click.argument("model")
 @click.argument("name")
 @click.option("--at", default="", metavar="TIME", help="Where it pointed then (2013-05-03T14:00:00Z).")
-@click.option("--to", "version", type=int, help="Point it to this version; only for aliases that no gate guards.")
-@click.option("--reason", default="", help="Why it moves; kept with the move.")
 @click.pass_obj
-def alias(obj: Any, model: str, name: str, at: str, version: int | None, reason: str) -> None:
-    """Show where the alias NAME of MODEL points and has pointed."""
-    if version is None:
-        found = obj.client.call("registry.alias", model=model, alias=name, at=at)
-    else:
-        found = obj.client.call("registry.point", model=model, alias=name, version=version, reason=reason)
+def alias(obj: Any, model: str, name: str, at: str) -> None:
+    """Show where the alias NAME of MODEL points and has pointed; `loopline promote` moves it."""
+    found = obj.client.call("registry.alias", model=model, alias=name, at=at)
     stands = f"version {found['version']}" if found["version"] is not None else "nowhere"
     obj.show(found, text="\n".join([f"{model}@{name} points to {stands}", *map(moved, found["history"])]))
 

@@ -13,9 +13,3 @@ class Ledger(Protocol):
     """Where changes of state are written, in the transaction that makes them."""
 
     def append(self, tx: Transaction, kind: str, subject: str, actor: str, body: Mapping[str, Any]) -> Fact: ...
-
-
-class Projects(Protocol):
-    """Who knows which aliases only a gate may move."""
-
-    def gated(self, model: str, alias: str) -> bool: ...

@@ -19,7 +19,7 @@ from loopline.ports.database import Database, Transaction
 from loopline.ports.runtime import LoadedModel, Runtime
 from loopline.usecases.registry import folders, model, store
 from loopline.usecases.registry.model import AliasMove, Manifest, RegisteredModel, Version
-from loopline.usecases.registry.needs import Ledger, Projects
+from loopline.usecases.registry.needs import Ledger
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +36,6 @@ class Registry:
         clock: Clock,
         home: Path,
         runtimes: Mapping[str, Runtime],
-        projects: Projects,
     ) -> None:
         self._database = database
         self._ledger = ledger
@@ -44,7 +43,6 @@ class Registry:
         self._clock = clock
         self._home = home
         self._runtimes = runtimes
-        self._projects = projects
 
     def keep(self, folder: Path, model_format: str, signature: Signature) -> str:
         """Store the files that a runtime saved in `folder`; answers the digest of their manifest."""
@@ -194,15 +192,6 @@ class Registry:
         )
         store.point(tx, move)
         return move
-
-    def point_freely(self, name: str, alias: str, version: int, actor: str, reason: str) -> AliasMove | None:
-        """`point` for people: Refused for an alias that a gate guards."""
-        if self._projects.gated(name, alias):
-            raise Refused(
-                f"The alias {alias!r} of {name!r} is moved only by its gate.",
-                f"Use `loopline promote {name}/{version} --to {alias}`.",
-            )
-        return self.point(name, alias, version, actor, reason or "by hand")
 
     def materialize(self, name: str, version: int, folder: Path) -> Path:
         """Write the model's files and `model.json` into `folder` (made when missing); answers it."""
