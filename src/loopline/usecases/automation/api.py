@@ -1,0 +1,59 @@
+"""The verbs of automation as the outside calls them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from loopline.core.verbs import Caller, Role, Verb
+from loopline.usecases.automation.model import Firing, Standing, Why
+
+
+class Nothing(msgspec.Struct):
+    pass
+
+
+class Listed(msgspec.Struct):
+    """Firings of one policy, or of all when `policy` is empty."""
+
+    policy: str = ""
+    limit: int = 50
+
+
+class One(msgspec.Struct):
+    firing: str
+
+
+class Fire(msgspec.Struct):
+    """`project` is needed when several have a policy of that name; `params` replace some of the policy's own."""
+
+    policy: str
+    project: str = ""
+    params: dict[str, Any] = {}
+
+
+def policies(automation: Any, request: Nothing, caller: Caller) -> list[Standing]:
+    return list(automation.policies())
+
+
+def firings(automation: Any, request: Listed, caller: Caller) -> list[Firing]:
+    return list(automation.firings(request.policy, request.limit))
+
+
+def why(automation: Any, request: One, caller: Caller) -> Why:
+    found: Why = automation.why(request.firing)
+    return found
+
+
+def fire(automation: Any, request: Fire, caller: Caller) -> Firing:
+    made: Firing = automation.fire(request.policy, caller.name, request.project, request.params)
+    return made
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb("automation.policies", "GET", "/policies", Role.VIEWER, Nothing, policies, "List policies and how they stand"),
+    Verb("automation.firings", "GET", "/firings", Role.VIEWER, Listed, firings, "List firings, newest first"),
+    Verb("automation.why", "GET", "/firings/{firing}", Role.VIEWER, One, why, "Say why a policy fired and what it did"),
+    Verb("automation.fire", "POST", "/policies/{policy}/fire", Role.EDITOR, Fire, fire, "Set a policy off by hand"),
+)

@@ -1,0 +1,144 @@
+"""Executing one firing: snapshots, pipeline, gate, promotion. Every step may be done again after a crash: what was
+finished is found and not repeated."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from loopline.core.errors import CheckFailed, Conflict, Invalid, LooplineError, NotFound, Refused
+from loopline.usecases.automation import model
+from loopline.usecases.automation.model import Firing
+from loopline.usecases.automation.needs import Datasets, Pipelines, Projects, Promotion
+from loopline.usecases.automation.service import Automation
+
+Say = Callable[[str], None]
+
+
+class Execution:
+    """Does what a firing asks for, in this process. `say` gets a line for each step."""
+
+    def __init__(
+        self,
+        automation: Automation,
+        projects: Projects,
+        datasets: Datasets,
+        pipelines: Pipelines,
+        promotion: Promotion,
+        home: Path,
+        say: Say,
+    ) -> None:
+        self._automation = automation
+        self._projects = projects
+        self._datasets = datasets
+        self._pipelines = pipelines
+        self._promotion = promotion
+        self._home = home
+        self._say = say
+
+    def execute(self, firing_id: str) -> bool:
+        """Execute a firing from wherever it stands; False when it was not to be had or failed. Never raises for what
+        the project's code does."""
+        firing = self._automation.begin(firing_id)
+        if firing is None:
+            return False
+        self._say(f"policy {firing.policy}: {firing.cause} (attempt {firing.attempts})")
+        try:
+            reason, promoted = self._done(firing)
+        except LooplineError as error:
+            return self._failed(firing, str(error))
+        except Exception as error:
+            self._say(traceback.format_exc())
+            return self._failed(firing, f"{type(error).__name__}: {error}")
+        self._say(reason)
+        self._automation.ended(firing.id, model.DONE, reason, promoted)
+        return True
+
+    def _failed(self, firing: Firing, reason: str) -> bool:
+        self._say(f"failed: {reason}")
+        self._automation.ended(firing.id, model.FAILED_STATE, reason)
+        return False
+
+    def _done(self, firing: Firing) -> tuple[str, bool]:
+        candidate = self._candidate(firing)
+        if candidate is None:
+            return f"ran {firing.rules.run}" if firing.rules.run else "noted", False
+        name, version = candidate
+        if not firing.rules.promote_to:
+            return f"made {name}:{version}", False
+        return self._promoted(firing, name, version)
+
+    def _candidate(self, firing: Firing) -> tuple[str, int] | None:
+        """The version that this firing is about: made by its pipeline, else named by its cause."""
+        if firing.version is not None and firing.model is not None:
+            return firing.model, firing.version
+        if not firing.rules.run:
+            return self._named_by_cause(firing)
+        earlier = self._automation.version_made(firing)
+        if earlier is not None:
+            self._say(f"an earlier attempt made {earlier[1]}:{earlier[2]}")
+            self._automation.made(firing.id, *earlier)
+            return earlier[1], earlier[2]
+        return self._run(firing)
+
+    def _named_by_cause(self, firing: Firing) -> tuple[str, int] | None:
+        because = self._automation.why(firing.id).because
+        if because is None or "version" not in because.body:
+            return None
+        name, version = str(because.body.get("model") or firing.rules.model), int(because.body["version"])
+        self._automation.made(firing.id, because.body.get("run_id"), name, version)
+        return name, version
+
+    def _run(self, firing: Firing) -> tuple[str, int] | None:
+        folder = self._home / "work" / "code" / firing.code
+        self._projects.materialize_code(firing.code, folder)
+        for name in firing.rules.datasets:
+            self._snapshot(name, firing)
+        self._say(f"running {firing.rules.run}")
+        run = self._pipelines.run(
+            folder,
+            firing.rules.run,
+            dict(firing.rules.params),
+            actor=firing.rules.actor,
+            project=firing.project,
+            registers=firing.rules.model,
+            tags={"firing": firing.id, "policy": firing.policy},
+        )
+        self._automation.made(firing.id, run.run_id, run.model, run.version)
+        if run.status != "finished":
+            raise CheckFailed(f"The run {run.run_id} of {firing.rules.run!r} {run.status}: {run.error}")
+        if run.model is None or run.version is None:
+            return None
+        self._say(f"run {run.run_id} made {run.model}:{run.version}")
+        return run.model, run.version
+
+    def _snapshot(self, name: str, firing: Firing) -> None:
+        """Take in what is new; what was taken in before is good enough when the source is gone or broken just now."""
+        try:
+            snapshot = self._datasets.snapshot(name, firing.rules.actor)
+        except LooplineError as error:
+            snapshot = self._datasets.latest(name)
+            self._say(f"dataset {name}: {error.message} Using what was there before.")
+        self._say(f"dataset {name}: snapshot {snapshot.digest[:12]}")
+
+    def _promoted(self, firing: Firing, name: str, version: int) -> tuple[str, bool]:
+        alias, actor = firing.rules.promote_to, firing.rules.actor
+        gate = self._promotion.standing(name, version, alias).gate
+        if gate is None:
+            gate = self._promotion.gate(name, version, alias, actor)
+        verdict = str(getattr(gate.verdict, "value", gate.verdict))
+        self._automation.judged(firing.id, gate.id, verdict, alias)
+        standing = self._promotion.standing(name, version, alias)
+        if standing.promoted:
+            return f"{name}:{version} is {alias}", True
+        if verdict != "passed":
+            return f"{name}:{version} did not become {alias}: {standing.missing}", False
+        if standing.missing or firing.rules.deploy != "automatic":
+            lacking = standing.missing or "the policy leaves it to people"
+            return f"{name}:{version} passed and waits to become {alias}: {lacking}", False
+        try:
+            self._promotion.promote(name, version, alias, actor)
+        except (CheckFailed, Conflict, Invalid, NotFound, Refused) as error:
+            return f"{name}:{version} passed but did not become {alias}: {error.message}", False
+        return f"{name}:{version} passed and is {alias}", True

@@ -1,0 +1,231 @@
+"""Policies and firings: frozen values, and the rules that decide when one fires."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from loopline.core.errors import Invalid, LooplineError
+from loopline.core.facts import Fact
+from loopline.core.times import from_text
+
+FIRED, SKIPPED, FINISHED, FAILED = "policy.fired", "policy.skipped", "policy.finished", "policy.failed"
+REQUESTED, RUNNING, DONE, FAILED_STATE, SKIPPED_STATE = "requested", "running", "done", "failed", "skipped"
+SCHEDULE, BY_HAND = "schedule", "hand"
+KINDS = {"alert": "alert.opened"}
+EVENT_TIMES = ("event_time", "event_at", "window_until", "window_end", "last_window")
+_DURATION = re.compile(r"(\d+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\Z")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """One policy of an applied project: on what it fires (`on`, narrowed by `when`), what it then runs, and how far the
+    result may go by itself.
+
+    `on` is alert, schedule or the kind of a fact. `when` names fields of the fact's body with the value, or list of
+    values, that they must have; for a schedule it holds `cron` and `timezone`. `cooldown` is counted in seconds.
+    `code` is the digest of the project's files.
+    """
+
+    project: str
+    name: str
+    on: str
+    when: Mapping[str, Any] = {}
+    run: str = ""
+    params: Mapping[str, Any] = {}
+    gate: str = ""
+    model: str = ""
+    promote_to: str = ""
+    deploy: Literal["automatic", "after_approval"] = "after_approval"
+    cooldown: float = 0.0
+    datasets: tuple[str, ...] = ()
+    code: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.project}/{self.name}"
+
+    @property
+    def actor(self) -> str:
+        """The name under which its facts are written."""
+        return f"policy:{self.name}"
+
+
+class Firing(msgspec.Struct, frozen=True, kw_only=True):
+    """One firing of a policy: because of which fact, how far it came, what it made.
+
+    `state`: requested, running, done, failed, skipped. `seq` is the fact policy.fired (or policy.skipped); `cause` says
+    in words what set it off; `event_at` is its event time when it has one. `promoted` tells that the alias moved.
+    """
+
+    id: str
+    seq: int
+    project: str
+    policy: str
+    dedupe_key: str
+    because: int | None
+    cause: str
+    event_at: str | None
+    fired_at: str
+    fired_by: str
+    rules: Policy
+    code: str
+    state: str
+    reason: str
+    owner: str
+    attempts: int
+    started_seq: int | None
+    started_at: str | None
+    ended_at: str | None
+    run_id: str | None
+    model: str | None
+    version: int | None
+    alias: str | None
+    gate_id: str | None
+    verdict: str | None
+    promoted: bool
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy with its newest firing, when it fires next (schedules) and until when it rests."""
+
+    policy: Policy
+    firings: int
+    last: Firing | None
+    next_at: str | None
+    rests_until: str | None
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a policy fired and what came of it, from the ledger: `sentences` for people, facts for programs."""
+
+    firing: Firing
+    because: Fact | None
+    did: list[Fact]
+    sentences: list[str]
+
+
+def policies_in(project: str, config: Mapping[str, Any], code: str) -> Iterator[Policy]:
+    """The policies that a project's loopline.yaml declares; Invalid names the one that is wrong."""
+    declared = config.get("policies") or {}
+    named = declared.items() if isinstance(declared, Mapping) else ((each.get("name", ""), each) for each in declared)
+    for name, written in named:
+        try:
+            yield policy_from(project, str(name), written, config, code)
+        except (msgspec.ValidationError, TypeError, AttributeError) as error:
+            raise Invalid(
+                f"The policy {name!r} of {project!r} is wrong: {error}.", "Mend it in loopline.yaml."
+            ) from None
+
+
+def policy_from(project: str, name: str, written: Mapping[str, Any], config: Mapping[str, Any], code: str) -> Policy:
+    """One policy, with what its gate says about model and alias filled in."""
+    gates = config.get("gates") or {}
+    gate = gates.get(written.get("gate")) or {}
+    datasets = config.get("datasets") or {}
+    pipeline = (config.get("pipelines") or {}).get(written.get("run")) or {}
+    fields = {
+        "project": project,
+        "name": str(written.get("name") or name),
+        "on": KINDS.get(str(written.get("on")), written.get("on")),
+        "when": {**schedule_of(written), **(written.get("when") or {})},
+        "run": written.get("run") or "",
+        "params": written.get("params") or {},
+        "gate": written.get("gate") or "",
+        "model": written.get("model") or gate.get("model") or pipeline.get("model") or "",
+        "promote_to": written.get("promote_to") or gate.get("promote_to") or "",
+        "deploy": written.get("deploy") or "after_approval",
+        "cooldown": duration(written.get("cooldown") or 0),
+        "datasets": [str(dataset) for dataset in datasets],
+        "code": code,
+    }
+    return msgspec.convert(fields, Policy)
+
+
+def schedule_of(written: Mapping[str, Any]) -> dict[str, Any]:
+    """A schedule may stand beside `on` instead of under `when`."""
+    found = {"cron": written.get("cron") or written.get("schedule"), "timezone": written.get("timezone")}
+    return {key: value for key, value in found.items() if value}
+
+
+def duration(text: str | float) -> float:
+    """Seconds for "7d", "36h", "15 min" or a number of seconds; Invalid for anything else."""
+    if isinstance(text, int | float) and text >= 0:
+        return float(text)
+    match = _DURATION.match(str(text).strip())
+    if match is None:
+        raise Invalid(f"{text!r} is no duration.", 'Write it as "7d", "36h" or "15m".')
+    return float(int(match[1]) * _SECONDS[match[2][0]])
+
+
+def matches(policy: Policy, fact: Fact) -> bool:
+    """Whether a fact sets a policy off. What a policy did itself never does."""
+    if fact.kind != policy.on or fact.actor == policy.actor:
+        return False
+    return all(agrees(fact.body.get(field), wanted) for field, wanted in policy.when.items())
+
+
+def agrees(found: Any, wanted: Any) -> bool:
+    """Equal, or one of a list; numbers and texts compare as people write them."""
+    if isinstance(wanted, list | tuple):
+        return any(agrees(found, each) for each in wanted)
+    return found is not None and (found == wanted or str(found) == str(wanted))
+
+
+def event_time(fact: Fact) -> str | None:
+    """The event time that a fact carries, as it stands there, or None."""
+    for name in EVENT_TIMES:
+        value = fact.body.get(name)
+        if isinstance(value, str) and is_time(value):
+            return value
+    return None
+
+
+def is_time(text: str) -> bool:
+    try:
+        from_text(text)
+    except LooplineError:
+        return False
+    return True
+
+
+def rests(policy: Policy, last: Firing | None, event_at: str | None, now: str) -> str | None:
+    """Until when (text) a policy rests after its last firing, or None when it may fire. Counted on event time when
+    both causes carry one, else on the wall clock."""
+    if last is None or not policy.cooldown:
+        return None
+    by_event = event_at is not None and last.event_at is not None
+    before = last.event_at if by_event and last.event_at else last.fired_at
+    moment = event_at if by_event and event_at else now
+    until = from_text(before) + timedelta(seconds=policy.cooldown)
+    return until.isoformat().replace("+00:00", "Z") if from_text(moment) < until else None
+
+
+def dedupe_key(policy: Policy, fact: Fact) -> str:
+    """What may set a policy off only once: an alert by its id, else the fact."""
+    alert = fact.body.get("alert") or fact.body.get("id")
+    return f"{policy.key}/alert:{alert}" if fact.kind == KINDS["alert"] and alert else f"{policy.key}/{fact.seq}"
+
+
+def due(policy: Policy, after: datetime) -> datetime:
+    """The next moment of a schedule after `after`, in UTC; right at clock changes of its time zone.
+
+    Invalid for a cron expression or time zone that does not exist.
+    """
+    from zoneinfo import ZoneInfo
+
+    from cronsim import CronSim, CronSimError
+
+    cron, zone = str(policy.when.get("cron", "")), str(policy.when.get("timezone") or "UTC")
+    try:
+        moment: datetime = next(CronSim(cron, after.astimezone(UTC if zone == "UTC" else ZoneInfo(zone))))
+    except (CronSimError, StopIteration):
+        message = f"The schedule {cron!r} of the policy {policy.name!r} never comes."
+        raise Invalid(message, "Write five cron fields.") from None
+    except (LookupError, OSError, ValueError):
+        raise Invalid(f"{zone!r} is no time zone.", "Write one like Europe/Paris.") from None
+    return moment.astimezone(UTC)
