@@ -108,3 +108,14 @@ def live(router: Router) -> Router:
     router.start()
     router.deploy(1)
     return router
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
+    """One live router for tests that change nothing but logs: version 1 refuses negative hours."""
+    made = Router(tmp_path_factory.mktemp("shared") / "home", [["picky", 100.0]])
+    made.serving.put("late", "flights", "tester", key="flight", event_time="departs")
+    made.start()
+    made.deploy(1)
+    yield made
+    made.close()

@@ -54,7 +54,7 @@ class Exchange:
         """Answer 200 with JSON: the usual way."""
         connection = self.connection
         connection.app.metrics.count(self.label, 200, self.started)
-        if self.old or not self.keep_alive or connection.app.draining:
+        if self.old or not self.keep_alive or connection.app.draining or self.method == b"HEAD":
             self.reply(200, body)
         else:
             self.response = OK_HEAD % len(body) + body
@@ -131,6 +131,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self.half = True
+        if self.state != IDLE and not self.ended:
+            self._fail(Fault(400, "The request ended before it was whole.", "Send as many bytes as Content-Length says."))
         return bool(self.queue)  # a client may close its side and still wait for answers
 
     def pause_writing(self) -> None:

@@ -1,0 +1,187 @@
+"""Whatever bytes arrive: an answer of 2xx or 4xx within a second, never 5xx, and the next client is served."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import socket
+import time
+from typing import Any
+
+import pytest
+from conftest import TOKEN, Router
+from dataplane_doubles import ROW
+
+pytestmark = pytest.mark.integration
+
+PATH = "/v1/endpoints/late/predict"
+GOOD = json.dumps({"rows": [ROW]}).encode()
+
+
+def whole(body: bytes = GOOD, *lines: str, method: str = "POST", path: str = PATH, host: str = "127.0.0.1") -> bytes:
+    head = [f"{method} {path} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {TOKEN}"]
+    if not any(line.lower().startswith("content-type") for line in lines):
+        head.append("Content-Type: application/json")
+    if not any(line.lower().startswith(("content-length", "transfer-encoding")) for line in lines):
+        head.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*head, *lines, "", ""]).encode("latin-1") + body
+
+
+def talk(router: Router, *parts: bytes, half_close: bool = True, patience: float = 3.0) -> bytes:
+    """Send, close our side, and read until the server closes."""
+    with socket.create_connection(("127.0.0.1", router.port), timeout=patience) as connection:
+        try:
+            for part in parts:
+                connection.sendall(part)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # refused before all was sent
+        held = b""
+        try:
+            while got := connection.recv(65536):
+                held += got
+        except ConnectionResetError:
+            pass
+        return held
+
+
+def statuses(answer: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", answer)]
+
+
+def body_of(answer: bytes) -> Any:
+    return json.loads(answer.split(b"\r\n\r\n", 1)[1])
+
+
+CASES = {
+    "nothing of HTTP": (b"\x00\x01\x02\x03\r\n\r\n", 400),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 100, 400),
+    "HTTP/2 preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    "HTTP/0.9": (b"GET /\r\n\r\n", 400),
+    "HTTP/3.7": (b"GET /health HTTP/3.7\r\nHost: localhost\r\n\r\n", 400),
+    "bare line feeds": (b"GET /health HTTP/1.1\nHost: localhost\n\n", 400),
+    "no host": (b"GET /health HTTP/1.1\r\n\r\n", 400),
+    "two hosts": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: evil\r\n\r\n", 400),
+    "foreign host": (b"GET /health HTTP/1.1\r\nHost: 192.168.evil.example\r\n\r\n", 400),
+    "host with a path": (b"GET /health HTTP/1.1\r\nHost: localhost/evil\r\n\r\n", 400),
+    "host with a user": (b"GET /health HTTP/1.1\r\nHost: evil@localhost\r\n\r\n", 400),
+    "length and chunks": (whole(b"0\r\n\r\n", "Content-Length: 5", "Transfer-Encoding: chunked"), 400),
+    "two lengths": (whole(GOOD, "Content-Length: 5", "Content-Length: 6"), 400),
+    "negative length": (whole(GOOD, "Content-Length: -1"), 400),
+    "length of words": (whole(GOOD, "Content-Length: ten"), 400),
+    "huge length": (whole(b"", "Content-Length: 99999999999999999999"), 400),
+    "too long": (whole(b"", "Content-Length: 17000000"), 413),
+    "bad chunk": (whole(b"zz\r\n{}\r\n", "Transfer-Encoding: chunked"), 400),
+    "other coding": (whole(GOOD, "Transfer-Encoding: gzip"), 400),
+    "cut short": (whole(GOOD[:-5], f"Content-Length: {len(GOOD)}"), 400),
+    "upgrade": (whole(GOOD, "Connection: Upgrade", "Upgrade: websocket"), 400),
+    "connect": (b"CONNECT evil:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "compressed": (whole(GOOD, "Content-Encoding: gzip"), 415),
+    "form": (whole(GOOD, "Content-Type: application/x-www-form-urlencoded"), 415),
+    "binary tensors": (whole(GOOD, "Inference-Header-Content-Length: 5"), 415),
+    "many headers": (whole(GOOD, *(f"X-{n}: y" for n in range(200))), 400),
+    "huge header": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 200_000, 400),
+    "endless header": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 2_000_000 + b"\r\n\r\n", 400),
+    "huge address": (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+    "header injection": (whole(GOOD, "X: a\rY: b"), 400),
+    "nul in header": (whole(GOOD, "X: a\0b"), 400),
+    "other method": (whole(GOOD, method="DELETE"), 405),
+    "options": (whole(b"", "Origin: http://evil.example", method="OPTIONS"), 405),
+    "unknown method": (whole(GOOD, method="FROB"), 400),
+    "unknown path": (whole(GOOD, path="/v1/endpoints/none/predict"), 404),
+    "dots in path": (whole(b"", path="/v2/models/../../etc/passwd", method="GET"), 404),
+    "encoded path": (whole(b"", path="/v2/models/%2e%2e%2f", method="GET"), 404),
+    "version not live": (whole(GOOD, path="/v2/models/late/versions/9/infer"), 404),
+    "empty body": (whole(b""), 400),
+    "not JSON": (whole(b"{"), 400),
+    "not UTF-8": (whole(b'{"rows":[{"carrier":"\xff\xfe"}]}'), 400),
+    "lone surrogate": (whole(GOOD.replace(b'"UA"', b'"\\ud800"')), 400),
+    "deep list": (whole(b"[" * 200_000), 400),
+    "deep object": (whole(b'{"rows":' * 100_000), 400),
+    "deep tensor": (whole(b'{"inputs":[{"name":"a","shape":[1],"datatype":"FP64","data":' + b"[" * 100_000,
+                          path="/v2/models/late/infer"), 400),
+    "deep parameters": (whole(b'{"inputs":[],"parameters":' + b'{"a":' * 100_000, path="/v2/models/late/infer"), 400),
+    "deep truth": (whole(b'{"rows":[' + b"[" * 100_000 + b"]" * 100_000 + b"]}", path="/v1/endpoints/late/truth"), 400),
+    "NaN": (whole(GOOD.replace(b"7.5", b"NaN")), 400),
+    "infinite": (whole(GOOD.replace(b"7.5", b"1e999")), 400),
+    "huge integer": (whole(GOOD.replace(b"1400", b"9" * 100)), 400),
+    "huge integer in a tensor": (whole(b'{"inputs":[{"name":"distance","shape":[1],"datatype":"INT64","data":[' + b"9" * 99
+                                       + b"]}]}", path="/v2/models/late/infer"), 400),
+    "no token": (b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n", 401),
+    "empty token": (b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \r\n\r\n", 401),
+    "basic": (b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic YTpi\r\n\r\n", 401),
+    "token not ASCII": (b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \xff\xfe\r\n\r\n", 401),
+    "wrong token": (b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer loop_wrong\r\n\r\n", 401),
+    "unknown token before a large body": (
+        b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer no\r\n"
+        b"Content-Length: 1000000\r\n\r\n" + b"x" * 1_000_000, 401),
+    "old and good": (b"GET /health HTTP/1.0\r\n\r\n", 200),
+    "good": (whole(), 200),
+    "good in chunks": (whole(b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD), "Transfer-Encoding: chunked"), 200),
+    "good with whole address": (whole(path=f"http://127.0.0.1{PATH}?a=b"), 200),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_odd_requests(shared: Router, name: str) -> None:
+    content, expected = CASES[name]
+    start = time.monotonic()
+    answer = talk(shared, content)
+    assert time.monotonic() - start < 2.5
+    found = statuses(answer)
+    assert found == [expected], answer[:500]
+    if expected >= 400:
+        assert body_of(answer)["error"]
+    assert shared.predict()[0] == 200
+
+
+def test_pipelined_requests_are_answered_in_order(shared: Router) -> None:
+    other = json.dumps({"rows": [{**ROW, "dep_hour": 1.0}]}).encode()
+    answer = talk(shared, whole() + whole(b"{", path=PATH) + whole(other) + whole(b"", method="GET", path="/health"))
+    assert statuses(answer) == [200, 400, 200, 200]
+    assert answer.index(b"[107.5]") < answer.index(b"not JSON") < answer.index(b"[101.0]") < answer.index(b'"ok"')
+
+
+def test_a_flood_of_pipelined_requests(shared: Router) -> None:
+    assert statuses(talk(shared, whole() * 2000, patience=10)) == [200] * 2000
+
+
+def test_head_has_no_body(shared: Router) -> None:
+    answer = talk(shared, b"HEAD /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (statuses(answer), answer.partition(b"\r\n\r\n")[2]) == ([200], b"")
+
+
+def test_expect_continue(shared: Router) -> None:
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=3) as connection:
+        head, body = whole(GOOD, "Expect: 100-continue").split(b"\r\n\r\n", 1)
+        connection.sendall(head + b"\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(body)
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_request_in_single_bytes(shared: Router) -> None:
+    assert statuses(talk(shared, *(bytes([byte]) for byte in whole()))) == [200]
+
+
+def test_random_bytes_and_damaged_requests(shared: Router) -> None:
+    chance = random.Random(20130401)  # noqa: S311
+    for _ in range(150):
+        content = bytearray(whole())
+        for _ in range(chance.randint(1, 12)):
+            place = chance.randrange(len(content))
+            content[place : place + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
+        start = time.monotonic()
+        found = statuses(talk(shared, bytes(content)))
+        assert all(200 <= status < 500 for status in found), bytes(content)
+        assert time.monotonic() - start < 2.5
+    assert shared.predict()[0] == 200
+    assert "Traceback" not in shared.log_text()
+
+
+def test_no_answer_allows_another_site(shared: Router) -> None:
+    answer = talk(shared, whole(GOOD, "Origin: http://evil.example"))
+    assert b"access-control" not in answer.lower()
+    assert b"x-content-type-options: nosniff" in answer
