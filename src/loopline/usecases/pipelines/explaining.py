@@ -117,4 +117,3 @@ def told(one: Difference) -> str:
 def note_of(piece: Piece) -> str:
     """Why the whole of a file counts."""
     return f"All of {piece.file} counts: {piece.note}."
-

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import shutil
 import sys
@@ -17,6 +16,7 @@ import msgspec
 from loopline.core.errors import KINDS, Invalid, NotFound
 from loopline.core.ids import checked_name, new_id
 from loopline.core.tables import Signature
+from loopline.kit.installed import installed
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Row, Transaction
@@ -392,13 +392,9 @@ def datasets_of(plan: Plan) -> set[str]:
 
 def current(plan: Plan) -> bool:
     """Whether what the plan's code takes from outside the project is still the same: distributions and other files."""
-    for name, version in plan.distributions().items():
-        try:
-            found = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found = "unknown"
-        if found != version:
-            return False
+    here = installed()
+    if any(here.get(name, "unknown") != version for name, version in plan.distributions().items()):
+        return False
     return all(files.digest_of(file) == known for file, known in plan.outside.items())
 
 

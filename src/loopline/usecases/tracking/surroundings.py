@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from loopline.kit.installed import installed
+
 MOST_DIFF = 1 << 20
 _SECRET = re.compile(
     r"(?i)([\w.-]*(?:secret|token|passw(?:or)?d|passwd|pwd|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]*"
@@ -41,13 +43,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-@functools.cache
 def distributions() -> str:
     """Names and versions of what is installed, one `name==version` a line, sorted."""
-    from importlib.metadata import distributions as installed
-
-    found = {(one.metadata["Name"] or "").lower(): one.version for one in installed()}
-    return "\n".join(f"{name}=={version}" for name, version in sorted(found.items()) if name)
+    return "\n".join(f"{name}=={version}" for name, version in sorted(installed().items()))
 
 
 def git(folder: Path, stamp: str = "") -> dict[str, Any]:

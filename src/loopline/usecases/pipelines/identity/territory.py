@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
+from loopline.kit.installed import installed, normalised
+
 _LIBRARIES = tuple(
     sorted(
         {
@@ -48,24 +50,14 @@ class Territory:
 _OURS = str(Path(__file__).resolve().parents[3]) + "/"
 
 
-@functools.cache
 def distribution_of(root: str) -> tuple[str, str] | None:
     """Name and version of the distribution that a top-level module comes from; None for Python's own and ours."""
     if root in sys.stdlib_module_names or root in ("loopline", "__main__"):
         return None
-    version = version_of(root)
-    if version:
-        return root.lower(), version
-    names = providers().get(root, ())
-    return (names[0].lower(), version_of(names[0])) if names else (root.lower(), "unknown")
-
-
-def version_of(name: str) -> str:
-    """The installed version of a distribution, empty when there is none."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
+    name = normalised(root)
+    if name not in installed():
+        name = normalised(next(iter(providers().get(root, ())), root))
+    return name, installed().get(name, "unknown")
 
 
 @functools.cache

@@ -1,0 +1,212 @@
+"""`loopline run`, `why` and `cache`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from loopline.core.errors import CheckFailed, Invalid, NotFound
+
+_MOST_HITS = 30
+_MARKS = {"hit": ("·", "2"), "ran": ("✓", "32"), "failed": ("✗", "31"), "skipped": ("-", "33")}
+
+
+@click.command()
+@click.argument("pipeline")
+@click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE", help="A parameter; may be repeated.")
+@click.option(
+    "--project", "folder", default=None, metavar="DIR", help="The project's folder (default: the one you are in)."
+)
+@click.option("--inline", is_flag=True, help="Run the steps in this process, to debug them.")
+@click.pass_obj
+def run(obj: Any, pipeline: str, params: tuple[str, ...], folder: str | None, inline: bool) -> None:
+    """Run PIPELINE of the project; steps whose code and inputs did not change are taken from the cache."""
+    local = getattr(obj.client, "loopline", None)
+    if local is None:
+        raise Invalid("A pipeline runs where its files are, not on a server.", "Leave out --url and LOOPLINE_URL.")
+    place = project_folder(folder)
+    screen = Screen(sys.stderr)
+    actor = obj.client.caller.name
+    declared = declaration(local.get("projects"), place, pipeline, actor)
+    with screen:
+        done = local.get("pipelines").run(
+            place,
+            params=parsed(params),
+            actor=actor,
+            progress=screen.tell,
+            executor="inline" if inline else "processes",
+            **declared,
+        )
+    obj.show(msgspec.to_builtins(done), text=summary(done))
+    if done.status != "finished":
+        raise CheckFailed(done.error, f"`loopline why {done.run_id[:8]} STEP --log` shows what a step printed.")
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.argument("step")
+@click.option("--log", is_flag=True, help="Show what the step printed and logged instead.")
+@click.pass_obj
+def why(obj: Any, run_id: str, step: str, log: bool) -> None:
+    """Say why STEP of RUN was taken from the cache, or what differed so that it ran."""
+    if log:
+        found = obj.client.call("pipelines.log", run_id=run_id, step=step)
+        obj.show(found, text=found["log"].rstrip("\n"))
+        return
+    answer = obj.client.call("pipelines.why", run_id=run_id, step=step)
+    lines = [answer["sentence"]]
+    for one in answer["differences"]:
+        where = f" ({one['file']})" if one.get("file") else ""
+        lines.append(f"  {one['what']} {one['name']}{where}: {one['was'] or 'none'} -> {one['now'] or 'none'}")
+    obj.show(answer, text="\n".join([*lines, *(f"  {note}" for note in answer["notes"])]))
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def cache(ctx: click.Context) -> None:
+    """Show the step cache, or take over another installation's."""
+    if ctx.invoked_subcommand is None:
+        found = ctx.obj.client.call("pipelines.cache")
+        text = (
+            f"{found['results']} results, {found['size'] / 1e6:.1f} MB\n"
+            f"{found['hits']} hits, {found['runs']} runs, {found['seconds_saved']:.1f} s saved"
+        )
+        ctx.obj.show(found, text=text)
+
+
+@cache.command("import")
+@click.argument("old_home", type=click.Path(path_type=Path))
+@click.pass_obj
+def import_(obj: Any, old_home: Path) -> None:
+    """Take over the results kept in OLD_HOME whose bytes are still right."""
+    local = getattr(obj.client, "loopline", None)
+    if local is None:
+        raise Invalid("A cache is imported where the installation's files are.", "Leave out --url and LOOPLINE_URL.")
+    if not (old_home / "loopline.db").is_file():
+        raise NotFound(f"There is no installation in {old_home}.", "Name the folder that holds its loopline.db.")
+    with type(local)(old_home) as other:
+        found = local.get("pipelines").cache_import(other.get("blobs"), other.get("database"))
+    text = (
+        f"{found.taken} results taken over ({found.size / 1e6:.1f} MB), {found.known} known, {found.damaged} damaged."
+    )
+    obj.show(msgspec.to_builtins(found), text=text)
+
+
+def project_folder(named: str | None) -> Path:
+    """The folder named, else the nearest one upwards that has a loopline.yaml or a pipeline.py."""
+    if named is not None:
+        return Path(named).resolve()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "loopline.yaml").is_file() or (folder == here and (folder / "pipeline.py").is_file()):
+            return folder
+    raise NotFound(f"{here} is no project.", "Go to a folder with a loopline.yaml, or name it with --project.")
+
+
+def declaration(projects: Any, folder: Path, pipeline: str, actor: str) -> dict[str, str]:
+    """What loopline.yaml says of a pipeline, as arguments of `Pipelines.run`: pipeline_name, file, project, registers.
+
+    A folder without one has its pipelines in pipeline.py.
+    """
+    if not (folder / "loopline.yaml").is_file():
+        return {"pipeline_name": pipeline}
+    found: dict[str, str] = projects.pipeline(folder, pipeline, actor=actor)
+    return found
+
+
+def parsed(params: tuple[str, ...]) -> dict[str, str]:
+    """KEY=VALUE as a map; Invalid for anything else."""
+    found: dict[str, str] = {}
+    for text in params:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise Invalid(f"{text!r} is no parameter.", "Write -p learning_rate=0.1.")
+        found[key] = value
+    return found
+
+
+def summary(done: Any) -> str:
+    """A run in two lines."""
+    counts = ", ".join(f"{done.count(status)} {status}" for status in _MARKS if done.count(status))
+    lines = [f"{done.pipeline} {done.status} in {done.seconds:.2f} s ({counts or 'no steps'})   run {done.run_id[:8]}"]
+    if done.version is not None:
+        lines.append(f"{done.model} version {done.version}")
+    return "\n".join(lines)
+
+
+class Screen:
+    """A line per step as it ends, and on a terminal a bar while steps run."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._colours = stream.isatty()
+        self._bar: Any = None
+        self._row: Any = None
+        self._running: dict[int, str] = {}
+        self._ended = 0
+        self._hits = 0
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        if self._hits > _MOST_HITS:
+            self._line(f"  {self._hits - _MOST_HITS} more hits", "2")
+
+    def tell(self, progress: Any) -> None:
+        """Take in that a step began or ended."""
+        if not progress.status:
+            self._running[progress.position] = progress.label
+        else:
+            self._running.pop(progress.position, None)
+            self._ended += 1
+            self._print(progress)
+        self._draw(progress.total)
+
+    def _print(self, progress: Any) -> None:
+        if progress.status == "hit":
+            self._hits += 1
+            if self._hits > _MOST_HITS:
+                return
+        mark, colour = _MARKS[progress.status]
+        took = f"  {progress.seconds:.2f} s" if progress.status in ("ran", "failed") else ""
+        self._line(f"  {mark} {progress.label}  {progress.status}{took}", colour)
+
+    def _line(self, text: str, colour: str) -> None:
+        if self._bar is not None:
+            from rich.text import Text
+
+            self._bar.console.print(Text.from_ansi(f"\x1b[{colour}m{text}\x1b[0m"))
+        else:
+            print(f"\x1b[{colour}m{text}\x1b[0m" if self._colours else text, file=self._stream)
+
+    def _draw(self, total: int) -> None:
+        if not self._colours or (self._bar is None and not self._running):
+            return
+        if self._bar is None:
+            self._bar, self._row = bar(total)
+        names = ", ".join(self._running.values())
+        self._bar.update(self._row, completed=self._ended, description=names[:60])
+
+
+def bar(total: int) -> tuple[Any, Any]:
+    """A bar on stderr, moving."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        BarColumn(24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    drawn = Progress(*columns, console=Console(stderr=True), transient=True)
+    drawn.start()
+    return drawn, drawn.add_task("", total=total)
