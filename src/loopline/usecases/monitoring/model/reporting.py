@@ -129,17 +129,18 @@ def _change(then: ProfiledColumn, now: ProfiledColumn, statistics: dict[str, flo
     if strongest == "missing":
         return f"missing {_share(then.missing, then.rows)} → {_share(now.missing, now.rows)}"
     if isinstance(then, NumericColumn) and isinstance(now, NumericColumn):
-        return _numeric_change(then, now, strongest)
+        # A shift widens the ranks around the middle too: only where there is none does the width itself say something.
+        return _numeric_change(then, now, strongest == "rank_spread" and abs(statistics["rank_mean"]) < 0.1)
     if isinstance(then, CategoricalColumn) and isinstance(now, CategoricalColumn):
         return _categorical_change(then, now, strongest)
     return "the type changed"
 
 
-def _numeric_change(then: NumericColumn, now: NumericColumn, strongest: str) -> str:
+def _numeric_change(then: NumericColumn, now: NumericColumn, by_width: bool) -> str:
     before, after = quantiles(then, (0.1, 0.5, 0.9)), quantiles(now, (0.1, 0.5, 0.9))
     if before is None or after is None:
         return "no values"
-    if strongest == "rank_spread":
+    if by_width:
         return f"middle 80 % spans {before[2] - before[0]:.4g} → {after[2] - after[0]:.4g}"
     mean_then = then.total / max(then.rows - then.missing - then.infinite, 1)
     mean_now = now.total / max(now.rows - now.missing - now.infinite, 1)
