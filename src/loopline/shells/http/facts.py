@@ -12,7 +12,14 @@ from loopline.shells.http.filters import number, seconds, words
 Body = Mapping[str, Any]
 GOOD = ("gate.decided passed", "run.finished finished", "deployment.live", "alert.resolved", "dataset.snapshot_taken")
 BAD = ("gate.decided failed", "run.finished failed", "deployment.failed", "alert.opened", "dataset.batch_refused")
-WARN = ("alert.acknowledged", "run.finished killed", "gate.decided not_run", "policy.fired", "token.revoked")
+WARN = (
+    "alert.acknowledged",
+    "run.finished killed",
+    "gate.decided not_run",
+    "policy.fired",
+    "policy.failed",
+    "token.revoked",
+)
 LIVE = ("alias.moved", "model.version_registered", "deployment.requested", "approval.given")
 TONES = {name: tone for tone, names in (("good", GOOD), ("bad", BAD), ("warn", WARN), ("live", LIVE)) for name in names}
 NAMES = {
@@ -80,8 +87,8 @@ PLACES: dict[str, Callable[[str, Body], str]] = {
     "deployment": lambda subject, body: _path("endpoints", body.get("endpoint") or subject),
     "predictions": lambda subject, body: _path("endpoints", body.get("endpoint")),
     "truth": lambda subject, body: _path("endpoints", body.get("endpoint")),
-    "alert": lambda subject, body: _path("monitors", body.get("monitor")),
-    "policy": lambda subject, body: _path("runs", body.get("run_id") or body.get("run")),
+    "alert": lambda subject, body: _path("monitors", body.get("endpoint")),
+    "policy": lambda subject, body: _path("firings", body.get("firing")),
 }
 
 
@@ -99,5 +106,5 @@ def detail(kind: str, body: Body) -> str:
     pieces += [f"for {body['alias']}"] if kind.startswith(("gate", "approval")) and body.get("alias") else []
     pieces += [f"{number(body['rows'])} rows"] if isinstance(body.get("rows"), int) else []
     pieces += [f"in {seconds(body['seconds'])}"] if isinstance(body.get("seconds"), int | float) else []
-    pieces += [str(body[key])[:200] for key in ("reason", "message", "error", "note") if body.get(key)]
+    pieces += [str(body[key])[:200] for key in ("cause", "reason", "message", "error", "note") if body.get(key)]
     return " · ".join(pieces)

@@ -14,7 +14,7 @@ from loopline.core.times import from_text
 
 DASH = "–"
 TONES = {
-    "good": "passed finished live healthy sealed resolved ran ok promoted current matured mature accepted taken ready",
+    "good": "passed finished live healthy sealed resolved ran ok promoted current matured mature accepted taken ready done released",
     "live": "running requested scheduled serving started wanted",
     "warn": "not_run acknowledged provisional waiting skipped late silent killed estimated stale missing immature",
     "bad": "failed refused open opened error drifted rejected down orphan",

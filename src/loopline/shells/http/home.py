@@ -115,12 +115,13 @@ def policies(call: Call, kinds: Mapping[str, Any]) -> State:
 
 
 def retrained(call: Call, kinds: Mapping[str, Any]) -> State:
-    return counted(times(kinds, "policy.fired"), "retraining"), ""
+    done, failed = times(kinds, "policy.finished"), times(kinds, "policy.failed")
+    return (f"{done} done, {failed} failed", "warn") if failed else (f"{counted(done, 'retraining')} done", "")
 
 
 STOPS: tuple[tuple[str, str, int, int, tuple[str, ...], Callable[[Call, Mapping[str, Any]], State]], ...] = (
     ("Experiment", "/runs", 0, 0, ("run.started",), experiments),
-    ("Pipeline", "/runs?kind=pipeline", 1, 0, ("run.started", "run.finished"), runs),
+    ("Pipeline", "/pipelines", 1, 0, ("run.started", "run.finished"), runs),
     ("Registry", "/models", 2, 0, ("model.version_registered", "alias.moved"), registry),
     ("Gate", "/gates", 3, 0, ("gate.decided", "approval.given"), gates),
     ("Endpoint", "/endpoints", 4, 0, ("deployment.live", "endpoint.changed"), endpoints),
@@ -128,7 +129,7 @@ STOPS: tuple[tuple[str, str, int, int, tuple[str, ...], Callable[[Call, Mapping[
     ("Ground truth", "/endpoints", 5, 1, ("truth.sealed",), sealed("truth.sealed")),
     ("Monitor", "/monitors", 4, 1, ("monitor.observed", "alert.opened", "alert.resolved"), monitors),
     ("Alert", "/monitors", 3, 1, ("alert.opened", "alert.acknowledged", "alert.resolved"), alerts),
-    ("Policy", "/?kind=policy", 2, 1, ("policy.fired",), policies),
-    ("Retrain", "/runs?kind=pipeline", 1, 1, ("policy.fired",), retrained),
+    ("Policy", "/policies", 2, 1, ("policy.fired",), policies),
+    ("Retrain", "/policies", 1, 1, ("policy.finished", "policy.failed"), retrained),
 )
 PAGES = (Page("/", "home.html", data, tab="home"),)

@@ -76,7 +76,7 @@ def columns(rows: Iterable[Mapping[str, Any]], sort: str, prefix: str, differing
 def run(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     """One run: what went in, what happened, what came out."""
     found = call("tracking.get", run_id=params["run_id"])
-    pipeline = attempted(call, "pipelines.run", run_id=found["id"])
+    pipeline = attempted(call, "pipelines.get", run_id=found["id"])
     return {
         "run": found,
         "artifacts": call("tracking.artifacts", run_id=found["id"]),
