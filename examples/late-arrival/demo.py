@@ -17,18 +17,19 @@ from pathlib import Path
 
 import pandas as pd
 from batches import write_batches, write_weather
+from desk import FLIGHTS_A_REQUEST, Desk
 from features import featurize
 from flights import read_flights, read_weather
 from installation import Installation
 from story import Story
-from traffic import Desk, sampled
+from traffic import traffic
 
 HERE = Path(__file__).parent
 ENDPOINT = MODEL = "late-arrival"
 FIRST_DAY = pd.Timestamp("2013-04-01", tz="UTC")
 WEAK_DAY = pd.Timestamp("2013-05-13", tz="UTC")  # a candidate trained on one week, submitted to see the gate refuse it
 SECOND_DAY = pd.Timestamp("2013-06-10", tz="UTC")  # a candidate trained on all data so far
-FULL_PACE, TRAINING_PACE = 1200.0, 60.0
+FULL_PACE, TRAINING_PACE = 1000.0, 60.0  # requests a second
 PROJECT_FILES = ("*.py", "*.yaml", "*.toml", "*.lock", "README.md", "tests/*.py")
 
 
@@ -47,9 +48,8 @@ def main() -> int:
         installation.apply(project)
         installation.first_model(project, ENDPOINT)
         last_day = FIRST_DAY + pd.Timedelta(weeks=asked.weeks)
-        asked_about = frame[(frame["event_time"] >= FIRST_DAY) & (frame["event_time"] < last_day)]
         desk = Desk(installation.serving_url, ENDPOINT, installation.token)
-        play(desk, sampled(asked_about, asked.share), installation, project, flights, story)
+        play(desk, traffic(frame, FIRST_DAY, last_day, asked.share), installation, project, flights, story)
         installation.settle()
         story.report(installation, desk.tally, time.perf_counter() - begun)
         if not asked.exit:
@@ -62,7 +62,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--exit", action="store_true", help="end after the report instead of keeping the pages up")
     parser.add_argument("--folder", type=Path, default=HERE.parents[1] / ".demo", help="where the demo keeps its files")
     parser.add_argument("--weeks", type=int, default=18, help="weeks of traffic from 1 April (default 18)")
-    parser.add_argument("--share", type=float, default=0.25, help="share of the flights asked about (default 0.25)")
+    parser.add_argument("--share", type=int, default=1, help="ask about one flight in SHARE (default 1)")
     parser.add_argument("--port", type=int, default=8400)
     parser.add_argument("--serving-port", type=int, default=8401)
     return parser.parse_args()
@@ -105,7 +105,7 @@ def play(
     def pace() -> None:
         desk.pace = TRAINING_PACE if installation.training() else FULL_PACE
 
-    with story.watching(desk.tally, len(frame), installation, pace):
+    with story.watching(desk.tally, -(-len(frame) // FLIGHTS_A_REQUEST), installation, pace):
         asyncio.run(desk.play(frame, at_week))
         installation.swap_if_none_happened(ENDPOINT)
 

@@ -74,9 +74,8 @@ class Installation:
     def loopline(self, *arguments: str, folder: Path | None = None) -> Any:
         """A command on the installation's own files; answers what it prints as JSON. SystemExit with its words when it
         fails."""
-        done = subprocess.run(
-            [*LOOPLINE, *arguments, "--json", "--home", str(self.home)], cwd=folder, capture_output=True, text=True
-        )
+        command = [*LOOPLINE, *arguments, "--json", "--home", str(self.home)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"`loopline {' '.join(arguments)}` ended with {done.returncode}:\n{done.stderr.strip()}")
         return json.loads(done.stdout or "null")

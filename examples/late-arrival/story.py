@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from desk import Tally
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
-from traffic import Tally
 
 BEAT_S = 0.25
 
@@ -124,14 +124,22 @@ def registered(fact: dict[str, Any]) -> tuple[str, str, str]:
 
 def decided(fact: dict[str, Any]) -> tuple[str, str, str]:
     verdict = fact["body"]["verdict"]
-    return f"gate {fact['subject']}: {verdict}", str(fact["body"].get("reason", "")), "green" if verdict == "passed" else "red"
+    return (
+        f"gate {fact['subject']}: {verdict}",
+        str(fact["body"].get("reason", "")),
+        "green" if verdict == "passed" else "red",
+    )
 
 
 def plainly(word: str, style: str, *keys: str) -> Callable[[dict[str, Any]], tuple[str, str, str]]:
     """A teller for facts that need only their subject and a few values of their body."""
 
     def tell(fact: dict[str, Any]) -> tuple[str, str, str]:
-        return f"{word} {fact['subject']}", " ".join(str(fact["body"][key]) for key in keys if key in fact["body"]), style
+        return (
+            f"{word} {fact['subject']}",
+            " ".join(str(fact["body"][key]) for key in keys if key in fact["body"]),
+            style,
+        )
 
     return tell
 
