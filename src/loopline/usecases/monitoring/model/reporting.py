@@ -130,7 +130,7 @@ def _change(then: ProfiledColumn, now: ProfiledColumn, statistics: dict[str, flo
         return f"missing {_share(then.missing, then.rows)} → {_share(now.missing, now.rows)}"
     if isinstance(then, NumericColumn) and isinstance(now, NumericColumn):
         # A shift widens the ranks around the middle too: only where there is none does the width itself say something.
-        return _numeric_change(then, now, strongest == "rank_spread" and abs(statistics["rank_mean"]) < 0.1)
+        return _numeric_change(then, now, strongest == "rank_spread" and abs(statistics["rank_mean"]) < 0.25)
     if isinstance(then, CategoricalColumn) and isinstance(now, CategoricalColumn):
         return _categorical_change(then, now, strongest)
     return "the type changed"
