@@ -1,0 +1,115 @@
+"""`loopline runs`, `show` and `sync`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--filter", "where", default="", help="As metrics.auc > 0.7 and params.model = 'tree'.")
+@click.option("--order-by", "order_by", multiple=True, help="As 'metrics.auc DESC'; may be repeated.")
+@click.option("--experiment", default="", help="Only runs of this experiment.")
+@click.option("--limit", default=20, show_default=True, help="How many.")
+@click.option("--page", default="", help="Go on where a page ended.")
+@click.pass_obj
+def runs(obj: Any, where: str, order_by: tuple[str, ...], experiment: str, limit: int, page: str) -> None:
+    """List and search runs, newest first."""
+    found = obj.client.call(
+        "tracking.search", filter=where, order_by=list(order_by), experiment=experiment, limit=limit, page=page
+    )
+    if obj.json:
+        obj.show(found)
+        return
+    rows = [row(run) for run in found["runs"]]
+    columns = ("RUN", "KIND", "NAME", "EXPERIMENT", "STATUS", "STARTED", "METRICS")
+    obj.show(rows, table=[(name, name.lower()) for name in columns], title="Runs")
+    if found["next"]:
+        obj.say(f"More with --page {found['next']}.")
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--metric", default="", help="All points of this metric.")
+@click.option("--artifact", default="", help="Write this artifact to stdout.")
+@click.pass_obj
+def show(obj: Any, run_id: str, metric: str, artifact: str) -> None:
+    """Show one run, named by its id or the beginning of it."""
+    if artifact:
+        write_artifact(obj, run_id, artifact)
+    elif metric:
+        points = obj.client.call("tracking.history", run_id=run_id, key=metric)
+        obj.show(points, table=[("STEP", "step"), ("AT_MS", "at_ms"), ("VALUE", "value")], title="Points")
+    else:
+        run = obj.client.call("tracking.get", run_id=run_id)
+        run["artifacts"] = obj.client.call("tracking.artifacts", run_id=run_id)
+        obj.show(run, text="\n".join(lines(run)))
+
+
+@click.command()
+@click.pass_obj
+def sync(obj: Any) -> None:
+    """Deliver what was logged while the server was away."""
+    import msgspec
+
+    from loopline.core.errors import Unavailable
+    from loopline.usecases.tracking.spool import synced
+
+    found = synced(obj.client)
+    text = f"{found.sent} calls delivered, {found.refused} refused, {found.waiting} runs still wait."
+    obj.show(msgspec.to_builtins(found), text=text)
+    if found.waiting and not found.sent:
+        raise Unavailable("Nothing could be delivered.", "Start the server, or wait for the runs to end.")
+
+
+def write_artifact(obj: Any, run_id: str, name: str) -> None:
+    """An artifact's bytes on stdout."""
+    import base64
+
+    found = obj.client.call("tracking.artifact", run_id=run_id, name=name)
+    content = found["content"]
+    data: bytes = base64.b64decode(content) if isinstance(content, str) else content
+    sys.stdout.buffer.write(data)
+
+
+def row(run: dict[str, Any]) -> dict[str, str]:
+    """A run as a line of a table."""
+    metrics = ", ".join(f"{key} {short(value)}" for key, value in sorted(run["metrics"].items())[:4])
+    return {
+        "run": run["id"][:8],
+        "kind": run["kind"],
+        "name": run["name"],
+        "experiment": run["experiment"],
+        "status": run["status"],
+        "started": run["started_at"][:19].replace("T", " "),
+        "metrics": metrics,
+    }
+
+
+def lines(run: dict[str, Any]) -> list[str]:
+    """A run for people."""
+    git = run["surroundings"].get("git") or {}
+    found = [
+        f"{run['kind']} {run['name']}  {run['id']}",
+        f"status      {run['status']}{'  ' + run['error'] if run['error'] else ''}",
+        f"experiment  {run['experiment']}",
+        f"started     {run['started_at']} by {run['created_by']}",
+        f"ended       {run['ended_at'] or ''}",
+    ]
+    if git:
+        found.append(f"git         {git['commit'][:12]}{' with changes' if git.get('dirty') else ''}")
+    for name in ("params", "metrics", "tags"):
+        found += (
+            [f"{name}:"] + [f"  {key} = {short(value)}" for key, value in sorted(run[name].items())]
+            if run[name]
+            else []
+        )
+    found += [f"{one['direction']}  {one['name']}  {one['kind']} {one['digest'][:12]}" for one in run["links"]]
+    return found + [f"artifact  {one['name']}  {one['size']} bytes" for one in run["artifacts"]]
+
+
+def short(value: Any) -> str:
+    """A value in few characters."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
