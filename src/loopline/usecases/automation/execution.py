@@ -98,11 +98,12 @@ class Execution:
         self._say(f"running {firing.rules.run}")
         run = self._pipelines.run(
             folder,
-            firing.rules.run,
+            firing.rules.function or firing.rules.run,
             dict(firing.rules.params),
             actor=firing.rules.actor,
             project=firing.project,
             registers=firing.rules.model,
+            file=firing.rules.file,
             tags={"firing": firing.id, "policy": firing.policy},
         )
         self._automation.made(firing.id, run.run_id, run.model, run.version)

@@ -28,7 +28,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     `on` is alert, schedule or the kind of a fact. `when` names fields of the fact's body with the value, or list of
     values, that they must have; for a schedule it holds `cron` and `timezone`. `cooldown` is counted in seconds.
-    `code` is the digest of the project's files.
+    `run` names the pipeline, `function` in `file` of the project. `code` is the digest of the project's files.
     """
 
     project: str
@@ -36,6 +36,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     on: str
     when: Mapping[str, Any] = {}
     run: str = ""
+    file: str = "pipeline.py"
+    function: str = ""
     params: Mapping[str, Any] = {}
     gate: str = ""
     model: str = ""
@@ -134,9 +136,11 @@ def policy_from(project: str, name: str, written: Mapping[str, Any], config: Map
         "on": KINDS.get(str(written.get("on")), written.get("on")),
         "when": {**schedule_of(written), **(written.get("when") or {})},
         "run": written.get("run") or "",
-        "params": written.get("params") or {},
+        "file": pipeline.get("file") or "pipeline.py",
+        "function": pipeline.get("function") or written.get("run") or "",
+        "params": {**(pipeline.get("params") or {}), **(written.get("params") or {})},
         "gate": written.get("gate") or "",
-        "model": written.get("model") or gate.get("model") or pipeline.get("model") or "",
+        "model": written.get("model") or pipeline.get("registers") or gate.get("model") or "",
         "promote_to": written.get("promote_to") or gate.get("promote_to") or "",
         "deploy": written.get("deploy") or "after_approval",
         "cooldown": duration(written.get("cooldown") or 0),

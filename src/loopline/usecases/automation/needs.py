@@ -71,6 +71,7 @@ class Pipelines(Protocol):
         actor: str,
         project: str,
         registers: str,
+        file: str,
         tags: Mapping[str, str],
     ) -> PipelineRun: ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -25,11 +26,12 @@ log = logging.getLogger(__name__)
 
 
 class Ticked(msgspec.Struct, frozen=True):
-    """What a look at the ledger found: how many policies fired, whether an alias moved, versions (model, version) that
-    got an approval, and whether there is more to read."""
+    """What a look at the ledger found: how many policies fired, whether an alias moved or a project was applied, versions
+    (model, version) that got an approval, and whether there is more to read."""
 
     fired: int = 0
     moved: bool = False
+    applied: bool = False
     approved: tuple[tuple[str, int], ...] = ()
     more: bool = False
 
@@ -58,6 +60,7 @@ class Watch:
         return Ticked(
             fired=fired,
             moved=any(fact.kind == "alias.moved" for fact in facts),
+            applied=any(fact.kind == "project.applied" for fact in facts),
             approved=tuple((body["model"], body["version"]) for body in approved),
             more=len(facts) == MOST_FACTS,
         )
@@ -91,7 +94,13 @@ class Watch:
         reason = reason or (f"cooldown: it rests until {until}" if until else "")
         kind = model.SKIPPED if reason else model.FIRED
         firing_id = new_id()
-        body = {"firing": firing_id, "project": policy.project, "policy": policy.name, "cause": cause, "reason": reason}
+        body: dict[str, Any] = {
+            "firing": firing_id,
+            "project": policy.project,
+            "policy": policy.name,
+            "cause": cause,
+            "reason": reason,
+        }
         body |= {"because": fact.seq if fact else None, "event_at": event_at}
         told = self._ledger.append(tx, kind, f"policy:{policy.key}", by, body)
         firing = Firing(

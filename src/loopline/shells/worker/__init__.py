@@ -1,0 +1,1 @@
+"""What happens by itself: policies, monitoring, sealing of logs. `python -m loopline.shells.worker --home DIR`."""

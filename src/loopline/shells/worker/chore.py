@@ -1,0 +1,49 @@
+"""The child that evaluates and seals: `python -m loopline.shells.worker.chore --home DIR`, questions on stdin."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from loopline.app.wiring import Loopline, open_home
+from loopline.core.errors import LooplineError
+from loopline.kit.processes import die_with_parent
+
+LESS_URGENT = 5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="loopline.shells.worker.chore")
+    parser.add_argument("--home", required=True)
+    arguments = parser.parse_args()
+    parent = os.environ.get("LOOPLINE_PARENT")
+    die_with_parent(int(parent) if parent else None)
+    os.nice(LESS_URGENT)
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)  # what libraries print must not look like an answer
+        with open_home(Path(arguments.home), create=False) as loopline:
+            for line in sys.stdin:
+                print(json.dumps(answered(loopline, json.loads(line))), file=answers, flush=True)
+
+
+def answered(loopline: Loopline, question: dict[str, str]) -> dict[str, str]:
+    """Do what is asked; the answer holds the error, if any, in one sentence."""
+    try:
+        if question["do"] == "seal":
+            loopline.serving.seal()
+        else:
+            loopline.monitoring.evaluate(question["endpoint"])
+    except LooplineError as error:
+        return {"error": str(error)}
+    except Exception as error:  # one endpoint's trouble is not the others'
+        traceback.print_exc()
+        return {"error": f"{type(error).__name__}: {error}"}
+    return {"error": ""}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Work that needs arrays: evaluating monitors and sealing logs, in a child that is kept warm while there is news."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+LOOK_S = 0.5
+SEAL_S = 10.0
+WARM_S = 15.0
+REST = 2.0  # an evaluation is followed by a rest this many times as long
+Stamp = tuple[tuple[str, int, int], ...]
+log = logging.getLogger("loopline.worker")
+
+
+class Chores:
+    """Notices by names, sizes and times of the log files what there is to do, and has the child do it, one thing at a
+    time."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._child: Child | None = None
+        self._doing: tuple[str, float] | None = None
+        self._done: dict[str, Stamp] = {}
+        self._not_before: dict[str, float] = {}
+        self._next_look = 0.0
+        self._idle_since = 0.0
+
+    def look(self) -> None:
+        """Take the child's answer, give it the next thing to do, end it when it has been idle for long."""
+        now = time.monotonic()
+        if self._child is not None and not self._answered(self._child, now):
+            return
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_S
+        wanted = self._wanted(now)
+        if wanted is not None:
+            self._ask(*wanted, now)
+        elif self._child is not None and now - self._idle_since > WARM_S:
+            self.close()
+
+    def look_again(self) -> None:
+        """Evaluate everything once more: rules have changed."""
+        self._done = {name: stamp for name, stamp in self._done.items() if name == "seal"}
+
+    def close(self) -> None:
+        """End the child. What it was doing may be broken off anywhere."""
+        if self._child is not None:
+            self._child.kill()
+        self._child = self._doing = None
+
+    def _answered(self, child: Child, now: float) -> bool:
+        """Whether the child is free; an error that it answers is raised."""
+        if self._doing is None:
+            return True
+        answer = child.answer()
+        if answer is None:
+            return False
+        (name, began), self._doing = self._doing, None
+        self._idle_since = now
+        self._not_before[name] = now + (SEAL_S if name == "seal" else max(LOOK_S, REST * (now - began)))
+        if answer == "":
+            self.close()
+            log.warning("the process that evaluates and seals ended while doing %s", name)
+        elif error := json.loads(answer).get("error"):
+            log.warning("%s: %s", name, error)
+        return self._child is not None
+
+    def _wanted(self, now: float) -> tuple[str, Stamp] | None:
+        """The chore that waits longest, with the state of the files that it will see."""
+        folders = [self._home / kind for kind in ("predictions", "truth")]
+        names = sorted({entry.name for folder in folders if folder.is_dir() for entry in os.scandir(folder)})
+        stamps = {f"evaluate {name}": stamp_of(*(folder / name for folder in folders)) for name in names}
+        stamps["seal"] = tuple(each for stamp in stamps.values() for each in stamp if each[0].endswith(".seg"))
+        ready = [
+            name
+            for name, stamp in stamps.items()
+            if stamp and stamp != self._done.get(name) and now >= self._not_before.get(name, 0.0)
+        ]
+        if not ready:
+            return None
+        chosen = min(ready, key=lambda name: self._not_before.get(name, 0.0))
+        return chosen, stamps[chosen]
+
+    def _ask(self, name: str, stamp: Stamp, now: float) -> None:
+        if self._child is None:
+            self._child = Child(self._home)
+        self._done[name] = stamp
+        self._doing = (name, now)
+        do, _, endpoint = name.partition(" ")
+        self._child.ask({"do": do, "endpoint": endpoint})
+
+
+class Child:
+    """The process, with a line of JSON for each question and answer."""
+
+    def __init__(self, home: Path) -> None:
+        self._buffer = b""
+        questions, self._questions = os.pipe()
+        self._answers, answers = os.pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "loopline.shells.worker.chore", "--home", str(home)],
+            stdin=questions,
+            stdout=answers,
+            env=os.environ | {"LOOPLINE_PARENT": str(os.getpid())},
+        )
+        os.close(questions)
+        os.close(answers)
+
+    def ask(self, question: dict[str, Any]) -> None:
+        """Send it; a child that is gone is noticed when its answer is missing."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._questions, json.dumps(question).encode() + b"\n")
+
+    def answer(self) -> str | None:
+        """A line, None when there is none yet, "" when the child has ended."""
+        while b"\n" not in self._buffer:
+            if not select.select([self._answers], [], [], 0)[0]:
+                return None
+            piece = os.read(self._answers, 65536)
+            if not piece:
+                return ""
+            self._buffer += piece
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line.decode()
+
+    def kill(self) -> None:
+        """End it now."""
+        self._process.kill()
+        self._process.wait()
+        os.close(self._questions)
+        os.close(self._answers)
+
+
+def stamp_of(*folders: Path) -> Stamp:
+    """Name, size and time of every file in folders; changes when something is logged or sealed."""
+    found = []
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(folder):
+                with contextlib.suppress(OSError):
+                    stat = entry.stat()
+                    found.append((f"{folder.parent.name}/{entry.name}", stat.st_size, stat.st_mtime_ns))
+    return tuple(sorted(found))

@@ -1,0 +1,57 @@
+"""The process of one firing: `python -m loopline.shells.worker.fire ID --home DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from loopline.app.wiring import open_home
+from loopline.core.errors import LooplineError
+from loopline.core.times import to_text
+from loopline.kit.processes import die_with_parent
+
+LESS_URGENT = 5
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="loopline.shells.worker.fire")
+    parser.add_argument("firing")
+    parser.add_argument("--home", required=True)
+    arguments = parser.parse_args()
+    parent = os.environ.pop("LOOPLINE_PARENT", None)
+    die_with_parent(int(parent) if parent else None)
+    os.nice(LESS_URGENT)  # predictions are answered beside it
+    try:
+        return execute(Path(arguments.home), arguments.firing)
+    except LooplineError as error:
+        say(f"error: {error}")
+        return error.exit_code
+
+
+def execute(home: Path, firing: str) -> int:
+    """Execute a firing of the installation in `home`; 0 when it was done."""
+    from loopline.usecases.automation.execution import Execution
+
+    with open_home(home, create=False) as loopline:
+        execution = Execution(
+            loopline.automation,
+            loopline.projects,
+            loopline.datasets,
+            loopline.pipelines,
+            loopline.promotion,
+            home,
+            say,
+        )
+        return 0 if execution.execute(firing) else 1
+
+
+def say(text: str) -> None:
+    """A line in the firing's log."""
+    print(to_text(datetime.now(UTC)), text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
