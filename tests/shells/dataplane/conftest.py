@@ -67,17 +67,25 @@ class Router:
         made = self.serving.deploy(endpoint, version, "tester", "flights")
         return self.serving.wait(endpoint, made.revision, 20)
 
-    def ask(self, method: str, path: str, body: Any = None, token: str | None = TOKEN, **headers: str) -> tuple[int, Any]:
+    def ask(
+        self, method: str, path: str, body: Any = None, token: str | None = TOKEN, **headers: str
+    ) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
         content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        given = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {}), **headers}
+        given = {
+            "Content-Type": "application/json",
+            **({"Authorization": f"Bearer {token}"} if token else {}),
+            **headers,
+        }
         try:
             connection.request(method, path, content, given)
             answer = connection.getresponse()
             said = answer.read()
         finally:
             connection.close()
-        return answer.status, json.loads(said) if answer.headers["content-type"] == "application/json" else said.decode()
+        return answer.status, json.loads(said) if answer.headers[
+            "content-type"
+        ] == "application/json" else said.decode()
 
     def predict(self, *rows: dict[str, Any], endpoint: str = "late") -> tuple[int, Any]:
         return self.ask("POST", f"/v1/endpoints/{endpoint}/predict", {"rows": list(rows) or [ROW]})

@@ -62,12 +62,21 @@ def one(port: int, content: bytes, fresh: bool, until: float, told: list) -> Non
 
 
 def main() -> None:
-    port, token, path, seconds, connections = int(sys.argv[1]), sys.argv[2], sys.argv[3], float(sys.argv[4]), int(sys.argv[5])
-    body = open(sys.argv[6], "rb").read()
+    port, token, path, seconds, connections = (
+        int(sys.argv[1]),
+        sys.argv[2],
+        sys.argv[3],
+        float(sys.argv[4]),
+        int(sys.argv[5]),
+    )
+    with open(sys.argv[6], "rb") as file:
+        body = file.read()
     until = time.monotonic() + seconds
     told: list = [[] for _ in range(connections)]
     threads = [
-        threading.Thread(target=one, args=(port, request_bytes(path, token, body, n % 2 == 1), n % 2 == 1, until, told[n]))
+        threading.Thread(
+            target=one, args=(port, request_bytes(path, token, body, n % 2 == 1), n % 2 == 1, until, told[n])
+        )
         for n in range(connections)
     ]
     start = time.monotonic()

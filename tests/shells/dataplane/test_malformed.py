@@ -167,7 +167,7 @@ def test_a_request_in_single_bytes(shared: Router) -> None:
 
 
 def test_random_bytes_and_damaged_requests(shared: Router) -> None:
-    chance = random.Random(20130401)  # noqa: S311
+    chance = random.Random(20130401)
     for _ in range(150):
         content = bytearray(whole())
         for _ in range(chance.randint(1, 12)):

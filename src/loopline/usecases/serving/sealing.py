@@ -6,6 +6,7 @@ the fact of a file that has none yet and removes segments that a told file holds
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 MOST_TOGETHER = 256 << 20
 ROW_GROUP = 65536
+UNFINISHED = ".sealing"
 
 
 def seal(database: Database, ledger: Facts, clock: Clock, home: Path, actor: str) -> int:
@@ -42,6 +44,9 @@ def seal(database: Database, ledger: Facts, clock: Clock, home: Path, actor: str
 
 
 def _seal_folder(database: Database, ledger: Facts, clock: Clock, kind: str, folder: Path, actor: str) -> int:
+    for name in os.listdir(folder):
+        if name.endswith(UNFINISHED):  # of a sealing that broke off: we are alone
+            remove(folder / name)
     within = _covered(folder)
     handles = {name: handle for name in names(folder) if (handle := closed(folder / name)) is not None}
     try:
@@ -49,7 +54,7 @@ def _seal_folder(database: Database, ledger: Facts, clock: Clock, kind: str, fol
             _write(kind, folder, group)
         told = _tell_all(database, ledger, clock, kind, folder, actor)
         for name in _covered(folder) & handles.keys():
-            (folder / name).unlink()
+            remove(folder / name)
         return told
     finally:
         for handle in handles.values():
@@ -63,7 +68,7 @@ def _groups(folder: Path, files: list[str]) -> Iterator[list[str]]:
     for name in files:
         found = read(folder / name)
         if found is None or not found[1]:
-            (folder / name).unlink()
+            remove(folder / name)
             continue
         groups.setdefault(found[0], []).append(name)
         size += (folder / name).stat().st_size
@@ -81,7 +86,7 @@ def _write(kind: str, folder: Path, files: list[str]) -> None:
     decoded = reading.prediction_table if kind == PREDICTIONS else reading.truth_table
     table = pa.concat_tables([decoded(*found) for name in files if (found := read(folder / name))])
     table = table.replace_schema_metadata({reading.SEGMENTS_KEY: " ".join(files).encode()})
-    hidden = folder / f".{files[0]}.{os.getpid()}.tmp"
+    hidden = folder / f".{files[0]}{UNFINISHED}"
     pq.write_table(table, hidden, row_group_size=ROW_GROUP, compression="zstd", use_dictionary=True)
     with open(hidden, "rb+") as file:
         os.fsync(file.fileno())
@@ -140,13 +145,21 @@ def _covered(folder: Path) -> set[str]:
 @contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
     """One sealing of a folder at a time: false while another process is at it."""
-    import fcntl
-
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
+        yield _locked(handle)
     finally:
         os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def remove(path: Path) -> None:
+    """Remove a file that is not needed any more."""
+    path.unlink(missing_ok=True)
