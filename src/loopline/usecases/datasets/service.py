@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loopline.core.errors import CheckFailed, Conflict, NotFound
+from loopline.core.errors import CheckFailed, Conflict, Invalid, NotFound
 from loopline.core.ids import checked_name
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
@@ -42,6 +43,16 @@ class Datasets:
         at = self._clock.text()
         self._database.write(lambda tx: store.declare(tx, name, source, contract, at, actor))
         return True
+
+    def declare_from(
+        self, name: str, source: Mapping[str, str], contract: Mapping[str, Any] | None, actor: str
+    ) -> bool:
+        """`declare` from plain data, as a project's configuration holds it."""
+        try:
+            made = None if contract is None else msgspec.convert(contract, Contract)
+        except msgspec.ValidationError as error:
+            raise Invalid(f"The contract of {name!r} is wrong: {error}.", "Mend contract.py.") from None
+        return self.declare(name, Source(**source), made, actor)
 
     def snapshot(self, name: str, actor: str) -> Snapshot:
         """Take in what the source holds now and answer the snapshot of it; the same content answers the same one.

@@ -14,4 +14,4 @@ def build(**needs: Any) -> Any:
     return Projects(**needs)
 
 
-PART = Part("projects", build=build, needs=("database", "ledger", "blobs", "clock", "home"))
+PART = Part("projects", build=build, needs=("database", "ledger", "blobs", "clock", "datasets", "serving"))

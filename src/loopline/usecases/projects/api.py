@@ -1,0 +1,70 @@
+"""The verbs of projects for people and programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from loopline.core.verbs import Caller, Role, Verb
+from loopline.usecases.projects.checking import checked_data, schema
+from loopline.usecases.projects.model import Declared, Plan, Project
+
+
+class Nothing(msgspec.Struct):
+    """Nothing to say."""
+
+
+class Named(msgspec.Struct):
+    name: str
+
+
+class Given(msgspec.Struct):
+    """A project's folder as it was read where it lies: see `Declared`."""
+
+    config: dict[str, Any]
+    folder: str
+    contracts: dict[str, dict[str, Any]] = {}
+    files: dict[str, bytes] = {}
+
+
+def projects(service: Any, request: Nothing, caller: Caller) -> list[Project]:
+    return list(service.projects())
+
+
+def project(service: Any, request: Named, caller: Caller) -> Any:
+    return service.project(request.name)
+
+
+def plan(service: Any, request: Given, caller: Caller) -> Plan:
+    made: Plan = service.plan_of(declared(request))
+    return made
+
+
+def apply(service: Any, request: Given, caller: Caller) -> Plan:
+    made: Plan = service.apply_declared(declared(request), caller.name)
+    return made
+
+
+def declared(request: Given) -> Declared:
+    """What was sent, checked again: a server trusts no client's reading."""
+    return Declared(
+        config=checked_data(request.config),
+        contracts=request.contracts,
+        files=request.files,
+        folder=request.folder,
+    )
+
+
+def config_schema(service: Any, request: Nothing, caller: Caller) -> dict[str, Any]:
+    return schema()
+
+
+# Applying names folders and databases that the server will read from, and code that it will run.
+VERBS = (
+    Verb("projects.projects", "GET", "/projects", Role.VIEWER, Nothing, projects, "List applied projects"),
+    Verb("projects.schema", "GET", "/project-schema", Role.VIEWER, Nothing, config_schema, "Show the JSON schema"),
+    Verb("projects.project", "GET", "/projects/{name}", Role.VIEWER, Named, project, "Show one project"),
+    Verb("projects.plan", "POST", "/project-plans", Role.EDITOR, Given, plan, "Show what applying would change"),
+    Verb("projects.apply", "POST", "/projects", Role.ADMIN, Given, apply, "Apply a project"),
+)

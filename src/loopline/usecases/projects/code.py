@@ -1,0 +1,57 @@
+"""A project's files by digest: kept as blobs under one manifest, and written out again."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from loopline.core.errors import Invalid
+from loopline.ports.blobs import Blobs
+
+_NAME = re.compile(r"[^/.\\\x00][^/\\\x00]*(/[^/.\\\x00][^/\\\x00]*){0,20}\Z")
+WHOLE = ".whole"
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The digest of each file by name."""
+
+    files: dict[str, str]
+
+
+def keep(blobs: Blobs, files: Mapping[str, bytes]) -> str:
+    """Store the files; answers the digest that names all of them. Invalid for a name that could leave its folder."""
+    for name in files:
+        if not _NAME.match(name):
+            raise Invalid(f"{name!r} cannot be the name of a project's file.", "Use plain relative names.")
+    manifest = Manifest({name: blobs.put(content) for name, content in sorted(files.items())})
+    return blobs.put(msgspec.json.encode(manifest, order="sorted"))
+
+
+def listed(blobs: Blobs, digest: str) -> dict[str, str]:
+    """Name → digest of the files."""
+    return msgspec.json.decode(blobs.get(digest), type=Manifest).files
+
+
+def write(blobs: Blobs, digest: str, folder: Path) -> Path:
+    """Write the files into `folder`, which appears whole or not at all; one that is there already is left alone."""
+    if not (folder / WHOLE).is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".code-", dir=folder.parent))
+        for name, content in listed(blobs, digest).items():
+            target = scratch / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(blobs.get(content))
+        (scratch / WHOLE).write_text(digest)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        try:
+            os.rename(scratch, folder)
+        except OSError:
+            shutil.rmtree(scratch, ignore_errors=True)  # another process was quicker; its folder is the same
+    return folder

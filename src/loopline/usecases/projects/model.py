@@ -1,0 +1,296 @@
+"""`loopline.yaml` as types, and the rules that go beyond types."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+APPLIED = "project.applied"
+CONFIG_FILE = "loopline.yaml"
+LARGEST_FILE = 5_000_000
+MOST_FILES = 2_000
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+Scalar = str | int | float | bool | None
+Metric = Literal["auc", "accuracy", "log_loss", "brier", "mae", "mse"]
+
+
+class DatasetEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A dataset: a `folder` of Parquet and CSV files (from the project's folder), or a `query` on the database at `url`.
+
+    `contract` is `file.py:name`; `event_time` and `key` name columns.
+    """
+
+    folder: Text | None = None
+    url: Text | None = None
+    query: Text | None = None
+    contract: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_./-]+\.py:[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    event_time: Text | None = None
+    key: Text | None = None
+    description: str = ""
+
+
+class PipelineEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A pipeline: the `function` (default: the name of the entry) in `file`; `registers` names the model it makes."""
+
+    file: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_./-]+\.py$")] = "pipeline.py"
+    function: Text | None = None
+    registers: Name | None = None
+    description: str = ""
+
+
+class ModelEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What people should know about a registered model."""
+
+    description: str = ""
+    owner: str = ""
+    label: str = ""
+
+
+class SliceEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A column of which no value may become worse by more than `no_worse_by`."""
+
+    column: Text
+    minimum_rows: Annotated[int, msgspec.Meta(ge=20)] | None = None
+    no_worse_by: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+
+class GateEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What a version must show before the alias `promote_to` of `model` moves to it."""
+
+    model: Name
+    promote_to: Name
+    metric: Metric | None = None
+    no_worse_by: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    better: bool | None = None
+    better_by: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    minimum: float | None = None
+    minimum_rows: Annotated[int, msgspec.Meta(ge=20)] | None = None
+    confidence: Annotated[float, msgspec.Meta(gt=0.5, lt=1)] | None = None
+    blocks: Literal["day", "week"] | None = None
+    slices: list[Text | SliceEntry] = []
+    slice_minimum: Annotated[int, msgspec.Meta(ge=20)] | None = None
+    latency_ms: Positive | None = None
+    latency_rows: Count | None = None
+    approvals: Annotated[int, msgspec.Meta(ge=0, le=9)] | None = None
+    self_approval: bool | None = None
+    auto_promote: bool | None = None
+    first: Literal["allowed", "refused"] | None = None
+
+
+class EndpointEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """An address that serves what the alias of a model points to; each move of the alias is deployed."""
+
+    model: Name
+    alias: Name | None = None
+    key: Text | None = None
+    event_time: Text | None = None
+    description: str = ""
+
+
+class QualityLimit(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A limit that a mature window must not fall below; `over` names the input that the metric `lead` compares with."""
+
+    metric: Metric | Literal["lead"]
+    over: Text | None = None
+    lower_limit: float | None = None
+
+
+class DataQuality(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Largest shares of a window's rows that may be wrong in one column."""
+
+    missing_share: Share | None = None
+    unknown_share: Share | None = None
+    out_of_contract_share: Share | None = None
+
+
+class MonitorEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is watched on an endpoint, by windows of event time."""
+
+    endpoint: Name
+    window: Literal["day", "week"] | None = None
+    metric: Metric | None = None
+    lower_limit: float | None = None
+    baseline: str | None = None
+    quality: list[QualityLimit] = []
+    minimum_labels: Count | None = None
+    minimum_rows: Count | None = None
+    slices: list[Text] = []
+    data_quality: DataQuality | None = None
+    missing_share: Share | None = None
+    unknown_share: Share | None = None
+    latency_ms: Positive | None = None
+    error_share: Share | None = None
+    consecutive: Count | None = None
+    label_delay_hours: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+
+class PolicyEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """On what it fires (`alert`, `schedule`, or a kind of fact, narrowed by `when`), what it runs, which gate judges
+    the result, and whether that is deployed by itself."""
+
+    on: Annotated[str, msgspec.Meta(pattern=r"^(alert|schedule|[a-z]+\.[a-z_]+)$")]
+    when: dict[str, Any] = {}
+    cron: Text | None = None
+    timezone: Text | None = None
+    run: Name | None = None
+    params: dict[str, Scalar] = {}
+    gate: Name | None = None
+    model: Name | None = None
+    promote_to: Name | None = None
+    deploy: Literal["automatic", "after_approval"] = "after_approval"
+    cooldown: str | float | None = None
+    description: str = ""
+
+
+class ScheduleEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A pipeline run by the clock."""
+
+    cron: Text
+    run: Name
+    timezone: Text | None = None
+    params: dict[str, Scalar] = {}
+    gate: Name | None = None
+    deploy: Literal["automatic", "after_approval"] = "after_approval"
+
+
+class Config(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """All that a project declares in `loopline.yaml`."""
+
+    project: Name
+    owner: str = ""
+    description: str = ""
+    critical_metrics: Annotated[list[Text], msgspec.Meta(max_length=2)] = []
+    self_approval: bool = False
+    environments: dict[Name, dict[str, Scalar] | None] = {}
+    datasets: dict[Name, DatasetEntry] = {}
+    pipelines: dict[Name, PipelineEntry | None] = {}
+    models: dict[Name, ModelEntry | None] = {}
+    gates: dict[Name, GateEntry] = {}
+    endpoints: dict[Name, EndpointEntry] = {}
+    monitors: dict[Name, MonitorEntry] = {}
+    policies: dict[Name, PolicyEntry] = {}
+    schedules: dict[Name, ScheduleEntry] = {}
+
+
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """A project's folder as data: its configuration, its contracts by dataset, its files by name."""
+
+    config: dict[str, Any]
+    contracts: dict[str, dict[str, Any]]
+    files: dict[str, bytes]
+    folder: str
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """A project as last applied. `config` is what loopline.yaml says; `code_digest` names all its files."""
+
+    name: str
+    owner: str
+    folder: str
+    config: dict[str, Any]
+    contracts: dict[str, dict[str, Any]]
+    code_digest: str
+    applied_at: str
+    applied_by: str
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that applying would do: `what` is new, changed, gone or the same."""
+
+    kind: str
+    name: str
+    what: Literal["new", "changed", "gone"]
+    details: tuple[str, ...] = ()
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What applying a folder would change; `applied` says whether it was done."""
+
+    project: str
+    code_digest: str
+    changes: tuple[Change, ...]
+    applied: bool = False
+
+
+SECTIONS = (
+    "environments",
+    "datasets",
+    "pipelines",
+    "models",
+    "gates",
+    "endpoints",
+    "monitors",
+    "policies",
+    "schedules",
+)
+
+_ONE = {"policies": "policy"}
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
+    """What changes from one configuration to another, section by section."""
+    changes = []
+    for key in sorted((before.keys() | after.keys()) - set(SECTIONS)):
+        if before.get(key) != after.get(key):
+            changes.append(_changed("project", key, before.get(key), after.get(key)))
+    for section in SECTIONS:
+        old, new = before.get(section) or {}, after.get(section) or {}
+        for name in sorted(old.keys() | new.keys()):
+            if name not in old or name not in new or old[name] != new[name]:
+                changes.append(
+                    _changed(_ONE.get(section, section.removesuffix("s")), name, old.get(name), new.get(name))
+                )
+    return changes
+
+
+def _changed(kind: str, name: str, before: Any, after: Any) -> Change:
+    what: Literal["new", "changed", "gone"] = "new" if before is None else "gone" if after is None else "changed"
+    details: tuple[str, ...] = ()
+    if isinstance(before, dict) and isinstance(after, dict):
+        fields = sorted(before.keys() | after.keys())
+        details = tuple(
+            f"{field}: {_shown(before.get(field))} → {_shown(after.get(field))}"
+            for field in fields
+            if before.get(field) != after.get(field)
+        )
+    elif what == "changed":
+        details = (f"{_shown(before)} → {_shown(after)}",)
+    return Change(kind=kind, name=name, what=what, details=details)
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else msgspec.json.encode(value).decode()[:80]
+
+
+def gate_rules(config: dict[str, Any], gate: dict[str, Any]) -> dict[str, Any]:
+    """A gate as promotion's rules: without its address, slices spelt out, self-approval as the project says."""
+    rules = {key: value for key, value in gate.items() if key not in ("model", "promote_to", "slice_minimum")}
+    default = gate.get("slice_minimum")
+    if "slices" in gate:
+        spelt = [{"column": entry} if isinstance(entry, str) else dict(entry) for entry in gate["slices"]]
+        rules["slices"] = [({"minimum_rows": default} if default else {}) | entry for entry in spelt]
+    if config.get("self_approval") and "self_approval" not in gate:
+        rules["self_approval"] = True
+    return rules
+
+
+def monitor_rules(monitor: dict[str, Any]) -> dict[str, Any]:
+    """A monitor as monitoring's rules: without its address, shares gathered under `data_quality`."""
+    shares = ("missing_share", "unknown_share")
+    rules = {key: value for key, value in monitor.items() if key not in ("endpoint", *shares)}
+    beside = {key: monitor[key] for key in shares if key in monitor}
+    if beside:
+        rules["data_quality"] = beside | rules.get("data_quality", {})
+    return rules
+
+
+def policies_of(config: dict[str, Any]) -> dict[str, Any]:
+    """Policies and schedules together: a schedule is a policy that fires by the clock."""
+    schedules = {name: {"on": "schedule", **entry} for name, entry in (config.get("schedules") or {}).items()}
+    return {**schedules, **(config.get("policies") or {})}
