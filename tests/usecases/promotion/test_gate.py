@@ -146,7 +146,7 @@ def test_training_that_ended_before_the_period_is_fine(desk: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda table: table.drop_columns(["late"]), "no column 'late'"),
+        (lambda table: table.drop_columns(["late"]), "is the label cannot be told."),
         (lambda table: table.drop_columns(["strong"]), "no column 'strong'"),
         (lambda table: table.slice(0, 50), "50 held-out rows are too few"),
         (lambda table: table.slice(0, 900), "the rows span 3 blocks"),
@@ -179,6 +179,17 @@ def test_missing_labels_are_left_out(desk: Any) -> None:
     table = desk.flights()
     late = pa.array(table["late"].to_numpy(), mask=np.arange(len(table)) % 2 == 0)
     assert desk.gate(desk.shelf.add(desk.by("strong"), table.set_column(2, "late", late))).evidence.rows == 3000
+
+
+def test_the_label_is_told_by_metadata_or_by_being_the_only_column_of_zero_and_one(desk: Any) -> None:
+    table = desk.flights().rename_columns(["strong", "weak", "arrived_late", "event_time", "carrier"])
+    assert desk.gate(desk.shelf.add(desk.by("strong"), table)).verdict is Verdict.PASSED
+    both = table.append_column("cancelled", pa.array(np.arange(len(table)) % 2))
+    gate = desk.gate(desk.shelf.add(desk.by("strong"), both))
+    assert "is the label cannot be told (arrived_late, cancelled could be)" in reasons(gate)
+    assert desk.gate(desk.shelf.add(desk.by("strong"), both, label="arrived_late")).verdict is Verdict.PASSED
+    gate = desk.gate(desk.shelf.add(desk.by("strong"), both, label="carrier"))
+    assert "The label 'carrier' of the held-out rows is no number" in reasons(gate)
 
 
 def test_a_gate_that_is_written_wrongly_is_refused_before_anything_runs(desk: Any) -> None:

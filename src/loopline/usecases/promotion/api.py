@@ -26,7 +26,7 @@ class Listed(msgspec.Struct):
 
 
 class One(msgspec.Struct):
-    gate: str
+    id: str
 
 
 class Approve(msgspec.Struct):
@@ -76,7 +76,7 @@ def gates(promotion: Any, request: Listed, caller: Caller) -> list[Gate]:
 
 
 def verdict(promotion: Any, request: One, caller: Caller) -> Gate:
-    found: Gate = promotion.verdict(request.gate)
+    found: Gate = promotion.verdict(request.id)
     return found
 
 
@@ -116,7 +116,7 @@ _BACK = _ALIAS + "/rollback"
 VERBS: tuple[Verb, ...] = (
     Verb("promotion.gate", "POST", _VERSION + "/gates", Role.EDITOR, GateOf, gate, "Judge a version for an alias"),
     Verb("promotion.gates", "GET", "/gates", Role.VIEWER, Listed, gates, "List gates, newest first"),
-    Verb("promotion.verdict", "GET", "/gates/{gate}", Role.VIEWER, One, verdict, "Show one gate with its evidence"),
+    Verb("promotion.verdict", "GET", "/gates/{id}", Role.VIEWER, One, verdict, "Show one gate with its evidence"),
     Verb("promotion.standing", "GET", _STANDING, Role.VIEWER, GateOf, standing, "Show what a candidate lacks"),
     Verb("promotion.rules", "GET", _ALIAS + "/gate", Role.VIEWER, AliasOf, rules, "Show the gate of an alias"),
     Verb("promotion.approve", "POST", _VERSION + "/approvals", Role.APPROVER, Approve, approve, "Approve a candidate"),

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loopline.core.errors import LooplineError
+from loopline.core.errors import Invalid, LooplineError
 from loopline.core.times import to_ms
 from loopline.usecases.promotion.model import Evidence, GateConfig
 from loopline.usecases.promotion.needs import Registry, Version
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from loopline.usecases.promotion.model.comparison import HeldOut
 
 LABELS = ("label", "truth", "target")
@@ -25,7 +27,7 @@ def gathered(registry: Registry, challenger: Version, champion: Version | None, 
     evidence = Evidence(metric=config.metric, challenger=challenger.version, champion=number)
     try:
         table = registry.evaluation(challenger.model, challenger.version)
-        rows = comparison.held_out(table, label_of(challenger, table.column_names), config)
+        rows = comparison.held_out(table, label_of(challenger, table), config)
         evidence = comparison.with_rows(evidence, rows)
         problem = comparison.unusable(config.metric, rows) or trained_on(challenger, evidence)
         if problem:
@@ -35,11 +37,33 @@ def gathered(registry: Registry, challenger: Version, champion: Version | None, 
         return msgspec.structs.replace(evidence, not_scored=str(error))
 
 
-def label_of(version: Version, columns: list[str]) -> str:
-    """The label's column: what the version's metadata calls `label`, else its output's name, else a usual name."""
+def label_of(version: Version, table: pa.Table) -> str:
+    """The label's column: what the version's metadata calls `label`, else its output's name, else a usual name, else
+    the one column beside the inputs that holds only 0 and 1. Invalid when that leaves it open."""
     named = version.metadata.get("label")
-    usual = [name for name in (version.signature.output.name, *LABELS) if name in columns]
-    return str(named) if named else (usual[0] if usual else version.signature.output.name)
+    usual = [name for name in (version.signature.output.name, *LABELS) if name in table.column_names]
+    if named or usual:
+        return str(named or usual[0])
+    inputs = {column.name for column in version.signature.inputs}
+    found = [name for name in table.column_names if name not in inputs and only_zero_and_one(table[name])]
+    if len(found) == 1:
+        return str(found[0])
+    raise Invalid(
+        f"Which column of the held-out rows of version {version.version} is the label cannot be told"
+        + (f" ({', '.join(found)} could be)." if found else "."),
+        'Register it with metadata={"label": "<column>"}.',
+    )
+
+
+def only_zero_and_one(column: Any) -> bool:
+    """Whether a column of numbers or truth values holds nothing but 0, 1 and empty places."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not (pa.types.is_boolean(column.type) or pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return False
+    values = set(pc.unique(column.cast("float64")).to_pylist())
+    return bool(values & {0.0, 1.0}) and all(value is None or value != value or value in (0.0, 1.0) for value in values)
 
 
 def trained_on(version: Version, evidence: Evidence) -> str:

@@ -67,7 +67,7 @@ def held_out(table: pa.Table, label: str, config: GateConfig) -> HeldOut:
     for name in (label, *(rule.column for rule in config.slices)):
         if name not in table.column_names:
             raise Invalid(f"The held-out rows have no column {name!r}.", "Register the version with that column kept.")
-    table = table.filter(pc.is_valid(table[label]))
+    table = table.filter(pc.is_finite(_as_numbers(table[label], label)))
     truth = table[label].cast("float64").to_numpy(zero_copy_only=False)
     times = _milliseconds(table["event_time"]) if "event_time" in table.column_names else None
     slices = {
@@ -221,6 +221,15 @@ def _milliseconds(column: Any) -> NDArray[np.int64]:
     if times.null_count:
         raise Invalid("The column 'event_time' of the held-out rows has empty places.", "Fill or drop those rows.")
     return np.asarray(times.to_numpy(), dtype=np.int64)
+
+
+def _as_numbers(column: Any, name: str) -> Any:
+    import pyarrow as pa
+
+    try:
+        return column.cast("float64")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise Invalid(f"The label {name!r} of the held-out rows is no number: {error}.") from None
 
 
 def _array(column: Any, kind: str) -> NDArray[Any]:
