@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from loopline.app.wiring import Loopline
-from loopline.core.errors import NotFound, Refused
+from loopline.core.errors import Conflict, NotFound, Refused
 from loopline.core.facts import Fact
 from loopline.testing.factories import installation
 from loopline.testing.fakes import FixedClock
@@ -77,6 +77,7 @@ class Promotion:
     verdict: str = "passed"
     missing: str = ""
     refuses: str = ""
+    conflicts: int = 0
     gates: list[tuple[Any, ...]] = field(default_factory=list)
     alias: dict[str, int] = field(default_factory=dict)
 
@@ -91,6 +92,9 @@ class Promotion:
         return SimpleNamespace(gate=gate, missing=missing, promoted=self.alias.get(alias) == version)
 
     def promote(self, model: str, version: int, alias: str, actor: str) -> Any:
+        if self.conflicts:
+            self.conflicts -= 1
+            raise Conflict("The alias moved since the gate.")
         if self.refuses:
             raise Refused(self.refuses)
         self.alias[alias] = version

@@ -87,6 +87,17 @@ def test_a_promotion_that_is_refused_is_told(world: Any) -> None:
     assert only(world).reason == "late:1 passed but did not become production: The alias moved meanwhile."
 
 
+@pytest.mark.parametrize(("conflicts", "gates", "promoted"), [(1, 2, True), (9, 3, False)])
+def test_an_alias_that_moved_meanwhile_asks_for_another_gate(
+    world: Any, conflicts: int, gates: int, promoted: bool
+) -> None:
+    world.promotion.conflicts = conflicts
+    fired(world)
+    assert world.execute()
+    assert (len(world.promotion.gates), only(world).promoted) == (gates, promoted)
+    assert promoted or "The alias moved since the gate." in only(world).reason
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

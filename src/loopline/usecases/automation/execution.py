@@ -6,6 +6,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from loopline.core.errors import CheckFailed, Conflict, Invalid, LooplineError, NotFound, Refused
 from loopline.usecases.automation import model
@@ -14,6 +15,7 @@ from loopline.usecases.automation.needs import Datasets, Pipelines, Projects, Pr
 from loopline.usecases.automation.service import Automation
 
 Say = Callable[[str], None]
+MOST_GATES = 3
 
 
 class Execution:
@@ -124,11 +126,19 @@ class Execution:
         self._say(f"dataset {name}: snapshot {snapshot.digest[:12]}")
 
     def _promoted(self, firing: Firing, name: str, version: int) -> tuple[str, bool]:
-        alias, actor = firing.rules.promote_to, firing.rules.actor
-        gate = self._promotion.standing(name, version, alias).gate
-        if gate is None:
-            gate = self._promotion.gate(name, version, alias, actor)
-        verdict = str(getattr(gate.verdict, "value", gate.verdict))
+        """Gate and promotion. A gate that decided already is not asked again, unless the alias moved since."""
+        gate = self._promotion.standing(name, version, firing.rules.promote_to).gate
+        for _ in range(MOST_GATES):
+            gate = gate or self._promotion.gate(name, version, firing.rules.promote_to, firing.rules.actor)
+            try:
+                return self._after_gate(firing, gate, name, version)
+            except Conflict as error:
+                self._say(str(error))
+                conflict, gate = error, None
+        return f"{name}:{version} passed but did not become {firing.rules.promote_to}: {conflict.message}", False
+
+    def _after_gate(self, firing: Firing, gate: Any, name: str, version: int) -> tuple[str, bool]:
+        alias, verdict = firing.rules.promote_to, str(getattr(gate.verdict, "value", gate.verdict))
         self._automation.judged(firing.id, gate.id, verdict, alias)
         standing = self._promotion.standing(name, version, alias)
         if standing.promoted:
@@ -139,7 +149,7 @@ class Execution:
             lacking = standing.missing or "the policy leaves it to people"
             return f"{name}:{version} passed and waits to become {alias}: {lacking}", False
         try:
-            self._promotion.promote(name, version, alias, actor)
-        except (CheckFailed, Conflict, Invalid, NotFound, Refused) as error:
+            self._promotion.promote(name, version, alias, firing.rules.actor)
+        except (CheckFailed, Invalid, NotFound, Refused) as error:
             return f"{name}:{version} passed but did not become {alias}: {error.message}", False
         return f"{name}:{version} passed and is {alias}", True
