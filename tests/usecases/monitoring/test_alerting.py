@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from loopline.core.errors import Conflict, Invalid, NotFound
 
@@ -182,3 +183,31 @@ def test_unknown_alerts_and_states_are_said_to_be_so(watch: Any) -> None:
         watch.monitoring.acknowledge("x", "bob")
     with pytest.raises(Invalid, match="'shut' is no state"):
         watch.monitoring.alerts(state="shut")
+
+
+def test_a_model_that_no_longer_leads_a_naive_forecast_opens_an_alert(watch: Any) -> None:
+    lead = {"metric": "lead", "over": "wind", "lower_limit": -0.01}
+    watch.rules["late"] = {"quality": [lead, {"metric": "auc", "lower_limit": 0.1}]}
+    week(watch, 0, GOOD)
+    week(watch, 1, GOOD, days=3)
+    assert evaluated(watch) == []
+    summary = watch.monitoring.summary("late")
+    assert (summary.metric, summary.limits) == ("lead", {"lead": -0.01, "auc": 0.1})
+    knowing = watch.predicted(700, seed=2, start=watch.april + 14 * watch.day)["outcome"].to_numpy()
+    week(watch, 2, BAD, wind=np.where(np.arange(700) % 9, knowing, np.nan))
+    week(watch, 3, GOOD, days=3)
+    (alert,) = evaluated(watch)
+    assert alert.value < alert.limit == -0.01
+    assert alert.message.startswith("lead -0.")
+    window = watch.windows()[2]
+    scores = watch.logs.predictions[2]
+    naive = np.where(np.arange(700) % 9, knowing, 0.0)
+    expected = roc_auc_score(knowing, scores["prediction"]) - roc_auc_score(knowing, naive)
+    assert window.metrics["lead"] == pytest.approx(expected)
+    assert window.metrics["lead_low"] < expected < window.metrics["lead_high"]
+
+
+def test_a_lead_needs_something_to_lead(watch: Any) -> None:
+    watch.rules["late"] = {"quality": [{"metric": "lead"}]}
+    with pytest.raises(Invalid, match="`over` names the input"):
+        watch.monitoring.rules("late")

@@ -200,3 +200,21 @@ def test_the_live_window_is_compared_with_the_training_profile(watch: Any) -> No
     assert watch.monitoring.drift("late", "2013-04-01").start == "2013-04-01T00:00:00.000Z"
     with pytest.raises(NotFound, match="no window 2014"):
         watch.monitoring.drift("late", "2014-01-01")
+
+
+def test_training_rows_kept_as_a_table_serve_as_a_profile_too(watch: Any) -> None:
+    watch.traffic(700, days=14, wind=np.full(700, 30.0))
+    watch.monitoring.evaluate("late")
+    rows = watch.predicted(9000, days=60, seed=3)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    watch.profiles[1] = sink.getvalue().to_pybytes()
+    assert watch.monitoring.drift("late").columns[0].name == "wind"
+    watch.profiles[2] = b"not a profile"
+    watch.traffic(100, start=watch.april + 21 * watch.day, version=2)
+    watch.traffic(100, start=watch.april + 28 * watch.day, version=2)
+    watch.monitoring.evaluate("late")
+    assert watch.windows()[-1].quality["missing"] == {"distance": 0.0, "wind": 0.0, "carrier": 0.0}
+    with pytest.raises(NotFound, match="Version 2 of 'late' was registered without"):
+        watch.monitoring.drift("late")

@@ -15,7 +15,7 @@ from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.monitoring import store
 from loopline.usecases.monitoring.incidents import Incidents
-from loopline.usecases.monitoring.model import Alert, MonitorConfig, Summary, Window, findings, limit_of
+from loopline.usecases.monitoring.model import Alert, MonitorConfig, Summary, Window, findings, limits_of, shown_metric
 from loopline.usecases.monitoring.model.profile import Profile
 from loopline.usecases.monitoring.needs import Ledger, Projects, Registry, Serving
 
@@ -47,6 +47,7 @@ class Monitoring:
         self._serving = serving
         self._projects = projects
         self._incidents = Incidents(ledger)
+        self._profiles: dict[tuple[str, int], Profile] = {}
 
     def rules(self, endpoint: str) -> MonitorConfig:
         """What is watched on an endpoint: from `loopline.yaml`, or the defaults. Invalid when it is written wrongly."""
@@ -156,7 +157,7 @@ class Monitoring:
             self._keep(tx, endpoint, known, found, at)
             store.put_summary(tx, summary, mark, at)
             windows = [window for _, window in found.windows]
-            wrong = findings(windows, config, summary.limit, summary.version, _usual_missing(describe, found.live))
+            wrong = findings(windows, config, summary.limits, summary.version, _usual_missing(describe, found.live))
             self._incidents.settle(tx, endpoint, found.live, wrong, actor, at)
 
         self._database.write(work)
@@ -172,13 +173,15 @@ class Monitoring:
         whole = [window for _, window in found.windows if window.column == ""]
         mature = [window for window in whole if window.mature]
         model, version = found.live
+        limits = limits_of(config, self._metrics(model, version))
         return Summary(
             endpoint=endpoint,
             window=config.window,
-            metric=config.metric,
+            metric=shown_metric(config),
             model=model,
             version=version,
-            limit=limit_of(config, self._metrics(model, version)),
+            limit=limits.get(shown_metric(config)),
+            limits=limits,
             watermark=from_ms(found.watermark_ms),
             predictions=sum(window.predictions for window in whole),
             labelled=sum(window.labelled for window in whole),
@@ -206,21 +209,35 @@ class Monitoring:
 
     def _describe(self) -> Describe:
         """Signature and training profile by version, each read once."""
-        from loopline.usecases.monitoring.model.profile import decode
-
         read: dict[tuple[str, int], tuple[Signature | None, Profile | None]] = {}
 
         def describe(model: str, version: int) -> tuple[Signature | None, Profile | None]:
             if (model, version) not in read:
-                try:
-                    signature = self._registry.version(model, version).signature
-                    content = self._registry.profile(model, version)
-                    read[model, version] = signature, None if content is None else decode(content)
-                except LooplineError:
-                    read[model, version] = None, None
+                read[model, version] = self._described(model, version)
             return read[model, version]
 
         return describe
+
+    def _described(self, model: str, version: int) -> tuple[Signature | None, Profile | None]:
+        try:
+            signature = self._registry.version(model, version).signature
+        except LooplineError:
+            return None, None
+        try:
+            return signature, self._profile_of(model, version, signature)
+        except LooplineError:
+            return signature, None
+
+    def _profile_of(self, model: str, version: int, signature: Signature) -> Profile | None:
+        """The training profile, read (or made from the rows that were registered) once: versions never change."""
+        from loopline.usecases.monitoring.drifting import profile_in
+
+        if (model, version) not in self._profiles:
+            content = self._registry.profile(model, version)
+            if content is None:
+                return None
+            self._profiles[model, version] = profile_in(content, signature)
+        return self._profiles[model, version]
 
 
 def _rules_in(written: Any) -> Any:

@@ -14,10 +14,12 @@ from loopline.usecases.monitoring.model.windows import (
     Finding,
     LabelDelay,
     MonitorConfig,
+    QualityLimit,
     QualityRules,
     Summary,
     Window,
-    limit_of,
+    limits_of,
+    shown_metric,
 )
 
 __all__ = [
@@ -31,9 +33,11 @@ __all__ = [
     "Finding",
     "LabelDelay",
     "MonitorConfig",
+    "QualityLimit",
     "QualityRules",
     "Summary",
     "Window",
     "findings",
-    "limit_of",
+    "limits_of",
+    "shown_metric",
 ]

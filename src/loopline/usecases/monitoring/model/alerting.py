@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from loopline.usecases.monitoring.model.windows import LOSSES, Finding, MonitorConfig, Window
@@ -19,28 +19,29 @@ class Reading(NamedTuple):
 
 
 def findings(
-    windows: Sequence[Window], config: MonitorConfig, limit: float | None, version: int | None, usual: dict[str, float]
+    windows: Sequence[Window],
+    config: MonitorConfig,
+    limits: Mapping[str, float],
+    version: int | None,
+    usual: Mapping[str, float],
 ) -> list[Finding]:
     """One finding for each cause on which the windows allow a statement.
 
     Performance is judged on the mature windows of the live `version` alone, so a new version is never blamed for an old
-    one. `usual` has the training profile's missing share of each input.
+    one. `limits` are by metric; `usual` has the training profile's missing share of each input.
     """
     whole = [window for window in windows if window.column == ""]
     ended = [window for window in whole if window.complete and window.predictions >= config.minimum_rows]
-    live = [w for w in windows if w.column == "version" and w.value == str(version) and _judgeable(w, config)]
+    live = [window for window in windows if window.column == "version" and window.value == str(version)]
+    judged = [window for window in live if window.mature and window.labelled >= config.minimum_labels]
     causes: list[tuple[str, list[Reading]]] = [
-        ("performance", [] if limit is None else [_performance(window, config, limit) for window in live]),
-        ("data_quality", _read(ended, config, lambda window: _quality(window, config, usual))),
-        ("latency", _read(ended, config, lambda window: _latency(window, config))),
-        ("errors", _read(ended, config, lambda window: _errors(window, config))),
+        ("performance", _read(judged, lambda window: _performance(window, config, limits))),
+        ("data_quality", _read(ended, lambda window: _quality(window, config, usual))),
+        ("latency", _read(ended, lambda window: _latency(window, config))),
+        ("errors", _read(ended, lambda window: _errors(window, config))),
     ]
     found = (_finding(cause, readings, config.consecutive) for cause, readings in causes)
     return [finding for finding in found if finding is not None]
-
-
-def _judgeable(window: Window, config: MonitorConfig) -> bool:
-    return window.mature and window.labelled >= config.minimum_labels and config.metric in window.metrics
 
 
 def _finding(cause: str, readings: list[Reading], consecutive: int) -> Finding | None:
@@ -65,24 +66,33 @@ def _finding(cause: str, readings: list[Reading], consecutive: int) -> Finding |
     )
 
 
-def _read(windows: list[Window], config: MonitorConfig, look: Callable[[Window], Reading | None]) -> list[Reading]:
+def _read(windows: list[Window], look: Callable[[Window], Reading | None]) -> list[Reading]:
     return [reading for reading in map(look, windows) if reading is not None]
 
 
-def _performance(window: Window, config: MonitorConfig, limit: float) -> Reading:
-    value = window.metrics[config.metric]
-    wrong = value > limit if config.metric in LOSSES else value < limit
-    relation = "above" if config.metric in LOSSES else "below"
-    low, high = (window.metrics.get(f"{config.metric}_{edge}") for edge in ("low", "high"))
+def _performance(window: Window, config: MonitorConfig, limits: Mapping[str, float]) -> Reading | None:
+    """All metrics with a limit; where several are wrong the first tells the value."""
+    found = [_metric(window, config, name, limit) for name, limit in limits.items() if name in window.metrics]
+    if not found:
+        return None
+    wrong = [reading for reading in found if reading.wrong] or found[:1]
+    return wrong[0]._replace(message="; ".join(reading.message for reading in wrong))
+
+
+def _metric(window: Window, config: MonitorConfig, metric: str, limit: float) -> Reading:
+    value = window.metrics[metric]
+    wrong = value > limit if metric in LOSSES else value < limit
+    relation = "above" if metric in LOSSES else "below"
+    low, high = (window.metrics.get(f"{metric}_{edge}") for edge in ("low", "high"))
     span = f" (interval {low:.3f} to {high:.3f})" if low is not None and high is not None else ""
     message = (
-        f"{config.metric} {value:.3f}{span} of version {window.value} in the {config.window} of {window.start[:10]} is "
+        f"{metric} {value:.3f}{span} of version {window.value} in the {config.window} of {window.start[:10]} is "
         f"{relation if wrong else 'within'} the limit {limit:.3f}; {window.labelled} of {window.predictions} labels"
     )
     return Reading(window, wrong, value, limit, message)
 
 
-def _quality(window: Window, config: MonitorConfig, usual: dict[str, float]) -> Reading | None:
+def _quality(window: Window, config: MonitorConfig, usual: Mapping[str, float]) -> Reading | None:
     rules = config.data_quality
     limits = {
         "missing": rules.missing_share,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from loopline.core.tables import Column, Signature
 from loopline.core.times import from_ms
 from loopline.usecases.monitoring.model.arrays import DAY_MS, NO_TIME, floats_of, milliseconds, period_of
-from loopline.usecases.monitoring.model.performance import label_delay, latency, realized
+from loopline.usecases.monitoring.model.performance import label_delay, latency, lead, realized
 from loopline.usecases.monitoring.model.profile import CategoricalColumn, Profile
 from loopline.usecases.monitoring.model.truth import Joined, joined
 from loopline.usecases.monitoring.model.windows import LabelDelay, MonitorConfig, Window
@@ -49,6 +49,7 @@ class Logs:
     start: NDArray[np.int64]
     latency_us: NDArray[np.float64]
     groups: dict[str, tuple[NDArray[np.int64], list[str]]] = field(default_factory=dict)
+    naive: NDArray[np.float64] | None = None
 
 
 def evaluate(
@@ -70,7 +71,7 @@ def evaluate(
     if config.label_delay_hours is not None:
         hours = config.label_delay_hours
     result = Evaluated([], found, delay, watermark, live=live_version(predictions))
-    basis = zlib.crc32(repr((config.window, config.metric, config.slices)).encode())
+    basis = zlib.crc32(repr((config.window, config.quality, config.slices)).encode())
     for start, rows in _by_code(logs.start):
         end = start + (DAY_MS if config.window == "day" else 7 * DAY_MS)
         complete, mature = watermark >= end, hours is not None and watermark >= end + hours * 3_600_000
@@ -126,7 +127,14 @@ def _logs(predictions: pa.Table, config: MonitorConfig) -> Logs:
         start=period_of(times, config.window),
         latency_us=floats_of(predictions["latency_us"]),
         groups=groups,
+        naive=_naive(predictions, config),
     )
+
+
+def _naive(predictions: pa.Table, config: MonitorConfig) -> NDArray[np.float64] | None:
+    """The input that serves as a naive forecast, where the monitor names one that is logged."""
+    names = [_named(entry.over, predictions) for entry in config.quality if entry.over]
+    return floats_of(predictions[names[0]]) if names and names[0] in predictions.column_names else None
 
 
 def _slices(config: MonitorConfig, predictions: pa.Table) -> list[str]:
@@ -182,6 +190,8 @@ def _fingerprint(basis: int, rows: NDArray[np.int64], found: Joined) -> str:
 def _metrics(logs: Logs, found: Joined, rows: NDArray[np.int64]) -> dict[str, float]:
     predicted = logs.predicted[rows]
     metrics = realized(predicted, found.value[rows], logs.event_ms[rows]) | latency(logs.latency_us[rows])
+    if logs.naive is not None:
+        metrics |= lead(predicted, logs.naive[rows], found.value[rows], logs.event_ms[rows])
     metrics["error_share"] = float((~np.isfinite(predicted)).mean())
     return {name: round(float(value), 9) for name, value in metrics.items()}
 

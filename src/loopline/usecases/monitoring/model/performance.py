@@ -63,6 +63,24 @@ def realized(predicted: Floats, truth: Floats, event_ms: NDArray[np.int64], conf
     return _finite(found)
 
 
+def lead(predicted: Floats, over: Floats, truth: Floats, event_ms: NDArray[np.int64]) -> dict[str, Any]:
+    """AUC of the predictions less that of `over` as a forecast of the same rows, with the paired interval by days.
+
+    A value of `over` that is no number counts as the median of the others.
+    """
+    known = np.isfinite(truth) & np.isfinite(predicted)
+    labels, days = truth[known], event_ms[known] // DAY_MS
+    if not known.any() or not np.isin(labels, (0.0, 1.0)).all():
+        return {}
+    naive = over[known]
+    middle = np.median(naive[np.isfinite(naive)]) if np.isfinite(naive).any() else 0.0
+    ours, our_influence = influences("auc", labels, predicted[known])
+    theirs, their_influence = influences("auc", labels, np.where(np.isfinite(naive), naive, middle))
+    return _finite(
+        {"lead": ours - theirs} | _interval("lead", ours - theirs, our_influence - their_influence, days, 0.95)
+    )
+
+
 def latency(latency_us: Floats) -> dict[str, Any]:
     """p50 and p99 in milliseconds; NaN are left out."""
     known = latency_us[np.isfinite(latency_us)]
@@ -80,8 +98,10 @@ def _interval(
     if not degrees or not math.isfinite(error):
         return {}
     reach = t_quantile((1 + confidence) / 2, degrees) * error
-    bounds = (max(value - reach, 0.0), min(value + reach, 1.0) if metric == "auc" else value + reach)
-    return {f"{metric}_low": bounds[0], f"{metric}_high": bounds[1]}
+    low, high = value - reach, value + reach
+    return {f"{metric}_low": low if metric == "lead" else max(low, 0.0)} | {
+        f"{metric}_high": min(high, 1.0) if metric == "auc" else high
+    }
 
 
 def _mean(values: Floats) -> float:

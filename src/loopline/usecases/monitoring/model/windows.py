@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -28,19 +29,34 @@ class QualityRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     out_of_contract_share: Share | None = None
 
 
+class QualityLimit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One more limit for mature windows. The metric "lead" is the AUC of the predictions less that of the input `over`
+    taken as a forecast (an empty value counts as its median)."""
+
+    metric: Literal["auc", "accuracy", "log_loss", "brier", "mae", "mse", "lead"]
+    over: str | None = None
+    lower_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.metric == "lead") != (self.over is not None):
+            raise ValueError("`over` names the input that the metric lead compares with, and belongs to lead alone")
+
+
 class MonitorConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is watched on one endpoint (a monitor in `loopline.yaml`).
 
     `lower_limit`: an alert opens when the metric of a mature window is below it (above it for a loss). Without it the
     limit is the metric called `baseline` of the live model version, by default `<window>ly_<metric>_low`
     ("weekly_auc_low", or "…_high" for a loss): the edge of its rolling-origin interval. `consecutive` windows in a row
-    must agree. `label_delay_hours` replaces the delay learned from the data. `latency_ms` bounds the 99th percentile.
+    must agree. `quality` lists further limits, or other ones: with it the metric itself is judged only where `lower_limit`
+    or `baseline` says so. `label_delay_hours` replaces the delay learned from the data. `latency_ms` bounds the 99th percentile.
     """
 
     window: Literal["day", "week"] = "week"
     metric: Literal["auc", "accuracy", "log_loss", "brier", "mae", "mse"] = "auc"
     lower_limit: float | None = None
     baseline: str = ""
+    quality: tuple[QualityLimit, ...] = ()
     minimum_labels: Count = 200
     minimum_rows: Count = 100
     slices: tuple[str, ...] = ()
@@ -91,7 +107,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint's monitoring at a glance. Times are those of the event clock."""
+    """An endpoint's monitoring at a glance. Times are those of the event clock. `metric` is the one that stands for the
+    endpoint, `limit` its limit; `limits` has those of all metrics that are judged."""
 
     endpoint: str
     window: str
@@ -99,6 +116,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     version: int | None
     limit: float | None
+    limits: dict[str, float] = {}
     watermark: str
     predictions: int
     labelled: int
@@ -147,13 +165,27 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     message: str
 
 
-def baseline_name(config: MonitorConfig) -> str:
-    """The version's metric that serves as the limit."""
-    edge = "high" if config.metric in LOSSES else "low"
-    period = {"day": "daily", "week": "weekly"}[config.window]
-    return config.baseline or f"{period}_{config.metric}_{edge}"
+def baseline_name(window: str, metric: str) -> str:
+    """The version's metric that serves as the limit when none is written."""
+    period = {"day": "daily", "week": "weekly"}[window]
+    return f"{period}_{metric}_{'high' if metric in LOSSES else 'low'}"
 
 
-def limit_of(config: MonitorConfig, metrics: dict[str, Any]) -> float | None:
-    """The limit for the metric: the one written down, else the live version's baseline, else None."""
-    return config.lower_limit if config.lower_limit is not None else metrics.get(baseline_name(config))
+def limits_of(config: MonitorConfig, metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The limit of each metric that is judged: the one written down, else the live version's baseline."""
+    found = {
+        entry.metric: metrics.get(baseline_name(config.window, entry.metric))
+        if entry.lower_limit is None
+        else entry.lower_limit
+        for entry in config.quality
+    }
+    if config.lower_limit is not None:
+        found[config.metric] = config.lower_limit
+    elif config.baseline or not config.quality:
+        found[config.metric] = metrics.get(config.baseline or baseline_name(config.window, config.metric))
+    return {metric: float(limit) for metric, limit in found.items() if limit is not None}
+
+
+def shown_metric(config: MonitorConfig) -> str:
+    """The metric that stands for the endpoint: the first one that has a limit of its own."""
+    return config.metric if config.lower_limit is not None or not config.quality else config.quality[0].metric
