@@ -66,7 +66,8 @@ class Ground:
 
 
 class Running:
-    """The state of one run. `snapshots` are the digests of the datasets by name; `known` results by key."""
+    """The state of one run. `snapshots` are the digests of the datasets by name; `known` results by key; `begin` is
+    called before the first step runs."""
 
     def __init__(
         self,
@@ -78,7 +79,9 @@ class Running:
         snapshots: Mapping[str, str],
         known: Mapping[str, Row],
         progress: Callable[[Progress], None],
+        begin: Callable[[], None],
     ) -> None:
+        self._begin: Callable[[], None] | None = begin
         self._ground = ground
         self._run_id = run_id
         self._plan = plan
@@ -110,7 +113,7 @@ class Running:
         """Run what is not known, independent steps side by side, until nothing is left that could."""
         try:
             self._schedule()
-            while self._ready or self._flying:
+            while self._ready or self._flying or self._result_was_damaged():
                 self._start_ready()
                 self._collect()
         finally:
@@ -156,6 +159,16 @@ class Running:
         for position, missing in self._waits.items():
             for node_needed in missing:
                 self._needed_by.setdefault(node_needed, []).append(position)
+
+    def _result_was_damaged(self) -> bool:
+        """Check the bytes of what the pipeline returns; when they are damaged, schedule what made them."""
+        result = self._plan.result
+        if result is None or any(ref.node not in self.values for ref in refs(result)):
+            return False
+        places = self._places({"result": self.resolve(result)})
+        if places is None:
+            self._schedule()
+        return places is None
 
     def _start_ready(self) -> None:
         while self._ready and len(self._flying) < 2 * self._ground.executor().slots:
@@ -210,6 +223,9 @@ class Running:
         if places is None:
             self._schedule()  # an input was damaged: what made it runs again first
             return
+        if self._begin is not None:
+            self._begin()
+            self._begin = None
         scratch = self._ground.scratch / self._run_id / str(position)
         payload = msgspec.msgpack.encode(
             Perform(self._folder, self._stamp, node.target, arguments, places, str(scratch), self._ground.runtimes)
@@ -263,8 +279,13 @@ class Running:
         if performed.files:
             shutil.rmtree(self._ground.scratch / self._run_id / str(position), ignore_errors=True)
         self.values[position] = performed.value
-        self.steps[position] = self._step(position, node, "ran", self._run_id, outcome)
+        self.steps[position] = self._step(position, node, "ran", self._maker(position, key), outcome)
         self._unkept.append((self.steps[position], self._row(position, outcome)))
+
+    def _maker(self, position: int, key: str) -> str:
+        """The run that a new result belongs to: the one that made it first, when its bytes were only lost."""
+        row = self._known.get(key) if position in self._damaged else None
+        return row["run_id"] if row and store.value(row) == self.values[position] else self._run_id
 
     def _failed(self, position: int, node: Node, key: str, outcome: Outcome) -> None:
         self._keys.setdefault(position, key)
@@ -312,7 +333,7 @@ class Running:
             "key": self._keys[position],
             "value": msgspec.json.encode(value).decode(),
             "size": sum(leaf.size for leaf in leaves(value)),
-            "run_id": self._run_id,
+            "run_id": self.steps[position].made_by,
             "made_at": self._now(),
             "seconds": outcome.seconds,
         }

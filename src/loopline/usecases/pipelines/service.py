@@ -162,18 +162,21 @@ class Pipelines:
             started.snapshots,
             known,
             progress,
+            lambda: self._begin_now(started),
         )
         started.process, started.around = self._tracking.here(started.folder, started.stamp)
         started.at = self._clock.text()
-        if not running.hits():
-            self._database.write(lambda tx: self._begin(tx, started))
-            started.begun = True
+        running.hits()
         try:
             running.go()
             return self._finish(started, running)
         except BaseException as error:
             self._abandon(started, error)
             raise
+
+    def _begin_now(self, started: Started) -> None:
+        self._database.write(lambda tx: self._begin(tx, started))
+        started.begun = True
 
     def _begin(self, tx: Transaction, started: Started) -> None:
         self._tracking.start_in(

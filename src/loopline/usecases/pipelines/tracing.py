@@ -158,7 +158,9 @@ def converted(pipeline: str, name: str, value: Any, annotation: Any, default: An
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise Invalid(f"The parameter {name!r} of {pipeline!r} cannot be {value!r}: {error}.") from None
+        raise Invalid(
+            f"The parameter {name!r} of {pipeline!r} cannot be {value!r}: {error}.", "Give it as its annotation says."
+        ) from None
     except TypeError:  # a type that only the pipeline knows
         return value
 
