@@ -41,7 +41,7 @@ def shown(fact: Mapping[str, Any]) -> dict[str, Any]:
         "name": f"Run {outcome}"
         if kind == "run.finished"
         else NAMES.get(kind, words(kind.replace(".", " ")).capitalize()),
-        "detail": detail(kind, body),
+        "detail": detail(kind, str(fact["subject"]), body),
         "tone": TONES.get(f"{kind} {outcome}", TONES.get(kind, "")),
         "place": place(kind, str(fact["subject"]), body),
         "title": title(kind, str(fact["subject"]), body),
@@ -92,17 +92,17 @@ PLACES: dict[str, Callable[[str, Body], str]] = {
 }
 
 
-def detail(kind: str, body: Body) -> str:
+def detail(kind: str, subject: str, body: Body) -> str:
     """The rest of the sentence, from what the body holds."""
     if kind == "alias.moved":
         before = f"version {body['from']} → " if body.get("from") else "to version "
         return " · ".join(filter(None, (f"{before}{body.get('to')}", body.get("reason"))))
-    pieces = [
-        words(body[key])
-        for key in ("verdict", "status", "metric", "severity", "role")
-        if isinstance(body.get(key), str)
+    pieces = [words(body[key]) for key in ("verdict", "metric", "severity", "role") if isinstance(body.get(key), str)]
+    pieces += [
+        f"{key} {body[key]}"
+        for key in ("version", "revision")
+        if body.get(key) and not subject.endswith(f"/{body[key]}")
     ]
-    pieces += [f"{key} {body[key]}" for key in ("version", "revision") if body.get(key) and f"/{body[key]}" not in kind]
     pieces += [f"for {body['alias']}"] if kind.startswith(("gate", "approval")) and body.get("alias") else []
     pieces += [f"{number(body['rows'])} rows"] if isinstance(body.get("rows"), int) else []
     pieces += [f"in {seconds(body['seconds'])}"] if isinstance(body.get("seconds"), int | float) else []

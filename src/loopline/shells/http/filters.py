@@ -14,7 +14,7 @@ from loopline.core.times import from_text
 
 DASH = "–"
 TONES = {
-    "good": "passed finished live healthy sealed resolved ran ok promoted current matured mature accepted taken ready done released",
+    "good": "passed finished live healthy sealed resolved ran hit ok promoted current matured mature accepted taken ready done released",
     "live": "running requested scheduled serving started wanted",
     "warn": "not_run acknowledged provisional waiting skipped late silent killed estimated stale missing immature",
     "bad": "failed refused open opened error drifted rejected down orphan",
@@ -90,7 +90,9 @@ def seconds(value: Any) -> str:
         return f"{1000 * value:.3g} ms"
     if value < 120:
         return f"{value:.1f} s"
-    return f"{int(value // 60)} min {int(value % 60)} s" if value < 7200 else f"{value / 3600:.1f} h"
+    if value < 7200:
+        return f"{int(value // 60)} min {int(value % 60)} s"
+    return f"{value / 3600:.1f} h" if value < 172_800 else f"{value / 86_400:.1f} d"
 
 
 def between(start: str | None, end: str | None) -> str:
@@ -128,6 +130,19 @@ def plain(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+def told(value: Any) -> str:
+    """A setting in words: yes and no, lists with commas, what is not set as nothing."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{words(key)} {told(one)}" for key, one in value.items() if told(one))
+    if isinstance(value, list | tuple):
+        return "; ".join(told(one) for one in value)
+    return brief(number(value) if isinstance(value, float) else value)
+
+
 def pretty(value: Any) -> str:
     """Data as JSON that people read."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
@@ -159,6 +174,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "tone": tone,
     "words": words,
     "plain": plain,
+    "told": told,
     "pretty": pretty,
     "link": link,
     "part": part,

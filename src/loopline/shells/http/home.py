@@ -8,7 +8,7 @@ from typing import Any
 from loopline.core.errors import LooplineError
 from loopline.core.pages import Call, Page
 from loopline.shells.http.facts import by_day
-from loopline.shells.http.filters import ago, number
+from loopline.shells.http.filters import ago, number, percent
 
 PAGE_SIZE = 40
 FILTERS = ("kind", "actor", "subject")
@@ -92,11 +92,14 @@ def endpoints(call: Call, kinds: Mapping[str, Any]) -> State:
     return (f"{live} of {len(found)} live", "good" if live == len(found) else "warn") if found else ("none yet", "")
 
 
-def sealed(kind: str) -> Callable[[Call, Mapping[str, Any]], State]:
-    def ask(call: Call, kinds: Mapping[str, Any]) -> State:
-        return counted(times(kinds, kind), "sealed batch", "sealed batches"), ""
+def predictions(call: Call, kinds: Mapping[str, Any]) -> State:
+    return f"{number(sum(one['predictions'] for one in call('monitoring.monitors')))} logged", ""
 
-    return ask
+
+def truth(call: Call, kinds: Mapping[str, Any]) -> State:
+    found = call("monitoring.monitors")
+    logged, known = sum(one["predictions"] for one in found), sum(one["labelled"] for one in found)
+    return f"known for {percent(known / logged, 0)}" if logged else "none yet", ""
 
 
 def monitors(call: Call, kinds: Mapping[str, Any]) -> State:
@@ -125,8 +128,8 @@ STOPS: tuple[tuple[str, str, int, int, tuple[str, ...], Callable[[Call, Mapping[
     ("Registry", "/models", 2, 0, ("model.version_registered", "alias.moved"), registry),
     ("Gate", "/gates", 3, 0, ("gate.decided", "approval.given"), gates),
     ("Endpoint", "/endpoints", 4, 0, ("deployment.live", "endpoint.changed"), endpoints),
-    ("Predictions", "/endpoints", 5, 0, ("predictions.sealed",), sealed("predictions.sealed")),
-    ("Ground truth", "/endpoints", 5, 1, ("truth.sealed",), sealed("truth.sealed")),
+    ("Predictions", "/endpoints", 5, 0, ("predictions.sealed",), predictions),
+    ("Ground truth", "/endpoints", 5, 1, ("truth.sealed",), truth),
     ("Monitor", "/monitors", 4, 1, ("monitor.observed", "alert.opened", "alert.resolved"), monitors),
     ("Alert", "/monitors", 3, 1, ("alert.opened", "alert.acknowledged", "alert.resolved"), alerts),
     ("Policy", "/policies", 2, 1, ("policy.fired",), policies),

@@ -37,7 +37,7 @@ def monitor(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     chosen = chosen_window(windows, params.get("window", ""))
     rules = attempted(call, "monitoring.rules", endpoint=name) or {}
     marks = deployments(call, name)
-    limit = summary["limit"] if metric == summary["metric"] else None
+    limit = summary["limits"].get(metric)
     return {
         "summary": summary,
         "rules": rules,

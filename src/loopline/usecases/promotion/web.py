@@ -9,7 +9,7 @@ from loopline.core.pages import Call, Form, Page
 from loopline.usecases.promotion.model import Estimate
 from loopline.usecases.promotion.model.decision import interval
 
-LEFT, WIDTH = 10.0, 480.0
+LEFT, WIDTH = 10.0, 740.0
 
 
 def gates(call: Call, params: Mapping[str, str]) -> dict[str, Any]:

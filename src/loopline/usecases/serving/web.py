@@ -55,7 +55,7 @@ def can_roll_back(found: Mapping[str, Any], history: Sequence[Any]) -> bool:
 
 def watching(call: Call, name: str) -> list[Any]:
     """The monitors of an endpoint."""
-    return [one for one in attempted(call, "monitoring.monitors") or () if one.get("endpoint") == name]
+    return [one for one in attempted(call, "monitoring.monitors") or () if one["endpoint"] == name]
 
 
 def shown_inputs(found: Mapping[str, Any], recent: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -71,12 +71,14 @@ def revisions_of(traffic: Iterable[Mapping[str, Any]]) -> list[int]:
 
 def rows_plot(traffic: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Predictions a day, one series a revision; the day on which a revision first answered is marked."""
+    days = sorted({row["day"] for row in traffic})
+    rows = {(row["day"], row["revision"]): row["rows"] for row in traffic}
     series = [
         {
             "name": f"revision {revision}",
             "kind": "bar",
             "stack": "rows",
-            "points": [[row["day"], row["rows"]] for row in traffic if row["revision"] == revision],
+            "points": [[day, rows.get((day, revision), 0)] for day in days],
         }
         for revision in revisions_of(traffic)
     ]
