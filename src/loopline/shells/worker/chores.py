@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from loopline.usecases.serving.records.segments import SUFFIX, closed
+
 LOOK_S = 0.5
 SEAL_S = 10.0
 WARM_S = 15.0
@@ -80,7 +82,7 @@ class Chores:
         folders = [self._home / kind for kind in ("predictions", "truth")]
         names = sorted({entry.name for folder in folders if folder.is_dir() for entry in os.scandir(folder)})
         stamps = {f"evaluate {name}": stamp_of(*(folder / name for folder in folders)) for name in names}
-        stamps["seal"] = tuple(each for stamp in stamps.values() for each in stamp if each[0].endswith(".seg"))
+        stamps["seal"] = tuple(each for stamp in stamps.values() for each in stamp if self._closed(each[0]))
         ready = [
             name
             for name, stamp in stamps.items()
@@ -90,6 +92,13 @@ class Chores:
             return None
         chosen = min(ready, key=lambda name: self._not_before.get(name, 0.0))
         return chosen, stamps[chosen]
+
+    def _closed(self, name: str) -> bool:
+        """Whether a file is a segment that nobody writes to any more."""
+        handle = closed(self._home / name) if name.endswith(SUFFIX) else None
+        if handle is not None:
+            os.close(handle)
+        return handle is not None
 
     def _ask(self, name: str, stamp: Stamp, now: float) -> None:
         if self._child is None:
@@ -149,5 +158,5 @@ def stamp_of(*folders: Path) -> Stamp:
             for entry in os.scandir(folder):
                 with contextlib.suppress(OSError):
                     stat = entry.stat()
-                    found.append((f"{folder.parent.name}/{entry.name}", stat.st_size, stat.st_mtime_ns))
+                    found.append((f"{folder.parent.name}/{folder.name}/{entry.name}", stat.st_size, stat.st_mtime_ns))
     return tuple(sorted(found))
