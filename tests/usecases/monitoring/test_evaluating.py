@@ -195,3 +195,11 @@ def test_rows_without_an_event_time_are_placed_by_the_time_of_prediction(watch: 
     watch.logs.predictions.append(empty)
     watch.monitoring.evaluate("late")
     assert watch.windows()[0].start == "2013-03-25T00:00:00.000Z"  # 3 hours before the first of April
+
+
+def test_predictions_that_are_words_are_counted_and_not_judged(watch: Any) -> None:
+    watch.traffic(300, prediction=["late"] * 290 + [None] * 10)
+    watch.monitoring.evaluate("late")
+    metrics = watch.windows()[0].metrics
+    assert "auc" not in metrics
+    assert metrics["error_share"] == pytest.approx(10 / 300)

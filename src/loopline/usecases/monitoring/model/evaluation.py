@@ -45,6 +45,7 @@ class Logs:
 
     table: pa.Table
     predicted: NDArray[np.float64]
+    failed: NDArray[np.bool_]
     event_ms: NDArray[np.int64]
     start: NDArray[np.int64]
     latency_us: NDArray[np.float64]
@@ -120,15 +121,27 @@ def _logs(predictions: pa.Table, config: MonitorConfig) -> Logs:
     times = _event_ms(predictions)
     groups = {"version": _encoded(predictions["version"])}
     groups |= {name: _encoded(predictions[_named(name, predictions)]) for name in _slices(config, predictions)}
+    predicted, failed = _predicted(predictions["prediction"])
     return Logs(
         table=predictions,
-        predicted=floats_of(predictions["prediction"]),
+        predicted=predicted,
+        failed=failed,
         event_ms=times,
         start=period_of(times, config.window),
         latency_us=floats_of(predictions["latency_us"]),
         groups=groups,
         naive=_naive(predictions, config),
     )
+
+
+def _predicted(column: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Predictions as numbers (NaN where they are text, which no metric here judges), and which rows have none."""
+    import pyarrow as pa
+
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return np.full(len(column), np.nan), np.asarray(column.is_null().to_numpy(), dtype=bool)
+    numbers = floats_of(column)
+    return numbers, ~np.isfinite(numbers)
 
 
 def _naive(predictions: pa.Table, config: MonitorConfig) -> NDArray[np.float64] | None:
@@ -192,7 +205,7 @@ def _metrics(logs: Logs, found: Joined, rows: NDArray[np.int64]) -> dict[str, fl
     metrics = realized(predicted, found.value[rows], logs.event_ms[rows]) | latency(logs.latency_us[rows])
     if logs.naive is not None:
         metrics |= lead(predicted, logs.naive[rows], found.value[rows], logs.event_ms[rows])
-    metrics["error_share"] = float((~np.isfinite(predicted)).mean())
+    metrics["error_share"] = float(logs.failed[rows].mean())
     return {name: round(float(value), 9) for name, value in metrics.items()}
 
 
