@@ -44,10 +44,11 @@ class Document:
 
     def place(self, path: Path, at_key: bool = False) -> Place:
         """Where something stands; for what is not there, where the thing around it does."""
-        places = self.keys if at_key else self.values
-        while path and path not in places:
-            path, places = path[:-1], self.keys
-        return places.get(path) or self.values.get((), Place(1, 1))
+        if not at_key and path in self.values:
+            return self.values[path]
+        while path and path not in self.keys and path not in self.values:
+            path = path[:-1]
+        return self.keys.get(path) or self.values.get(path) or Place(1, 1)
 
 
 def read(text: str) -> Document:

@@ -150,7 +150,7 @@ def _when(entry: dict[str, Any], path: Path) -> Iterator[Wrong]:
 
         try:
             ZoneInfo(zone)
-        except (OSError, ValueError):
+        except (KeyError, OSError, ValueError):
             yield Wrong((*path, "timezone"), f"{zone!r} is no time zone; write one as Europe/Paris")
 
 
