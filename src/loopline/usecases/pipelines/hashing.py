@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections.abc import Iterable
 
@@ -29,8 +30,14 @@ def digest_all(fields: Iterable[str | bytes]) -> str:
 def of_tree(tree: Tree) -> str:
     """The digest of a resolved value (leaves only): of a leaf its kind and bytes, of several all of theirs."""
     if isinstance(tree, Leaf):
-        return digest("leaf", tree.kind, tree.meta.get("frame", ""), tree.digest)
+        return of_leaf(tree.kind, tree.meta.get("frame", ""), tree.digest)
     if isinstance(tree, Many):
         parts = [of_tree(item) for item in tree.items]
         return digest("many", tree.form, tree.title, str(len(tree.names)), *tree.names, *parts)
     raise TypeError(f"{tree!r} is not resolved")
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def of_leaf(kind: str, frame: str, content: str) -> str:
+    """The digest of a stored value."""
+    return digest("leaf", kind, frame, content)

@@ -84,12 +84,14 @@ class Running:
         self._begin: Callable[[], None] | None = begin
         self._ground = ground
         self._run_id = run_id
+        self._scratch = str(ground.scratch / run_id)
         self._plan = plan
         self._folder = folder
         self._stamp = stamp
         self._snapshots = snapshots
         self._known = dict(known)
         self._progress = progress
+        self._began_at = ground.clock.text()
         self._kept_at = time.perf_counter()
         self._unkept: list[tuple[StepRun, dict[str, Any] | None]] = []
         self._keys: dict[int, str] = {}
@@ -120,7 +122,7 @@ class Running:
             for future in self._flying:
                 future.cancel()
             self._keep()
-            shutil.rmtree(self._ground.scratch / self._run_id, ignore_errors=True)
+            shutil.rmtree(self._scratch, ignore_errors=True)
         self._skip_rest()
 
     def unkept(self) -> list[StepRun]:
@@ -226,12 +228,12 @@ class Running:
         if self._begin is not None:
             self._begin()
             self._begin = None
-        scratch = self._ground.scratch / self._run_id / str(position)
+        scratch = f"{self._scratch}/{position}"
         payload = msgspec.msgpack.encode(
-            Perform(self._folder, self._stamp, node.target, arguments, places, str(scratch), self._ground.runtimes)
+            Perform(self._folder, self._stamp, node.target, arguments, places, scratch, self._ground.runtimes)
         )
         self._progress(Progress(node.label, "", 0.0, position, len(self._plan.nodes)))
-        call = Call(target=PERFORM, payload=payload, label=f"the step {node.label}", folder=str(scratch))
+        call = Call(target=PERFORM, payload=payload, label=f"the step {node.label}", folder=scratch)
         self._flying[self._ground.executor().submit(call)] = position
 
     def _places(self, arguments: Mapping[str, Tree]) -> dict[str, str] | None:
@@ -277,7 +279,7 @@ class Running:
             if self._ground.blobs.put_file(Path(path)) != digest:
                 raise Unavailable(f"A file that {node.label} wrote changed while it was kept.", "Run it again.")
         if performed.files:
-            shutil.rmtree(self._ground.scratch / self._run_id / str(position), ignore_errors=True)
+            shutil.rmtree(f"{self._scratch}/{position}", ignore_errors=True)
         self.values[position] = performed.value
         self.steps[position] = self._step(position, node, "ran", self._maker(position, key), outcome)
         self._unkept.append((self.steps[position], self._row(position, outcome)))
@@ -306,7 +308,7 @@ class Running:
                 key=self._keys.get(position, ""),
                 status=status,
                 made_by=made_by,
-                started_at=self._now(),
+                started_at=self._began_at,
                 error=error,
             )
         return StepRun(

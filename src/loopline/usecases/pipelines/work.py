@@ -67,7 +67,7 @@ def perform(payload: bytes) -> bytes:
     from loopline.usecases.pipelines.values.writing import Writer
 
     asked = _performs.decode(payload)
-    runtimes, scratch = made(asked.runtimes), Path(asked.scratch)
+    runtimes, scratch = made(asked.runtimes), asked.scratch
     with project_code(asked.folder, asked.stamp):
         step = step_at(asked.target)
         reader = Reader(scratch, asked.places, runtimes)

@@ -24,7 +24,13 @@ def machine() -> str:
 
 def myself() -> str:
     """This process: machine, id and start time, as stored with a run."""
-    return f"{machine()} {os.getpid()} {began(os.getpid())}" if machine() else ""
+    return of_process(os.getpid())
+
+
+@functools.lru_cache(maxsize=4)
+def of_process(pid: int) -> str:
+    """A process as stored; its number changes with a fork, and so does this."""
+    return f"{machine()} {pid} {began(pid)}" if machine() else ""
 
 
 def began(pid: int) -> str:

@@ -23,7 +23,7 @@ from loopline.usecases.pipelines.values import tables
 class Reader:
     """Reads values for one step from `places`, digest → path of a read-only file; `folder` is for named copies."""
 
-    def __init__(self, folder: Path, places: Mapping[str, str], runtimes: Mapping[str, Runtime]) -> None:
+    def __init__(self, folder: str | Path, places: Mapping[str, str], runtimes: Mapping[str, Runtime]) -> None:
         self._folder = folder
         self._places = places
         self._runtimes = runtimes
@@ -67,7 +67,7 @@ class Reader:
         return np.load(io.BytesIO(leaf.content), allow_pickle=False)
 
     def _file(self, leaf: Leaf) -> Path:
-        folder = self._folder / f"in-{leaf.digest[:16]}"
+        folder = Path(self._folder) / f"in-{leaf.digest[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / Path(str(leaf.meta["name"])).name
         if leaf.content is not None:
@@ -82,7 +82,7 @@ class Reader:
         runtime = self._runtimes.get(about["format"])
         if runtime is None:
             raise Unavailable(f"There is no runtime for the format {about['format']!r} here.", "Install its extra.")
-        folder = self._folder / f"in-{leaf.digest[:16]}"
+        folder = Path(self._folder) / f"in-{leaf.digest[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
         for name, digest in about["files"].items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

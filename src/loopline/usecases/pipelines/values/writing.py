@@ -19,13 +19,14 @@ from loopline.usecases.pipelines.results import Model
 from loopline.usecases.pipelines.values import tables
 
 _SCALARS = (bool, int, float, str, type(None))
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _SMALL_TABLE = 2048  # bytes of columns below which a table may fit into a row
 
 
 class Writer:
     """Writes values for one step. `files` are those written, digest → path below `folder`."""
 
-    def __init__(self, folder: Path, runtimes: Mapping[str, Runtime]) -> None:
+    def __init__(self, folder: str | Path, runtimes: Mapping[str, Runtime]) -> None:
         self._folder = folder
         self._runtimes = runtimes
         self.files: dict[str, str] = {}
@@ -163,9 +164,10 @@ class Writer:
         return digest
 
     def _new(self) -> Path:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        folder = Path(self._folder)
+        folder.mkdir(parents=True, exist_ok=True)
         self._count += 1
-        return self._folder / f"{self._count}.out"
+        return folder / f"{self._count}.out"
 
 
 def is_json(value: Any) -> bool:
@@ -179,7 +181,7 @@ def is_json(value: Any) -> bool:
 
 def text(value: Any) -> Leaf:
     """A JSON value as a leaf; NaN and infinities are kept as Python writes them."""
-    content = json.dumps(value, separators=(",", ":")).encode()
+    content = _encode(value).encode()
     return Leaf("json", blake3(content).hexdigest(), len(content), content)
 
 
