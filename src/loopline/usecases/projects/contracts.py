@@ -29,11 +29,9 @@ def main(arguments: list[str]) -> None:
 
 def contract(folder: Path, reference: str) -> Any:
     """The contract that `file.py:name` names; Invalid says why there is none."""
-    import loopline
-
     file, _, name = reference.rpartition(":")
     found = getattr(_module(folder, file), name, None)
-    if not isinstance(found, loopline.Contract):
+    if not (isinstance(found, msgspec.Struct) and type(found).__name__ == "Contract"):
         what = "does not exist" if found is None else f"is a {type(found).__name__}"
         raise Invalid(f"{reference} is no contract: {name} {what}.", f"Write {name} = Contract(columns=[…]) in {file}.")
     return msgspec.to_builtins(found)

@@ -67,11 +67,11 @@ def _fill(folder: Path, answers: dict[str, str], local: bool) -> None:
 
 
 def _answers_file(answers: dict[str, str]) -> str:
+    from importlib.metadata import version
+
     import yaml
 
-    from loopline import __version__
-
-    lines = yaml.safe_dump({"_template": "built-in", "_loopline": __version__, **answers}, sort_keys=False)
+    lines = yaml.safe_dump({"_template": "built-in", "_loopline": version("loopline"), **answers}, sort_keys=False)
     return f"# What the template was asked; kept for updates.\n{lines}"
 
 
