@@ -1,0 +1,126 @@
+"""The prediction log off the hot path, with a disk that works, refuses, and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from array import array
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loopline.core.tables import Column, Signature
+from loopline.shells.dataplane.metrics import Metrics
+from loopline.shells.dataplane.recorder import Recorder
+from loopline.usecases.serving.records.reading import read_predictions
+from loopline.usecases.serving.records.segments import Segment
+from loopline.usecases.serving.records.writing import Batch, prediction_header
+
+pytestmark = pytest.mark.integration
+
+SIGNATURE = Signature((Column("x", "float"),), Column("y", "float"))
+HEADER = prediction_header("late", 7, 1, "flights", 1, SIGNATURE)
+
+
+def batch(counter: int) -> Batch:
+    one = array("d", [1.0]).tobytes()
+    ms = array("q", [1_700_000_000_000 + counter]).tobytes()
+    return Batch(1, ms, array("q", [counter * 2]).tobytes(), array("i", [-1]).tobytes(), array("i", [5]).tobytes(), None,
+                 None, one, [one])  # fmt: skip
+
+
+async def flushed(recorder: Recorder) -> None:
+    done = asyncio.Event()
+    recorder.flush_now(done.set)
+    await done.wait()
+
+
+def run(tmp_path: Path, play: Any, most_rows: int = 1000) -> Metrics:
+    metrics = Metrics()
+
+    async def main() -> None:
+        executor = ThreadPoolExecutor(1)
+        recorder = Recorder(tmp_path, asyncio.get_running_loop(), executor, metrics, 0.05, most_rows)
+        await play(recorder)
+        executor.shutdown()
+        recorder.shut()
+
+    asyncio.run(main())
+    return metrics
+
+
+def rows(tmp_path: Path) -> int:
+    return int(read_predictions(tmp_path, "late", None, None, "at").num_rows)
+
+
+def test_a_record_is_on_disk_within_a_tenth_of_a_second(tmp_path: Path) -> None:
+    async def play(recorder: Recorder) -> None:
+        start = time.monotonic()
+        recorder.record(HEADER, batch(1))
+        assert recorder.lag() >= 0
+        while recorder.flushed < 1:
+            await asyncio.sleep(0.002)
+        assert time.monotonic() - start < 0.15
+        assert rows(tmp_path) == 1
+        assert recorder.lag() == 0
+
+    run(tmp_path, play)
+
+
+def test_a_disk_that_refuses_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    async def play(recorder: Recorder) -> None:
+        recorder.record(HEADER, batch(1))
+        await flushed(recorder)
+        with monkeypatch.context() as patched:
+            patched.setattr(Segment, "append", refuse)
+            for number in range(2, 5):
+                recorder.record(HEADER, batch(number))
+                await flushed(recorder)
+            assert recorder.flushed == 1
+            assert recorder.lag() > 0
+        recorder.record(HEADER, batch(5))
+        await flushed(recorder)
+        assert recorder.flushed == 5
+
+    run(tmp_path, play)
+    assert rows(tmp_path) == 5
+    assert capsys.readouterr().err.splitlines() == [
+        "prediction log: No space left on device (28)", "prediction log: writing again",
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_kept_is_dropped_oldest_first_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play(recorder: Recorder) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(Segment, "append", refuse)
+            for number in range(10):
+                recorder.record(HEADER, batch(number))
+                await flushed(recorder)
+        await flushed(recorder)
+
+    metrics = run(tmp_path, play, most_rows=4)
+    assert metrics.counters["predictions_not_logged"] == 6
+    assert read_predictions(tmp_path, "late", None, None, "at")["at"].to_pylist()[0].microsecond == 6000
+
+
+def test_a_closed_revision_frees_its_segment(tmp_path: Path) -> None:
+    from loopline.usecases.serving.records.segments import closed
+
+    async def play(recorder: Recorder) -> None:
+        recorder.record(HEADER, batch(1))
+        await flushed(recorder)
+        (path,) = (tmp_path / "predictions" / "late").iterdir()
+        assert closed(path) is None
+        recorder.close(HEADER)
+        await flushed(recorder)
+        assert closed(path) is not None
+
+    run(tmp_path, play)
+
+
+def refuse(*_: Any) -> None:
+    raise OSError(28, "No space left on device")
