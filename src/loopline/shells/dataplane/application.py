@@ -6,12 +6,12 @@ import sys
 import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from loopline import __version__
 from loopline.core.verbs import Caller, Role
 from loopline.shells.dataplane.answers import TEXT, Fault, unavailable
 from loopline.shells.dataplane.hosts import Hosts
@@ -27,6 +27,7 @@ from loopline.shells.dataplane.tokens import Tokens
 from loopline.shells.dataplane.truths import Truths, parsed
 from loopline.usecases.serving.records.ids import Ids
 
+VERSION: str = import_module("loopline").__version__
 Route = tuple[str, Role, Callable[..., None], tuple[Any, ...]]
 
 
@@ -198,7 +199,7 @@ class Application:
             (b"/metrics", get(self._metrics)),
             (
                 b"/v2",
-                get(lambda exchange: _json(exchange, {"name": "loopline", "version": __version__, "extensions": []})),
+                get(lambda exchange: _json(exchange, {"name": "loopline", "version": VERSION, "extensions": []})),
             ),
             (b"/v2/health/live", get(lambda exchange: _json(exchange, {"live": True}))),
             (b"/v2/health/ready", get(self._ready)),

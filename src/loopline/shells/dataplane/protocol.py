@@ -132,7 +132,9 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         self.half = True
         if self.state != IDLE and not self.ended:
-            self._fail(Fault(400, "The request ended before it was whole.", "Send as many bytes as Content-Length says."))
+            self._fail(
+                Fault(400, "The request ended before it was whole.", "Send as many bytes as Content-Length says.")
+            )
         return bool(self.queue)  # a client may close its side and still wait for answers
 
     def pause_writing(self) -> None:
