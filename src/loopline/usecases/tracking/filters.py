@@ -176,7 +176,8 @@ def tokenized(where: str) -> list[Token]:
     while place < len(text):
         match = _TOKEN.match(text, place)
         if match is None or match.lastgroup is None:
-            raise mistake(where, Token("", text[place:].strip()[:20], place + 1), "a name, a sign or a value")
+            rest = text[place:].lstrip()
+            raise mistake(where, Token("", rest[:20], len(text) - len(rest) + 1), "a name, a sign or a value")
         found.append(Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup) + 1))
         place = match.end()
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import mimetypes
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from loopline.usecases.tracking import model, processes, store, surroundings
 from loopline.usecases.tracking.model import Artifact, Compared, Experiment, Link, Measured, Page, Point, Run
 from loopline.usecases.tracking.needs import Ledger
 
+_DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _LINK = ("direction", "name", "digest", "kind")
 
 
@@ -269,7 +271,7 @@ class Tracking:
         """Surroundings with their long texts (diff, distributions) kept as blobs and named by digest."""
         git = dict(surroundings.get("git") or {})
         for holder, name in ((git, "diff"), (kept := dict(surroundings), "distributions")):
-            if isinstance(text := holder.get(name), str) and text:
+            if isinstance(text := holder.get(name), str) and text and not _DIGEST.match(text):
                 holder[name] = self._blobs.put(text.encode())
         return {**kept, "git": git}
 
