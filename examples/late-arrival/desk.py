@@ -57,7 +57,7 @@ def requests(frame: pd.DataFrame) -> Iterator[tuple[pd.Timestamp, bytes]]:
     rows: list[dict[str, object]] = []
     for number, (moment, key, text, values) in enumerate(given, 1):
         row = {name: None if value != value else value for name, value in zip(columns, values, strict=True)}
-        rows.append(row | {"flight": key, "as_of": text})
+        rows.append(row | {"key": key, "event_time": text})
         if len(rows) == FLIGHTS_A_REQUEST or number == len(frame):
             yield moment, json.dumps({"rows": rows}).encode()
             rows = []

@@ -8,6 +8,8 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
+PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Numeric libraries' idle threads sleep instead of spinning: beside a serving process, spinning costs both a multiple."""
 
 
 def die_with_parent(parent: int | None = None, with_signal: int = signal.SIGKILL) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from loopline.adapters.executors.calling import closed, ended, tail
 from loopline.adapters.executors.child import LENGTH
 from loopline.core.errors import Unavailable
+from loopline.kit.processes import PATIENT_THREADS
 from loopline.ports.executor import Call, Outcome
 
 Waiting = queue.SimpleQueue["tuple[Call, Future[Outcome]] | None"]
@@ -152,6 +153,7 @@ class Worker:
             stderr=log,
             pass_fds=(calls, outcomes, log),
             process_group=0,
+            env=PATIENT_THREADS | os.environ,
         )
 
     def ask(self, call: Call) -> Outcome:

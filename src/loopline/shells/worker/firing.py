@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from loopline.app.wiring import Loopline
+from loopline.kit.processes import PATIENT_THREADS
 
 MOST_STARTS = 5
 LOOK_S = 5.0
@@ -49,7 +50,7 @@ class Firings:
 
     def _start(self, firing: Any) -> None:
         home = self._loopline.home
-        environment = os.environ | {"LOOPLINE_PARENT": str(os.getpid()), "LOOPLINE_ACTOR": firing.rules.actor}
+        environment = PATIENT_THREADS | os.environ | {"LOOPLINE_PARENT": str(os.getpid()), "LOOPLINE_ACTOR": firing.rules.actor}
         self._id = firing.id
         self._starts[firing.id] = self._starts.get(firing.id, 0) + 1
         with open(home / "logs" / f"firing-{firing.id}.log", "ab") as output:
