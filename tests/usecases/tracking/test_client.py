@@ -44,6 +44,7 @@ class Moody:
 
 @pytest.fixture
 def moody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moody]:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOOPLINE_SPOOL", str(tmp_path / "spool"))
     with installation(tmp_path) as loopline:
         yield Moody(Local(loopline, "ann"))
