@@ -224,3 +224,15 @@ def test_a_prediction_that_is_not_there(serving: Any) -> None:
         serving.find_prediction(text_of(1_700_000_000_000, 7, 4))
     assert serving.read_predictions("nothing").num_rows == 0
     assert serving.read_truth("nothing").num_rows == 0
+
+
+def test_the_mark_tells_of_news(loopline: Any, serving: Any) -> None:
+    seen = [serving.log_mark("late")]
+    log = PredictionLog(home_of(loopline), header())
+    for number in range(2):
+        log.write([batch(1_700_000_000_000 + number, 2 * number + 1)])
+        seen.append(serving.log_mark("late"))
+        assert serving.log_mark("late") == seen[-1]
+    TruthLog(home_of(loopline), "late", 7).write([Truth(None, "UA1", 1000, 0.0, 6)])
+    seen.append(serving.log_mark("late"))
+    assert len(set(seen)) == 4

@@ -205,6 +205,12 @@ class Serving:
 
         return read_truth(self._home, endpoint)
 
+    def log_mark(self, endpoint: str) -> str:
+        """A text that differs once more predictions or truth of an endpoint are on disk; cheap to ask."""
+        from loopline.usecases.serving.records.segments import mark
+
+        return mark(self._home / "predictions" / endpoint, self._home / "truth" / endpoint)
+
     def find_prediction(self, prediction_id: str) -> dict[str, Any]:
         """The logged record of one prediction, or NotFound."""
         from loopline.usecases.serving.records.finding import find
