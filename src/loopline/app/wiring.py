@@ -29,6 +29,7 @@ PARTS = (
     "serving",
     "monitoring",
     "automation",
+    "lineage",
 )
 REPLAYED = ("registry", "serving")
 

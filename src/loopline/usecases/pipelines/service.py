@@ -27,6 +27,7 @@ from loopline.usecases.pipelines.hashing import digest
 from loopline.usecases.pipelines.model import (
     FORMAT,
     CacheStats,
+    Code,
     Import,
     Leaf,
     PipelineRun,
@@ -111,6 +112,12 @@ class Pipelines:
         """Why a step of a run was a hit, or what differed so that it ran."""
         run = self.get(run_id)
         return self._database.read(lambda tx: explaining.why(tx, run, step))
+
+    def codes(self, run_id: str) -> dict[str, Code]:
+        """The closure of each step's code in a run, by the step's label."""
+        steps = self.get(run_id).steps
+        parts = self._database.read(lambda tx: {step.label: store.key_parts(tx, step.key) for step in steps})
+        return {label: found[0] for label, found in parts.items() if found is not None}
 
     def get(self, run_id: str) -> PipelineRun:
         """A pipeline run by its id or the beginning of it; NotFound when there is none."""
