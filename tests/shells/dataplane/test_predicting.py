@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Router
+from conftest import TOKEN, Router
 from dataplane_doubles import ROW
 
 pytestmark = pytest.mark.integration
@@ -230,3 +230,25 @@ def test_wrong_truth_is_refused_as_a_whole(shared: Router, row: Any, part: str) 
     assert said["error"].startswith("Nothing was taken: row 1: ")
     assert part in said["error"]
     assert shared.serving.read_truth("late").num_rows == before
+
+
+def test_the_commands_reach_the_router(shared: Router, monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from loopline.shells.sdk.client import Local
+    from loopline.usecases.serving import cli
+
+    class Screen:
+        client, json, shown = Local(shared.opened, "ann"), True, None
+
+        def show(self, data: Any, table: Any = None, text: str | None = None, title: str | None = None) -> None:
+            self.shown = data
+
+    screen = Screen()
+    monkeypatch.setenv("LOOPLINE_TOKEN", TOKEN)
+    fields = [f"{name}={value}" for name, value in {**ROW, "temp": 1.5, "holiday": "false"}.items()]
+    CliRunner().invoke(cli.predict, ["late", *fields], obj=screen, catch_exceptions=False)
+    assert screen.shown["predictions"] == [107.5]  # type: ignore[index]
+    name = screen.shown["ids"][0]  # type: ignore[index]
+    CliRunner().invoke(cli.truth, ["late", name, "1"], obj=screen, catch_exceptions=False)
+    assert screen.shown["accepted"] == 1  # type: ignore[index]
