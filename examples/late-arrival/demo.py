@@ -51,7 +51,7 @@ def main() -> int:
         desk = Desk(installation.serving_url, ENDPOINT, installation.token)
         play(desk, traffic(frame, FIRST_DAY, last_day, asked.share), installation, project, flights, story)
         installation.settle()
-        story.report(installation, desk.tally, time.perf_counter() - begun)
+        story.report(installation, ENDPOINT, desk.tally, time.perf_counter() - begun)
         if not asked.exit:
             story.stay(installation)
     return 1 if desk.tally.failed else 0

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,28 @@ class Installation:
         with self.story.doing("letting the last policies and evaluations finish"):
             self._until(lambda: not self.training(), "policies to finish")
 
+    def findings(self, endpoint: str) -> list[tuple[str, str]]:
+        """What Loopline itself says of the play, as (name, value) rows."""
+        summary = self.client.call("monitoring.summary", endpoint=endpoint)
+        windows = self.client.call("monitoring.windows", endpoint=endpoint, column="version")
+        alerts = self.client.call("monitoring.alerts", endpoint=endpoint)
+        cache = self.client.call("pipelines.cache")
+        delay = summary["label_delay"]
+        states = Counter(alert["state"] for alert in alerts)
+        return [
+            *qualities(windows),
+            ("label delay", f"p50 {delay['p50_hours']:.1f} h, p99 {delay['p99_hours']:.1f} h of event time"),
+            ("truths joined", f"{summary['labelled']:,} of {summary['predictions']:,} predictions"),
+            ("alerts", ", ".join(f"{count} {state}" for state, count in states.items()) or "none"),
+            *(("", alert["message"]) for alert in alerts),
+            ("cached steps", f"{cache['hits']} taken, {cache['runs']} run, {cache['seconds_saved']:.0f} s saved"),
+        ]
+
+    def loopline_text(self, *arguments: str) -> str:
+        """What a command prints for people."""
+        command = [*LOOPLINE, *arguments, "--home", str(self.home)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
     def swap_if_none_happened(self, endpoint: str) -> None:
         """When no candidate was promoted, deploy the champion once more: a swap all the same."""
         if len(self.client.call("serving.revisions", endpoint=endpoint)) > 1:
@@ -135,3 +158,18 @@ class Installation:
             if time.monotonic() > deadline:
                 raise SystemExit(f"Waited {PATIENCE_S:.0f} s for {what}; the logs are in {self.home / 'logs'}.")
             time.sleep(0.1)
+
+
+def qualities(windows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """AUC of each version over its mature weeks, in the order in which they went live."""
+    weeks: dict[str, list[float]] = {}
+    for window in windows:
+        if window["mature"] and "auc" in window["metrics"]:
+            weeks.setdefault(window["value"], []).append(window["metrics"]["auc"])
+    return [
+        (
+            f"AUC of version {version}",
+            f"last week {values[-1]:.3f}, mean {sum(values) / len(values):.3f} of {len(values)}",
+        )
+        for version, values in weeks.items()
+    ]

@@ -76,11 +76,11 @@ class Story:
                 self.line(*told(fact))
             self.swaps += fact["kind"] == "deployment.live" and fact["body"].get("revision", 1) > 1
 
-    def report(self, installation: Any, tally: Tally, seconds: float) -> None:
+    def report(self, installation: Any, endpoint: str, tally: Tally, seconds: float) -> None:
         """The table at the end, every figure read back from Loopline or counted by the desk."""
         self.facts(installation)
         table = Table(title="What happened", title_justify="left", show_header=False, box=None)
-        for name, value in figures(installation, tally, self.swaps, seconds):
+        for name, value in figures(installation, endpoint, tally, self.swaps, seconds):
             table.add_row(name, value)
         self.console.print(table)
         self.console.rule("one prediction, traced", align="left")
@@ -103,15 +103,15 @@ def recent(tally: Tally) -> float:
     return last[len(last) // 2] if last else 0.0
 
 
-def figures(installation: Any, tally: Tally, swaps: int, seconds: float) -> list[tuple[str, str]]:
+def figures(installation: Any, endpoint: str, tally: Tally, swaps: int, seconds: float) -> list[tuple[str, str]]:
     """(name, value) rows of the report."""
     versions = ", ".join(f"{count:,} by version {version}" for version, count in sorted(tally.by_version.items()))
     return [
-        ("requests", f"{tally.sent:,} ({versions})"),
+        ("requests", f"{tally.sent:,} for {tally.flights:,} flights ({versions})"),
         ("failed requests", f"{tally.failed:,} {' '.join(tally.problems)}".strip()),
         ("latency", f"p50 {tally.quantile(0.5):.1f} ms, p99 {tally.quantile(0.99):.1f} ms"),
         ("swaps under load", str(swaps)),
-        *installation.findings(),
+        *installation.findings(endpoint),
         ("seconds in all", f"{seconds:.0f}"),
     ]
 
@@ -150,7 +150,7 @@ TOLD: dict[str, Callable[[dict[str, Any]], tuple[str, str, str]]] = {
     "alias.moved": plainly("alias", "", "from", "to"),
     "deployment.live": plainly("live", "bold green", "revision", "version"),
     "deployment.failed": plainly("deployment failed", "bold red", "reason"),
-    "alert.opened": plainly("ALERT", "bold red", "sentence"),
+    "alert.opened": plainly("ALERT", "bold red", "message"),
     "alert.resolved": plainly("alert resolved", "green"),
     "policy.fired": plainly("policy", "magenta", "reason"),
     "dataset.batch_refused": plainly("batch refused", "red"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import select
+import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -20,7 +22,7 @@ TIMEOUT_S = 60.0
 
 
 class Remote:
-    """Talks to `loopline up` somewhere. One connection, reopened when the server closed it."""
+    """Talks to `loopline up` somewhere. One connection a thread, reopened when the server closed it."""
 
     def __init__(self, url: str, token: str | None) -> None:
         parts = urlsplit(url)
@@ -29,7 +31,8 @@ class Remote:
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._url = url
         self._base = parts.path.rstrip("/")
-        self._connection = kind(parts.hostname, parts.port, timeout=TIMEOUT_S)
+        self._kind, self._host, self._port = kind, str(parts.hostname), parts.port
+        self._local = threading.local()
         self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -42,23 +45,32 @@ class Remote:
         return self._ask(verb.method, f"{self._base}/api/v1{target}", body)
 
     def close(self) -> None:
+        """Close this thread's connection; another thread's closes with the thread."""
         self._connection.close()
 
+    @property
+    def _connection(self) -> http.client.HTTPConnection:
+        if not hasattr(self._local, "connection"):
+            self._local.connection = self._kind(self._host, self._port, timeout=TIMEOUT_S)
+        connection: http.client.HTTPConnection = self._local.connection
+        return connection
+
     def _ask(self, method: str, target: str, body: bytes | None) -> Any:
-        for again in (True, False):
-            try:
-                self._connection.request(method, target, body, self._headers)
-                answer = self._connection.getresponse()
-                return understood(answer.status, answer.read())
-            except http.client.RemoteDisconnected:
-                self._connection.close()
-                if not again or method != "GET":
-                    raise Unavailable(f"The server at {self._url} hung up.", "Try again.") from None
-            except (OSError, http.client.HTTPException) as error:
-                self._connection.close()
-                hint = "Start it with `loopline up`, or unset LOOPLINE_URL to work without a server."
-                raise Unavailable(f"No server answers at {self._url} ({error}).", hint) from None
-        return None
+        self._drop_if_stale()
+        try:
+            self._connection.request(method, target, body, self._headers)
+            answer = self._connection.getresponse()
+            return understood(answer.status, answer.read())
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            hint = "Start it with `loopline up`, or unset LOOPLINE_URL to work without a server."
+            raise Unavailable(f"No server answers at {self._url} ({error}).", hint) from None
+
+    def _drop_if_stale(self) -> None:
+        """Close a kept connection that the server has closed meanwhile, so that nothing must be sent twice."""
+        kept = self._connection.sock
+        if kept is not None and select.select([kept], [], [], 0)[0]:
+            self._connection.close()
 
 
 def address(verb: Verb, fields: Mapping[str, Any]) -> tuple[str, bytes | None]:
