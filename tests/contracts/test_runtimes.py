@@ -94,6 +94,18 @@ def forest_of_numbers() -> Fitted:
     return Fitted(model, NUMBERS, columns, model.predict_proba(frame.to_numpy())[:, 1])
 
 
+def encoded_trees() -> Fitted:
+    frame = flights()
+    model = encoded(HistGradientBoostingClassifier(max_iter=8)).fit(frame, labels(frame))
+    return Fitted(model, SIGNATURE, as_columns(frame), model.predict_proba(frame)[:, 1])
+
+
+def counted() -> Fitted:
+    frame = flights()
+    model = encoded(HistGradientBoostingRegressor(loss="poisson", max_iter=8)).fit(frame, labels(frame))
+    return Fitted(model, SIGNATURE, as_columns(frame), model.predict(frame))
+
+
 def several_classes() -> Fitted:
     frame = flights()
     y = np.array(["early", "late", "on time"], dtype=object)[frame["hour"].to_numpy() // 8]
@@ -101,7 +113,10 @@ def several_classes() -> Fitted:
     return Fitted(model, SIGNATURE, as_columns(frame), model.predict(frame))
 
 
-@pytest.fixture(scope="module", params=[boosted, categories, logistic, forest_of_numbers, several_classes])
+FORMS = [boosted, categories, counted, encoded_trees, logistic, forest_of_numbers, several_classes]
+
+
+@pytest.fixture(scope="module", params=FORMS)
 def fitted(request: pytest.FixtureRequest) -> Fitted:
     made: Fitted = request.param()
     return made
@@ -111,6 +126,31 @@ class TestSkops(RuntimeContract):
     @pytest.fixture
     def runtime(self) -> Runtime:
         return RUNTIMES["sklearn-skops"]
+
+
+@pytest.mark.parametrize(
+    ("form", "short"), [(encoded_trees, True), (counted, True), (boosted, False), (logistic, False)]
+)
+def test_the_short_cut_is_taken_where_it_gives_the_same(
+    form: Callable[[], Fitted], short: bool, tmp_path: Path
+) -> None:
+    made = form()
+    Skops().save(made.model, tmp_path)
+    loaded = Skops().load(tmp_path, made.signature)
+    assert (loaded._direct is not None) == short
+    odd = {**made.columns, "carrier": np.array(["ZZ", None, np.nan] * 80, dtype=object)}
+    if form is not logistic:
+        assert loaded.predict(odd).tolist() == loaded._plain(odd).tolist()
+
+
+def test_a_short_cut_that_differs_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from loopline.adapters.runtimes import skops_direct
+
+    raw = skops_direct._raw
+    monkeypatch.setattr(skops_direct, "_raw", lambda trees, table: raw(trees, table) + 1e-15)
+    made = encoded_trees()
+    Skops().save(made.model, tmp_path)
+    assert Skops().load(tmp_path, made.signature)._direct is None
 
 
 @pytest.fixture(scope="module")

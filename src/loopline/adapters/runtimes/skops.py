@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loopline.adapters.runtimes.skops_audit import audit, library_versions, normalised
+from loopline.adapters.runtimes.skops_direct import MANY_ROWS, direct
 from loopline.adapters.runtimes.skops_structure import check_structure
 from loopline.adapters.runtimes.skops_types import TRUSTED
 from loopline.core.errors import Invalid, Refused, Unavailable
@@ -66,17 +67,28 @@ class Estimator:
     """A fitted scikit-learn estimator in memory. Satisfies `LoadedModel`."""
 
     def __init__(self, model: Any, signature: Signature) -> None:
+        from threadpoolctl import ThreadpoolController
+
         self._build = _builder(model, signature)
         self._score = _scorer(model)
+        self._threads = ThreadpoolController()
+        self._direct = direct(model, signature, self._plain)
         self.model = model
 
     def predict(self, columns: Mapping[str, Any]) -> Any:
         """See `LoadedModel.predict`. scikit-learn's own checks of finite input and parameters are skipped: the
         signature was checked at the door and the parameters when the model was fitted."""
+        return self._plain(columns) if self._direct is None else self._direct(columns)
+
+    def _plain(self, columns: Mapping[str, Any]) -> Any:
         from sklearn import config_context
 
         with config_context(assume_finite=True, skip_parameter_validation=True):
-            return self._score(self._build(columns))
+            table = self._build(columns)
+            if len(table) >= MANY_ROWS:
+                return self._score(table)
+            with self._threads.limit(limits=1, user_api="openmp"):  # for few rows threads cost more than they gain
+                return self._score(table)
 
 
 def _skops() -> Any:
