@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from loopline.shells.sdk import Client as Client
     from loopline.shells.sdk import connect as connect
+    from loopline.shells.sdk.runs import run as run
     from loopline.usecases.datasets import Contract as Contract
     from loopline.usecases.datasets import column as column
     from loopline.usecases.pipelines import Dataset as Dataset
     from loopline.usecases.pipelines import Model as Model
     from loopline.usecases.pipelines import pipeline as pipeline
     from loopline.usecases.pipelines import step as step
-    from loopline.shells.sdk.runs import run as run
 
 __version__ = "0.1.0"
 

@@ -15,7 +15,7 @@ def new_id() -> str:
     return os.urandom(16).hex()
 
 
-def checked_name(kind: str, name: str) -> str:
+def checked_name(kind: str, name: object) -> str:
     """`name`, or Invalid when it could not serve as a file name, address or key everywhere.
 
     `kind` is the word for the thing in the error ("endpoint", "model", …).
