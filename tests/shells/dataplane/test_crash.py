@@ -74,7 +74,7 @@ def test_flushed_predictions_survive(live: Router) -> None:
     assert live.logged(at_least=21)["id"].to_pylist() == names
 
 
-def test_a_second_router_waits_for_the_first(live: Router) -> None:
+def test_the_router_says_where_it_is_as_long_as_it_runs(live: Router) -> None:
     assert live.serving.address()["url"] == f"http://127.0.0.1:{live.port}"
     live.stop()
     with pytest.raises(Exception, match="does not run"):

@@ -42,6 +42,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """Serve until told to stop; exit code 0, or that of the error."""
     wanted = arguments(given)
     limits = replace(Limits(), warm_s=wanted.warm_seconds, grace_s=wanted.grace_seconds)
+    _many_files()
     module, _, name = wanted.installation.partition(":")
     parent = os.environ.get("LOOPLINE_PARENT")
     if parent:  # the supervisor: when it dies, finish what is under way and end
@@ -57,6 +58,18 @@ def main(given: Sequence[str] | None = None) -> int:
         print(f"data plane: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _many_files() -> None:
+    """As many connections as the system allows us."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

@@ -57,6 +57,7 @@ class Application:
         self.now: float = loop.time()
         self.draining = False
         self.ended = False
+        self.buffered = 0  # bytes of bodies that are not whole yet
         self.metrics = Metrics()
         self.ids = Ids()
         self.anyone = Caller("anyone", Role.VIEWER)
@@ -99,10 +100,16 @@ class Application:
             call(exchange, *arguments)
         except Fault as fault:
             exchange.refuse(fault)
-        except Exception:  # a fault of ours; the client learns its number, the log the rest
-            number = self.ids.next(False)
-            print(f"request {number} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+        except Exception as error:  # a fault of ours; the client learns its number, the log the rest
+            number = self.complain(error)
             exchange.refuse(Fault(400, "The request cannot be understood.", f"The server's log has it as {number}."))
+
+    def complain(self, error: Exception) -> str:
+        """Write a fault of ours to the log; answers the number under which it is found there."""
+        number = self.ids.next(False)
+        told = "".join(traceback.format_exception(error))
+        print(f"request {number} failed:\n{told}", file=sys.stderr, flush=True)
+        return number
 
     # Revisions ask these
 

@@ -10,6 +10,7 @@ class Limits:
     """Sizes in bytes, times in seconds."""
 
     body: int = 16 << 20
+    bodies: int = 256 << 20
     head: int = 64 << 10
     url: int = 8 << 10
     headers: int = 100

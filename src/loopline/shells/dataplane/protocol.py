@@ -95,6 +95,8 @@ class Connection(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._exchange: Exchange | None = None
         self._fed = 0
+        self._fresh = False
+        self._size = 0
         self._paused = False
         self._token: bytes | None = None
         self._begin()
@@ -110,6 +112,8 @@ class Connection(asyncio.Protocol):
         self.ended = True
         self.queue.clear()
         self.app.left(self)
+        self.app.buffered -= self._size
+        self._size = 0
         self._parser = None  # a reference cycle otherwise
 
     def data_received(self, data: bytes) -> None:
@@ -151,6 +155,7 @@ class Connection(asyncio.Protocol):
         self._begin()
         self.state = HEAD
         self._fed = 0
+        self._fresh = True
 
     def on_url(self, part: bytes) -> None:
         self._url += part
@@ -188,13 +193,18 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         self._size += len(data)
+        self.app.buffered += len(data)
         if self._size > self.limits.body:
             raise self._too_large()
+        if self.app.buffered > self.limits.bodies:
+            raise Fault(429, "Too much is being sent at once.", "Try again in a moment.", b"retry-after: 1\r\n")
         self._body.append(data)
 
     def on_message_complete(self) -> None:
         exchange = self._exchange
         self.state = IDLE
+        self.app.buffered -= self._size
+        self._size = 0
         self._exchange = None
         if exchange is None or self._parser.should_upgrade():
             return
@@ -299,7 +309,9 @@ class Connection(asyncio.Protocol):
             exchange.refuse(fault)
 
     def _after_feed(self, count: int) -> None:
-        if self.state == HEAD:
+        if self.state == HEAD and self._fresh:
+            self._fresh = False  # these bytes may belong to requests before; the next ones do not
+        elif self.state == HEAD:
             self._fed += count
             if self._fed > self.limits.head:
                 self._fail(Fault(400, f"The head of a request may have {self.limits.head} bytes."))

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from loopline.shells.dataplane.answers import NO_MODEL, Fault, unavailable
 from loopline.shells.dataplane.link import Link, Source
-from loopline.shells.dataplane.rows import Rows, ms_of_time, text_of_time
+from loopline.shells.dataplane.rows import Rows, ms_of_time
 from loopline.usecases.serving.records.columns import kind_of, pack
-from loopline.usecases.serving.records.writing import NO_TIME, Batch, prediction_header
+from loopline.usecases.serving.records.writing import Batch, prediction_header
 
 if TYPE_CHECKING:
     from loopline.shells.dataplane.application import Application
@@ -201,6 +201,15 @@ class Revision:
             self._send()
 
     def _send(self) -> None:
+        try:
+            self._send_batch()
+        except Exception as error:  # a fault of ours must not leave anybody without an answer
+            self.app.complain(error)
+            items, self._sent = self._sent, []
+            for item in items:
+                self._refuse(item, Fault(400, "The rows cannot be given to the model.", "The server's log says why."))
+
+    def _send_batch(self) -> None:
         pending, items = self._pending, self._sent
         rows: list[tuple[Any, ...]] = []
         most = self.app.limits.batch_rows
@@ -213,8 +222,6 @@ class Revision:
         self._number += 1
         self._sent_at = self.app.now
         columns = list(zip(*rows, strict=True))
-        for place in self.rows.times:
-            columns[place] = tuple(text_of_time(value) for value in columns[place])
         self._packed = [pack(kind, values) for kind, values in zip(self._kinds, columns, strict=False)]
         if self._link is not None:
             self._link.send(self._number, self._packed)
@@ -250,8 +257,6 @@ class Revision:
             else:
                 part = values[start : places.stop]
                 columns = list(zip(*item.rows, strict=True))
-                for place in self.rows.times:
-                    columns[place] = tuple(text_of_time(value) for value in columns[place])
                 packed = [pack(kind, column) for kind, column in zip(self._kinds, columns, strict=False)]
                 self._answer_all([item], part, part.tobytes() if isinstance(part, array) else part, packed)
             start = places.stop
@@ -267,7 +272,7 @@ class Revision:
         if key_at is not None:
             key = [_text(row[key_at]) for item in items for row in item.rows]
         if event_at is not None:
-            event = array("q", [_ms(row[event_at]) for item in items for row in item.rows]).tobytes()
+            event = array("q", [ms_of_time(row[event_at]) for item in items for row in item.rows]).tobytes()
         return Batch(
             len(latencies), ms.tobytes(), counters.tobytes(), numbers.tobytes(), latencies.tobytes(), event, key,
             predictions, packed,
@@ -284,7 +289,3 @@ class Revision:
 
 def _text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else str(value)
-
-
-def _ms(value: Any) -> int:
-    return NO_TIME if value is None else ms_of_time(value)

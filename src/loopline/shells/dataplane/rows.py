@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -9,9 +10,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from loopline.core.errors import Invalid
 from loopline.core.tables import Column, Signature
-from loopline.core.times import to_text
+from loopline.core.times import to_ms, to_text
 from loopline.shells.dataplane.answers import Fault
+from loopline.usecases.serving.records.writing import NO_TIME
 
 INT64 = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 INT32 = Annotated[int, Meta(ge=-(1 << 31), le=(1 << 31) - 1)]
@@ -86,7 +89,8 @@ class Rows:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise not_json(error) from None
         astuple = msgspec.structs.astuple
-        return [astuple(row) for row in request.rows]
+        rows = [astuple(row) for row in request.rows]
+        return [self._timed(row, place) for place, row in enumerate(rows)] if self.times else rows
 
     def from_tensors(self, body: bytes) -> tuple[list[tuple[Any, ...]], str | None]:
         """The rows of an Open Inference Protocol request, and its id; a Fault names what is wrong."""
@@ -101,7 +105,8 @@ class Rows:
             if column.name not in given:
                 raise Fault(400, f"The input {column.name!r} is missing.", self._expected())
         values = [given.get(name) or [None] * rows for name in self.fields]
-        return list(zip(*values, strict=True)), request.id
+        found = list(zip(*values, strict=True))
+        return [self._timed(row, place) for place, row in enumerate(found)] if self.times else found, request.id
 
     def _made_decoder(self) -> msgspec.json.Decoder[Any]:
         fields: list[Any] = [
@@ -115,6 +120,17 @@ class Rows:
         rows = Annotated[list[row], Meta(min_length=1, max_length=self.most_rows)]  # type: ignore[valid-type]
         request = msgspec.defstruct("Request", [("rows", rows)], forbid_unknown_fields=True, gc=False)
         return msgspec.json.Decoder(request)
+
+    def _timed(self, row: tuple[Any, ...], number: int) -> tuple[Any, ...]:
+        """The row with its times as text in UTC, the form in which models get them."""
+        values = list(row)
+        for place in self.times:
+            try:
+                values[place] = text_of_time(values[place])
+            except OverflowError:
+                name = self.fields[place]
+                raise Fault(400, f"Row {number}: the field {name!r} is out of range.", self._expected()) from None
+        return tuple(values)
 
     def _fault(self, text: str) -> Fault:
         """A library's complaint in our words."""
@@ -258,8 +274,13 @@ def text_of_time(value: datetime | None) -> str | None:
     return None if value is None else to_text(value if value.tzinfo else value.replace(tzinfo=UTC))
 
 
-def ms_of_time(value: datetime) -> int:
-    """A time of a row in milliseconds."""
+def ms_of_time(value: Any) -> int:
+    """A time of a row, or of an input that is one as text, in milliseconds; NO_TIME for anything else."""
+    if isinstance(value, str):
+        with contextlib.suppress(Invalid):
+            return to_ms(value)
+    if not isinstance(value, datetime):
+        return NO_TIME
     return round((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
