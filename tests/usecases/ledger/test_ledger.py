@@ -22,7 +22,7 @@ from loopline.usecases.ledger.model import GENESIS, Audit, digest_of
 
 pytestmark = pytest.mark.integration
 
-EDITS = 100
+EDITS = range(100)
 
 
 @pytest.fixture
@@ -157,9 +157,10 @@ def random_edit(chance: random.Random) -> tuple[str, ...]:
     )
 
 
-def test_every_random_edit_is_found(ready: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("edits", [EDITS, pytest.param(range(100, 1000), marks=pytest.mark.torture)])
+def test_every_random_edit_is_found(ready: Path, tmp_path: Path, edits: range) -> None:
     missed = []
-    for number in range(EDITS):
+    for number in edits:
         statements = random_edit(random.Random(number))
         folder = tmp_path / str(number)
         shutil.copytree(ready, folder)
@@ -168,6 +169,7 @@ def test_every_random_edit_is_found(ready: Path, tmp_path: Path) -> None:
             edit(copy, *statements)
             if verified(copy).sound:
                 missed.append(statements)
+        shutil.rmtree(folder)
     assert missed == []
 
 

@@ -59,19 +59,30 @@ def test_processes_that_append_at_once_leave_one_chain(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("round_", range(3))
 def test_after_a_kill_the_chain_is_sound_and_nothing_acknowledged_is_lost(tmp_path: Path, round_: int) -> None:
+    killed(tmp_path, round_, 2)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("round_", range(3, 28))
+def test_after_many_kills_the_chain_is_sound_and_nothing_acknowledged_is_lost(tmp_path: Path, round_: int) -> None:
+    killed(tmp_path, round_, 8)
+
+
+def killed(tmp_path: Path, round_: int, count: int) -> None:
+    """Kill `count` processes at random moments while they and another append; look at what is left."""
     chance = random.Random(round_)
     installation(tmp_path).close()
-    told = [tmp_path / f"told-{n}" for n in range(2)]
+    told = [tmp_path / f"told-{n}" for n in range(count)]
     survivor = started(tmp_path / "home", "survivor", 100, tmp_path / "told-survivor")
     victims = [started(tmp_path / "home", f"victim{n}", 10_000, place) for n, place in enumerate(told)]
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not all(place.stat().st_size for place in told) and time.monotonic() < until:
         time.sleep(0.01)
     for victim in victims:
         time.sleep(chance.uniform(0, 0.1))
         os.kill(victim.pid, signal.SIGKILL)
         victim.wait()
-    assert survivor.wait(60) == 0
+    assert survivor.wait(120) == 0
     with installation(tmp_path) as opened:
         assert opened.ledger.verify({}).problems == []
         opened.database.write(lambda tx: opened.ledger.append(tx, "thing.done", "after", "me", {}))

@@ -59,7 +59,7 @@ class Automation:
         """
         chosen = self._named(policy, project)
         rules = msgspec.structs.replace(chosen, params={**chosen.params, **(params or {})})
-        key, cause = f"{chosen.key}/hand:{new_id()}", f"by hand of {actor}"
+        key, cause = f"{chosen.key}/hand:{new_id()}", f"{actor}, by hand"
         made = self._database.write(lambda tx: self._watch.fire(tx, rules, key, None, cause, actor))
         if made is None:
             raise Conflict(f"The policy {policy!r} could not be set off.", "Try again.")
@@ -190,7 +190,7 @@ class Automation:
 
 def sentences(firing: Firing, because: Fact | None) -> list[str]:
     """The story of a firing for people."""
-    told = [f"The policy {firing.policy!r} fired at {firing.fired_at} because of {firing.cause}."]
+    told = [f"The policy {firing.policy!r} fired at {firing.fired_at}, set off by {firing.cause}."]
     if because is not None:
         told.append(f"That is fact {because.seq}, written by {because.actor} at {because.at}.")
     if firing.run_id:
