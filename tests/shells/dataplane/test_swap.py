@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -143,3 +144,32 @@ def test_an_alias_that_moves_is_followed_and_a_rollback_is_not_undone(router: Ro
     router.serving.wait("late", timeout_s=10)
     time.sleep(0.3)
     assert router.predict()[1]["version"] == 1
+
+
+def test_when_the_supervisor_dies_the_router_ends_soon_and_in_order(router: Router) -> None:
+    router.start()
+    router.deploy(1)
+    router.stop()
+    script = (
+        "import os, subprocess, sys, time\n"
+        "environment = {**os.environ, 'LOOPLINE_PARENT': str(os.getpid())}\n"
+        "started = subprocess.Popen(sys.argv[2:], pass_fds=[int(sys.argv[1])], env=environment)\n"
+        "print(started.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    handle = str(router.listener.fileno())
+    command = [sys.executable, "-m", "loopline.shells.dataplane", "--home", str(router.home), "--fd", handle]
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", script, handle, *command, "--installation", "dataplane_doubles:open_double"],
+        pass_fds=[int(handle)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+    )  # fmt: skip
+    assert supervisor.stdout is not None
+    child = psutil.Process(int(supervisor.stdout.readline()))
+    name = router.predict()[1]["ids"][0]
+    family = [child, *child.children()]
+    supervisor.kill()
+    supervisor.communicate()
+    _, alive = psutil.wait_procs(family, timeout=3)
+    assert alive == []
+    assert router.serving.read_predictions("late")["id"].to_pylist() == [name]

@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
@@ -43,6 +44,7 @@ def main(given: Sequence[str] | None = None) -> int:
     wanted = arguments(given)
     limits = replace(Limits(), warm_s=wanted.warm_seconds, grace_s=wanted.grace_seconds)
     _many_files()
+    _bring_up_to_date(wanted.home)
     module, _, name = wanted.installation.partition(":")
     parent = os.environ.get("LOOPLINE_PARENT")
     if parent:  # the supervisor: when it dies, finish what is under way and end
@@ -58,6 +60,15 @@ def main(given: Sequence[str] | None = None) -> int:
         print(f"data plane: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _bring_up_to_date(home: Path) -> None:
+    """Have an old schema changed by a process that ends: what it imports would stay here for ever."""
+    from loopline.app.migrations.runner import NEWEST, stored
+
+    if stored(home) != NEWEST:
+        script = "import sys, pathlib; from loopline.app.wiring import open_home; open_home(pathlib.Path(sys.argv[1])).close()"
+        subprocess.run([sys.executable, "-P", "-c", script, str(home)], check=False)
 
 
 def _many_files() -> None:

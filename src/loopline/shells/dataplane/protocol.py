@@ -98,7 +98,6 @@ class Connection(asyncio.Protocol):
         self._fresh = False
         self._size = 0
         self._paused = False
-        self._token: bytes | None = None
         self._begin()
 
     # The transport calls these
@@ -259,6 +258,8 @@ class Connection(asyncio.Protocol):
         if self.blocked:
             if age > limits.stuck_s:
                 self.transport.abort()
+        elif self._paused:
+            self._since = now  # it is we who do not read
         elif self.state == IDLE:
             if not self.queue and age > (limits.idle_s if self.requests else limits.head_s):
                 self._end()

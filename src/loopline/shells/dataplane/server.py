@@ -100,9 +100,12 @@ async def drain(app: Application) -> None:
     """Finish what is under way: answers say that the connection closes, idle ones are closed after a moment."""
     app.draining = True
     loop = app.loop
+    parent = os.environ.get("LOOPLINE_PARENT")
+    orphaned = parent is not None and os.getppid() != int(parent)
+    linger = 0.0 if orphaned else app.limits.linger_s  # nobody restarts us: make room for the next start
     start = loop.time()
     while app.connections and loop.time() - start < app.limits.grace_s:
-        if loop.time() - start > app.limits.linger_s:
+        if loop.time() - start > linger:
             for connection in list(app.connections):
                 connection.close_if_idle()
         await asyncio.sleep(0.02)
