@@ -14,9 +14,10 @@ import pytest
 from loopline.core.tables import Column, Signature
 from loopline.shells.dataplane.metrics import Metrics
 from loopline.shells.dataplane.recorder import Recorder
-from loopline.usecases.serving.records.reading import read_predictions
+from loopline.shells.dataplane.truths import Truths
+from loopline.usecases.serving.records.reading import read_predictions, read_truth
 from loopline.usecases.serving.records.segments import Segment
-from loopline.usecases.serving.records.writing import Batch, prediction_header
+from loopline.usecases.serving.records.writing import Batch, Truth, prediction_header
 
 pytestmark = pytest.mark.integration
 
@@ -124,3 +125,38 @@ def test_a_closed_revision_frees_its_segment(tmp_path: Path) -> None:
 
 def refuse(*_: Any) -> None:
     raise OSError(28, "No space left on device")
+
+
+class Asked:
+    """An exchange that keeps its answer."""
+
+    def __init__(self) -> None:
+        self.said: Any = None
+
+    def ok(self, body: bytes) -> None:
+        self.said = 200
+
+    def refuse(self, fault: Any) -> None:
+        self.said = (fault.status, fault.message)
+
+
+def test_truth_is_refused_while_the_disk_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> list[Any]:
+        executor = ThreadPoolExecutor(1)
+        truths = Truths(tmp_path, asyncio.get_running_loop(), executor, 7)
+        asked = [Asked() for _ in range(3)]
+        for number, exchange in enumerate(asked):
+            with monkeypatch.context() as patched:
+                if number == 1:
+                    patched.setattr(Segment, "append", refuse)
+                truths.take(exchange, "late", [Truth(None, "UA1", 1, float(number), 2)])  # type: ignore[arg-type]
+                while exchange.said is None:
+                    await asyncio.sleep(0.002)
+        executor.shutdown()
+        truths.shut()
+        return [exchange.said for exchange in asked]
+
+    refused = (503, "Ground truth cannot be kept just now: No space left on device.")
+    assert asyncio.run(main()) == [200, refused, 200]
+    assert read_truth(tmp_path, "late")["value"].to_pylist() == [0.0, 2.0]
+    assert read_truth(tmp_path, "late")["seq"].to_pylist() == [1, 2]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loopline.core.errors import LooplineError
-from loopline.core.tables import Column, Signature
+from loopline.core.tables import Signature
 from loopline.kit.processes import die_with_parent
 from loopline.ports.runtime import LoadedModel
 from loopline.shells.dataplane.frames import FAILED, READY, framed, receive
@@ -78,14 +78,14 @@ def warm(model: Model, signature: Signature, examples: Any) -> str | None:
 
     A made-up text may be one that a sound model refuses: then a failure says nothing.
     """
-    if examples is not None and examples.num_rows:
-        packed = [_example(column, examples[column.name].to_pylist()) for column in signature.inputs]
-    else:
+    packed = _real_rows(examples, signature)
+    real = packed is not None
+    if packed is None:
         made_up = [None if column.nullable else ORDINARY[column.type] for column in signature.inputs]
         packed = [pack(kind_of(column), [value]) for column, value in zip(signature.inputs, made_up, strict=True)]
     faults = model.predict(packed)[1]
     texts = any(column.type == "string" for column in signature.inputs)
-    if not faults or (examples is None and texts):
+    if not faults or (texts and not real):
         return None
     return f"it cannot score row {faults[0][0]} of its warm-up: {faults[0][1]}"
 
@@ -116,19 +116,14 @@ def serve(connection: socket.socket, model: Model) -> None:
         connection.sendall(framed([number, predictions, faults]))
 
 
-def _example(column: Column, values: list[Any]) -> Any:
-    from datetime import UTC, datetime
+def _real_rows(examples: Any, signature: Signature) -> list[Any] | None:
+    """Held-out rows packed; None where there are none that the signature allows."""
+    from loopline.usecases.serving.checks import checked_columns
 
-    from loopline.core.times import to_text
-
-    def one(value: Any) -> Any:
-        if value is None:
-            return None
-        if column.type == "timestamp" and isinstance(value, datetime):
-            return to_text(value if value.tzinfo else value.replace(tzinfo=UTC))
-        return {"float": float, "integer": int, "boolean": bool}.get(column.type, str)(value)
-
-    return pack(kind_of(column), [one(value) for value in values])
+    try:
+        return checked_columns(examples, signature, 0) if examples is not None and examples.num_rows else None
+    except LooplineError:
+        return None
 
 
 def main(given: Sequence[str] | None = None) -> int:
