@@ -116,10 +116,10 @@ class Monitoring:
         """
         from loopline.usecases.monitoring import drifting
 
-        config = self.rules(endpoint)
+        config, wanted = self.rules(endpoint), to_text(from_text(start)) if start else ""
         whole = self.windows(endpoint)
         ended = [window for window in whole if window.complete] or whole
-        chosen = [window for window in whole if window.start == to_text(from_text(start))] if start else ended[-1:]
+        chosen = [window for window in whole if window.start == wanted] if wanted else ended[-1:]
         if not chosen:
             raise NotFound(
                 f"Endpoint {endpoint!r} has no window {start}".rstrip() + ".", "`loopline monitor` lists them."

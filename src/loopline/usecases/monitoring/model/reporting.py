@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -78,24 +77,29 @@ def report(then: Profile, now: Profile, window: str, start: str = "", version: i
 
 def times_usual(column: ProfiledColumn, law: Usual, statistics: dict[str, float], rows: int) -> dict[str, float]:
     """Each statistic over its usual root mean square: the variation between periods plus the chance of `rows` rows."""
-    return {name: abs(value) / _usual_size(column, law, name, rows) for name, value in statistics.items()}
+    sizes = _usual_sizes(column, law, np.array([rows]))
+    return {name: abs(value) / float(sizes[name][0]) for name, value in statistics.items()}
 
 
-def _usual_size(column: ProfiledColumn, law: Usual, name: str, rows: int) -> float:
-    values, sizes = np.array(law.distances[column.name][name]), np.array(law.rows)
-    noise = chance(column)[name]
-    between = max(float((values**2 - noise / sizes).mean()), 0.0)
-    # A statistic that never moved in the reference still may move by about one row in all its periods.
-    least = (1 / float(sizes.sum())) ** 2 if name in ("missing", "new") else 1e-18
-    return math.sqrt(max(between + noise / max(rows, 1), least))
+def _usual_sizes(column: ProfiledColumn, law: Usual, rows: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """The usual size of each statistic of a column in periods of as many rows as `rows` says."""
+    noises, sizes = chance(column), np.array(law.rows)
+    found = {}
+    for name, distances_then in law.distances[column.name].items():
+        between = max(float((np.array(distances_then) ** 2 - noises[name] / sizes).mean()), 0.0)
+        # A share that never moved in the reference still may move by about one row in all its periods.
+        least = (1 / float(sizes.sum())) ** 2 if name in ("missing", "new") else 1e-18
+        found[name] = np.sqrt(np.maximum(between + noises[name] / np.maximum(rows, 1), least))
+    return found
 
 
 def _p_value(then: Profile, law: Usual, strongest: float) -> float:
     largest = np.zeros(len(law.rows))
     for column in then.columns:
-        for name, values in law.distances.get(column.name, {}).items():
-            sizes = np.array([_usual_size(column, law, name, rows) for rows in law.rows])
-            largest = np.maximum(largest, np.abs(values) / sizes)
+        if column.name in law.distances:
+            sizes = _usual_sizes(column, law, np.array(law.rows))
+            for name, values in law.distances[column.name].items():
+                largest = np.maximum(largest, np.abs(values) / sizes[name])
     return float((1 + (largest >= strongest).sum()) / (1 + len(largest)))
 
 

@@ -25,6 +25,7 @@ from loopline.usecases.monitoring.model.profile import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MOST_PERIODS = 100
 PREDICTION = Column("prediction", "float", nullable=True)
 
 
@@ -151,7 +152,7 @@ def _usual(table: pa.Table, columns: tuple[ProfiledColumn, ...], times: NDArray[
     if len(starts) < 4:
         return Usual([], [], {})
     # Periods with few rows (a first or last partial one) say more about chance than about days: they are left out.
-    kept = rows >= 0.3 * np.median(rows)
+    kept = np.flatnonzero(rows >= 0.3 * np.median(rows))[-MOST_PERIODS:]
     found = {column.name: distances_by_period(table[column.name], column, codes, len(starts)) for column in columns}
     return Usual(
         [from_ms(int(start)) for start in starts[kept]],
