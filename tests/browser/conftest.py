@@ -339,27 +339,40 @@ def script(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+def enter(site: Site, chromium: Any, role: str, script: bool, theme: str) -> tuple[Any, Visitor]:
+    """A browser window of a signed-in person, and its context."""
+    context = chromium.new_context(
+        java_script_enabled=script, color_scheme=theme, viewport={"width": 1280, "height": 860}
+    )
+    secret = site.loopline.access.sign_in_with(site.tokens[role])
+    context.add_cookies([{"name": "loopline_session", "value": secret, "url": site.url}])
+    visitor = Visitor(context.new_page(), site.url)
+    visitor.page.on("console", lambda message: note(visitor, message))
+    visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
+    return context, visitor
+
+
 @pytest.fixture
 def visit(site: Site, chromium: Any) -> Iterator[Any]:
     """`visit("approver", script=False)` opens a signed-in browser window of a person; no window may complain."""
     opened: list[tuple[Any, Visitor]] = []
 
     def start(role: str = "admin", script: bool = True, theme: str = "light") -> Visitor:
-        context = chromium.new_context(
-            java_script_enabled=script, color_scheme=theme, viewport={"width": 1280, "height": 860}
-        )
-        visitor = Visitor(context.new_page(), site.url)
-        visitor.page.on("console", lambda message: note(visitor, message))
-        visitor.page.on("pageerror", lambda error: visitor.complaints.append(str(error)))
-        opened.append((context, visitor))
-        secret = site.loopline.access.sign_in_with(site.tokens[role])
-        context.add_cookies([{"name": "loopline_session", "value": secret, "url": site.url}])
-        return visitor
+        opened.append(enter(site, chromium, role, script, theme))
+        return opened[-1][1]
 
     yield start
     for context, visitor in opened:
         context.close()
         assert visitor.complaints == []
+
+
+@pytest.fixture(scope="session", params=[True, False], ids=["script on", "script off"])
+def walker(request: pytest.FixtureRequest, site: Site, chromium: Any) -> Iterator[tuple[Visitor, bool]]:
+    """One window that walks through many pages, with and without script."""
+    context, visitor = enter(site, chromium, "admin", request.param, "light")
+    yield visitor, request.param
+    context.close()
 
 
 def note(visitor: Visitor, message: Any) -> None:

@@ -28,7 +28,7 @@ def test_runs_sort_by_a_metric(site: Any, visit: Any, script: bool) -> None:
 
 def test_runs_filter_by_status_and_name(site: Any, visit: Any, script: bool) -> None:
     visitor = visit("viewer", script)
-    visitor.open("/runs")
+    visitor.open("/runs?experiment=studies")
     visitor.page.select_option("select[name=status]", "failed")
     if not script:
         visitor.page.click("#runs button:has-text('Show')")
@@ -36,7 +36,7 @@ def test_runs_filter_by_status_and_name(site: Any, visit: Any, script: bool) -> 
     failed = site.call("tracking.search", filter="status = 'failed'")["runs"]
     assert visitor.texts("tbody th a") == [run["name"] for run in failed] == ["study 3"]
     visitor.page.click("text=Clear")
-    visitor.page.wait_for_selector("caption:has-text('7 runs')")
+    visitor.page.wait_for_selector(f"caption:has-text('{len(site.call('tracking.search')['runs'])} runs')")
     visitor.page.fill("input[name=q]", "study")
     visitor.page.press("input[name=q]", "Enter")
     visitor.page.wait_for_selector("caption:has-text('4 runs')")
@@ -73,6 +73,16 @@ def test_the_loop_shows_its_state_and_turns_red(site: Any, visit: Any, script: b
     assert f"{versions} versions" in visitor.page.locator(".stop:has-text('Registry')").text_content()
     visitor.page.click(".stop:has-text('Gate')")
     assert visitor.path() == "/gates"
+
+
+def test_the_loop_and_the_timeline_keep_up_while_one_looks(site: Any, visit: Any) -> None:
+    visitor = visit("viewer")
+    visitor.open("/")
+    visitor.page.evaluate("window.kept = true")
+    run = site.loopline.tracking.start("while one looks", actor="ada", experiment="looking")
+    site.loopline.tracking.finish(run.id, actor="ada")
+    visitor.page.wait_for_selector(".facts .what a:has-text('while one looks')", timeout=15_000)
+    assert visitor.page.evaluate("window.kept") is True
 
 
 def test_an_approver_approves_and_promotes(site: Any, visit: Any, script: bool) -> None:

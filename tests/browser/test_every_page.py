@@ -43,10 +43,10 @@ def place(site: Any, path: str) -> str:
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.path)
-def test_a_page_draws_without_a_complaint(page: Page, site: Any, visit: Any, script: bool) -> None:
+def test_a_page_draws_without_a_complaint(page: Page, site: Any, walker: tuple[Any, bool]) -> None:
+    visitor, script = walker
     address = place(site, page.path)
     assert "{" not in address, f"tell this test where to see {page.path}"
-    visitor = visit(script=script)
     answer = visitor.open(address)
     assert answer.status == 200
     assert visitor.page.locator("h1").count() == 1
@@ -55,6 +55,7 @@ def test_a_page_draws_without_a_complaint(page: Page, site: Any, visit: Any, scr
     assert visitor.page.locator("table:not(:has(caption))").count() == 0
     assert visitor.page.locator("[style]:not(canvas, canvas *, [data-plot], [data-plot] *)").count() == 0
     assert script or visitor.page.locator("[data-plot]:visible").count() == 0
+    assert visitor.complaints == []
 
 
 def unlabelled(page: Any) -> list[str]:

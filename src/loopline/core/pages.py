@@ -6,10 +6,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from loopline.core.errors import LooplineError
 from loopline.core.verbs import Role
 
 Call = Callable[..., Any]
 """`call("registry.versions", model="late")` answers plain data, asked as the person who looks at the page."""
+
+
+def attempted(call: Call, verb: str, **fields: Any) -> Any:
+    """What a verb answers, or None when there is no such thing or its part cannot answer just now: a page shows the
+    rest nevertheless."""
+    try:
+        return call(verb, **fields)
+    except LooplineError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from loopline.core.errors import LooplineError
-from loopline.core.pages import Call, Form, Page
+from loopline.core.pages import Call, Form, Page, attempted
 
 MOST = 100
 ROWS = 12
@@ -42,16 +41,7 @@ def dataset(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
 def snapshot(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     """One snapshot: columns, parts, the first rows, and where it went."""
     found = call("datasets.get", digest=params["digest"])
-    return {"snapshot": found, "rows": first_rows(call, found["digest"])}
-
-
-def first_rows(call: Call, digest: str) -> list[dict[str, Any]]:
-    """The first rows, or none when they cannot be read just now."""
-    try:
-        rows: list[dict[str, Any]] = call("datasets.rows", digest=digest, limit=ROWS)
-    except LooplineError:
-        return []
-    return rows
+    return {"snapshot": found, "rows": attempted(call, "datasets.rows", digest=found["digest"], limit=ROWS) or []}
 
 
 PAGES = (

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from loopline.core.errors import LooplineError
-from loopline.core.pages import Call, Form, Page
+from loopline.core.pages import Call, Form, Page, attempted
 
 MOST_WINDOWS = 400
 MOST_ALERTS = 30
@@ -55,14 +54,6 @@ def monitor(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "quality_words": QUALITY,
         "query": {"window": params.get("window", ""), "metric": params.get("metric", "")},
     }
-
-
-def attempted(call: Call, verb: str, **fields: Any) -> Any:
-    """What a verb answers, or None when there is no such thing."""
-    try:
-        return call(verb, **fields)
-    except LooplineError:
-        return None
 
 
 def score_names(windows: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
-from loopline.usecases.pipelines.model import CacheStats, PipelineRun, Why
+from loopline.usecases.pipelines.model import CacheStats, Code, PipelineRun, Why
 
 
 class Nothing(msgspec.Struct):
@@ -25,6 +25,16 @@ class OfRun(msgspec.Struct):
 class OfStep(msgspec.Struct):
     run_id: str
     step: str
+
+
+class OfFile(msgspec.Struct):
+    run_id: str
+    file: str
+
+
+class Source(msgspec.Struct):
+    file: str
+    source: str
 
 
 class Log(msgspec.Struct):
@@ -49,6 +59,15 @@ def log(pipelines: Any, request: OfStep, caller: Caller) -> Log:
     return Log(pipelines.log(request.run_id, request.step))
 
 
+def code(pipelines: Any, request: OfStep, caller: Caller) -> Code:
+    found: Code = pipelines.code(request.run_id, request.step)
+    return found
+
+
+def source(pipelines: Any, request: OfFile, caller: Caller) -> Source:
+    return Source(request.file, pipelines.source(request.run_id, request.file))
+
+
 def cache(pipelines: Any, request: Nothing, caller: Caller) -> CacheStats:
     stats: CacheStats = pipelines.cache_stats()
     return stats
@@ -60,5 +79,7 @@ VERBS = (
     Verb("pipelines.cache", "GET", "/pipelines/cache", Role.VIEWER, Nothing, cache, "Show the cache in numbers"),
     Verb("pipelines.get", "GET", _RUN, Role.VIEWER, OfRun, get, "Show a pipeline run with its steps"),
     Verb("pipelines.why", "GET", f"{_RUN}/steps/{{step}}/why", Role.VIEWER, OfStep, why, "Say why a step ran or not"),
+    Verb("pipelines.code", "GET", f"{_RUN}/steps/{{step}}/code", Role.VIEWER, OfStep, code, "What a step's code was"),
+    Verb("pipelines.source", "GET", f"{_RUN}/source", Role.VIEWER, OfFile, source, "A file as it was in a run"),
     Verb("pipelines.log", "GET", f"{_RUN}/steps/{{step}}/log", Role.VIEWER, OfStep, log, "What a step printed"),
 )

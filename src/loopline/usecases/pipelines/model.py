@@ -91,6 +91,8 @@ class Plan(msgspec.Struct, frozen=True):
     codes: dict[str, Code]
     outside: dict[str, str]
     """Files beyond the project's folder whose code is part of it, with their digests."""
+    files: dict[str, str] = {}
+    """Files of the project whose code is part of it, with the digests of the blobs that keep them."""
 
     def distributions(self) -> dict[str, str]:
         """Names and versions of everything installed that any step's code imports."""
@@ -128,7 +130,8 @@ class StepRun(msgspec.Struct, frozen=True, kw_only=True):
 
 class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
     """A pipeline run, which is the tracking run of the same id. `outputs` has the digests of what the pipeline returned;
-    `version` is the model version registered, `source` the digest of the project's files."""
+    `version` is the model version registered, `source` the digest of the project's files. In a list of runs `steps` is
+    empty and `counts` says how many ended how."""
 
     run_id: str
     pipeline: str
@@ -142,6 +145,7 @@ class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
     source: str = ""
     error: str = ""
+    counts: dict[str, int] = {}
 
     def count(self, status: StepStatus) -> int:
         """How many steps ended so."""

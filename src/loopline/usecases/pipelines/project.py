@@ -90,6 +90,9 @@ def step_at(target: str) -> Step[Any, Any]:
     found: Any = importlib.import_module(module)
     for part in name.split("."):
         found = getattr(found, part)
-    if not isinstance(found, Step):
-        raise Invalid(f"{target} is no longer a step.", "Run the pipeline again.")
-    return found
+    if isinstance(found, Step):
+        return found
+    for other in vars(importlib.import_module(module)).values():  # `train = step(_train)`
+        if isinstance(other, Step) and other.function is found:
+            return other
+    raise Invalid(f"{target} is no longer a step.", "Run the pipeline again.")

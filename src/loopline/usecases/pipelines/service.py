@@ -125,11 +125,29 @@ class Pipelines:
         found = self._database.read(lambda tx: store.run(tx, whole))
         if found is None:
             raise NotFound(f"The run {run_id[:40]!r} is no pipeline run.", "`loopline runs` shows the kind of each.")
-        return msgspec.structs.replace(found, status=self._tracking.get(whole).status)
+        return self._as_it_stands(found)
 
     def runs(self, limit: int = 100) -> list[PipelineRun]:
-        """The newest pipeline runs, newest first, without their steps."""
-        return self._database.read(lambda tx: store.runs(tx, limit))
+        """The newest pipeline runs, newest first, with their steps counted."""
+        found = self._database.read(lambda tx: store.runs(tx, limit))
+        return [self._as_it_stands(run) if run.status == "running" else run for run in found]
+
+    def code(self, run_id: str, step: str) -> Code:
+        """What a step's code was in a run: its pieces, the distributions it imports, Python's minor version."""
+        found = explaining.step_of(self.get(run_id), step)
+        parts = self._database.read(lambda tx: store.key_parts(tx, found.key))
+        if parts is None:
+            raise NotFound(f"{step} of run {run_id[:8]} did not get as far as a key.", "`loopline why` says why.")
+        return parts[0]
+
+    def source(self, run_id: str, file: str) -> str:
+        """A project's file as it was when a run's steps were found in it; NotFound for one that no step needs."""
+        run = self.get(run_id)
+        plan = self._database.read(lambda tx: store.plan_of(tx, run.run_id))
+        if plan is None or file not in plan.files:
+            there = ", ".join(sorted(plan.files)) if plan else "none"
+            raise NotFound(f"{file!r} is not part of the code of run {run.run_id[:8]}.", f"Files: {there}.")
+        return self._blobs.get(plan.files[file]).decode(errors="replace")
 
     def log(self, run_id: str, step: str) -> str:
         """What a step of a run printed and logged; of a hit, what it printed when it ran."""
@@ -156,6 +174,10 @@ class Pipelines:
             for executor in self._warm.values():
                 executor.close()
             self._warm.clear()
+
+    def _as_it_stands(self, run: PipelineRun) -> PipelineRun:
+        now = self._tracking.get(run.run_id)
+        return msgspec.structs.replace(run, status=now.status, error=now.error)
 
     def _go(
         self, started: Started, known: Mapping[str, Row], progress: Callable[[Progress], None], executor: str
@@ -318,7 +340,10 @@ class Pipelines:
                 outcome.error if outcome.kind else f"The pipeline {trace.pipeline!r} fails: {outcome.error}.",
                 outcome.hint or last_line(outcome.trace),
             )
-        return msgspec.msgpack.decode(outcome.answer, type=Plan)
+        plan = msgspec.msgpack.decode(outcome.answer, type=Plan)
+        names = sorted({piece.file for code in plan.codes.values() for piece in code.pieces})
+        inside = {name: path for name in names if (path := Path(trace.folder, name)).is_file()}
+        return msgspec.structs.replace(plan, files={name: self._blobs.put_file(path) for name, path in inside.items()})
 
     def _ground(self, executor: str) -> Ground:
         work = self._home / "work"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -116,12 +117,25 @@ def run(tx: Transaction, run_id: str) -> PipelineRun | None:
 
 
 def runs(tx: Transaction, limit: int) -> list[PipelineRun]:
-    """The newest pipeline runs, newest first, without their steps."""
+    """The newest pipeline runs, newest first, with their steps counted."""
     rows = tx.rows(f"{_RUN} ORDER BY p.started_at DESC LIMIT :limit", {"limit": limit})
-    return [assembled(row, ()) for row in rows]
+    counts: dict[str, dict[str, int]] = {}
+    for start in range(0, len(rows), _AT_ONCE):
+        marks, params = marked([row["run_id"] for row in rows[start : start + _AT_ONCE]])
+        counted = f"""SELECT run_id, status, COUNT(*) AS number FROM pipelines_steps WHERE run_id IN ({marks})
+            GROUP BY run_id, status"""
+        for row in tx.rows(counted, params):
+            counts.setdefault(row["run_id"], {})[row["status"]] = row["number"]
+    return [assembled(row, (), counts.get(row["run_id"], {})) for row in rows]
 
 
-def assembled(row: Row, of_run: Iterable[StepRun]) -> PipelineRun:
+def plan_of(tx: Transaction, run_id: str) -> Plan | None:
+    """The plan that a run carried out."""
+    row = tx.row("SELECT plan FROM pipelines_runs WHERE run_id = :id", {"id": run_id})
+    return plan(tx, row["plan"]) if row else None
+
+
+def assembled(row: Row, of_run: Sequence[StepRun], counts: Mapping[str, int] | None = None) -> PipelineRun:
     """A pipeline run from its row."""
     return PipelineRun(
         run_id=row["run_id"],
@@ -136,6 +150,7 @@ def assembled(row: Row, of_run: Iterable[StepRun]) -> PipelineRun:
         version=row["version"],
         source=row["source"],
         error=row["error"],
+        counts=dict(Counter(step.status for step in of_run) if counts is None else counts),
     )
 
 
@@ -201,11 +216,14 @@ def has_result(tx: Transaction, keys: list[str]) -> set[str]:
     """Which of the keys have a result."""
     found: set[str] = set()
     for start in range(0, len(keys), _AT_ONCE):
-        part = keys[start : start + _AT_ONCE]
-        marks = ", ".join(f":k{n}" for n in range(len(part)))
-        params = {f"k{n}": key for n, key in enumerate(part)}
+        marks, params = marked(keys[start : start + _AT_ONCE])
         found |= {row["key"] for row in tx.rows(f"SELECT key FROM pipelines_results WHERE key IN ({marks})", params)}
     return found
+
+
+def marked(values: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Marks for an IN list, and their parameters."""
+    return ", ".join(f":v{n}" for n in range(len(values))), {f"v{n}": one for n, one in enumerate(values)}
 
 
 def take_over(tx: Transaction, rows: Iterable[Row]) -> None:

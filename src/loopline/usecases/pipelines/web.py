@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from loopline.core.errors import LooplineError
-from loopline.core.pages import Call, Page
+from loopline.core.pages import Call, Page, attempted
 
 MOST = 100
 MOST_TEXT = 200_000
@@ -14,19 +13,7 @@ MOST_TEXT = 200_000
 
 def pipelines(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     """The newest pipeline runs, each with how many steps ran and how many came from the cache."""
-    runs = call("pipelines.runs", limit=MOST)
-    return {
-        "runs": [{**run, "counts": counts(run)} for run in runs],
-        "cache": call("pipelines.cache"),
-    }
-
-
-def counts(run: Mapping[str, Any]) -> dict[str, int]:
-    """How many steps ended how."""
-    found: dict[str, int] = {}
-    for step in run["steps"]:
-        found[step["status"]] = found.get(step["status"], 0) + 1
-    return found
+    return {"runs": call("pipelines.runs", limit=MOST), "cache": call("pipelines.cache")}
 
 
 def step(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
@@ -34,10 +21,7 @@ def step(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     run = call("pipelines.get", run_id=params["run_id"])
     why = call("pipelines.why", run_id=params["run_id"], step=params["step"])
     found = [one for one in run["steps"] if params["step"] in (one["label"], one["step"])]
-    try:
-        log = call("pipelines.log", run_id=params["run_id"], step=params["step"])["log"]
-    except LooplineError:
-        log = ""
+    log = (attempted(call, "pipelines.log", run_id=params["run_id"], step=params["step"]) or {}).get("log", "")
     return {
         "run": run,
         "step": found[0] if found else None,

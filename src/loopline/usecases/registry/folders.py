@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from loopline.core.errors import Invalid
 from loopline.core.tables import Signature
+from loopline.kit.durable import make_folder, sync_folder, write_file
 from loopline.ports.blobs import Blobs
 from loopline.usecases.registry.model import MANIFEST_NAME, Manifest, encoded_manifest, is_pickle, parsed_manifest
 
@@ -29,13 +30,17 @@ def keep(blobs: Blobs, folder: Path, model_format: str, signature: Signature) ->
 
 
 def write(blobs: Blobs, manifest: Manifest, folder: Path) -> None:
-    """Copy the model's files and its manifest into `folder`; the manifest comes last, so that it marks a whole one."""
+    """Copy the model's files and its manifest into `folder`, to last through a power cut; the manifest comes last, so
+    that it marks a whole one."""
     for name, digest in manifest.files.items():
         target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         with blobs.open(digest) as source, target.open("wb") as sink:
             shutil.copyfileobj(source, sink)
-    (folder / MANIFEST_NAME).write_bytes(encoded_manifest(manifest))
+            sink.flush()
+            os.fsync(sink.fileno())
+        sync_folder(target.parent)
+    write_file(folder / MANIFEST_NAME, encoded_manifest(manifest))
 
 
 def cached(blobs: Blobs, manifest: Manifest, root: Path, digest: str) -> Path:

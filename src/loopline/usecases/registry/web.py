@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from loopline.core.errors import LooplineError
-from loopline.core.pages import Call, Page
+from loopline.core.pages import Call, Page, attempted
 
 SIDE_BY_SIDE = 5
 HIGHER = ("auc", "accuracy", "f1", "precision", "recall", "r2", "gain")
@@ -44,14 +43,6 @@ def model(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "columns": signature_rows(shown),
         "endpoints": [one for one in attempted(call, "serving.endpoints") or () if one["model"] == name],
     }
-
-
-def attempted(call: Call, verb: str, **fields: Any) -> Any:
-    """What a verb answers, or None when its part cannot answer just now."""
-    try:
-        return call(verb, **fields)
-    except LooplineError:
-        return None
 
 
 def metrics(versions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

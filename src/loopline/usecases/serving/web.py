@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from loopline.core.errors import LooplineError
-from loopline.core.pages import Call, Form, Page
+from loopline.core.pages import Call, Form, Page, attempted
 
 RECENT = 20
 MOST_DAYS = 400
@@ -34,16 +33,9 @@ def endpoint(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "recent": recent,
         "inputs": shown_inputs(found, recent),
         "monitors": watching(call, name),
+        "errors": errors(attempted(call, "monitoring.windows", endpoint=name) or ()),
         "can_roll_back": can_roll_back(found, call("serving.history", endpoint=name)),
     }
-
-
-def attempted(call: Call, verb: str, **fields: Any) -> Any:
-    """What a verb answers, or None when its part cannot answer just now."""
-    try:
-        return call(verb, **fields)
-    except LooplineError:
-        return None
 
 
 def can_roll_back(found: Mapping[str, Any], history: Sequence[Any]) -> bool:
@@ -51,6 +43,16 @@ def can_roll_back(found: Mapping[str, Any], history: Sequence[Any]) -> bool:
     live, wanted = found["live"], found["wanted"]
     under_way = bool(live and wanted and live["revision"] != wanted["revision"])
     return under_way or len({served["revision"] for served in history}) > 1
+
+
+def errors(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """How many logged predictions were errors, in all evaluated windows, and the share in the newest."""
+    known = [window for window in windows if "error_share" in window["metrics"]]
+    if not known:
+        return None
+    count = round(sum(window["predictions"] * window["metrics"]["error_share"] for window in known))
+    newest = max(known, key=lambda window: str(window["start"]))
+    return {"count": count, "share": newest["metrics"]["error_share"], "since": newest["start"]}
 
 
 def watching(call: Call, name: str) -> list[Any]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from loopline.core.errors import Invalid, LooplineError
-from loopline.core.pages import Call, Page
+from loopline.core.pages import Call, Page, attempted
 
 PAGE_SIZE = 50
 MOST_COLUMNS = 5
@@ -86,14 +86,6 @@ def run(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "git": found["surroundings"].get("git") or {},
         "around": {k: v for k, v in found["surroundings"].items() if k not in ("git", "distributions") and v},
     }
-
-
-def attempted(call: Call, verb: str, **fields: Any) -> Any:
-    """What a verb answers, or None when there is no such thing."""
-    try:
-        return call(verb, **fields)
-    except LooplineError:
-        return None
 
 
 def histories(call: Call, found: Mapping[str, Any]) -> list[dict[str, Any]]:

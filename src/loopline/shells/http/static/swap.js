@@ -8,6 +8,7 @@
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(id);
     if (!answer.ok || !fresh || !old) { if (keep) location.assign(address); return; }
     if (keep) history.pushState({ swap: id }, "", address);
+    if (fresh.isEqualNode(old)) return;
     const active = document.activeElement, name = old.contains(active) ? active.name : null, at = active && active.selectionStart;
     old.replaceWith(fresh);
     const again = name && fresh.querySelector(`[name="${CSS.escape(name)}"]`);
@@ -38,7 +39,8 @@
   for (const element of document.querySelectorAll("[data-refresh]")) {
     setInterval(() => {
       const now = document.getElementById(element.id);
-      if (document.hidden || !now || now.contains(document.activeElement)) return;
+      const busy = now && (now.contains(document.activeElement) || !getSelection().isCollapsed);
+      if (document.hidden || !now || busy || !("refresh" in now.dataset)) return;
       swap(element.id, location.href, false).catch(() => {});
     }, 1000 * Number(element.dataset.refresh));
   }
