@@ -311,3 +311,56 @@ def test_steps_and_pipelines_are_plain_functions() -> None:
     assert (double.__name__, double.__doc__, double.name) == ("double", "Twice.", "double")
     with pytest.raises(Invalid, match="plain function"):
         step(3)  # type: ignore[call-overload]
+
+
+def test_the_code_of_a_step_can_be_read_as_it_was(project: Any) -> None:
+    run = project.run("training")
+    project.edit("helpers.py", "import os", "import os  # changed later")
+    code = project.loopline.pipelines.code(run.run_id, "train")
+    assert {(piece.kind, piece.name, piece.file) for piece in code.pieces} == {
+        ("function", "train", "pipeline.py"),
+        ("function", "noted", "helpers.py"),
+        ("value", "train default 1", "pipeline.py"),
+    }
+    assert code.distributions.keys() == {"pandas", "scikit-learn"}
+    assert "changed later" not in project.loopline.pipelines.source(run.run_id, "helpers.py")
+    with pytest.raises(NotFound, match=r"'../x' is not part of the code"):
+        project.loopline.pipelines.source(run.run_id, "../x")
+
+
+def test_runs_are_listed_with_their_steps_counted(project: Any) -> None:
+    project.run("training")
+    project.run("training", c=2)
+    newest, oldest = project.loopline.pipelines.runs()
+    assert (newest.counts, oldest.counts) == ({"hit": 2, "ran": 2}, {"ran": 4})
+    assert project.loopline.pipelines.get(newest.run_id).counts == newest.counts
+
+
+def test_a_step_may_have_another_name_than_its_function(project: Any) -> None:
+    code = """
+
+def _plain(number: int) -> int:
+    return number + 1
+
+
+shown = step(name="shown-to-all")(_plain)
+
+
+@pipeline
+def renamed() -> int:
+    return shown(1)
+"""
+    (project.folder / "pipeline.py").write_text((project.folder / "pipeline.py").read_text() + code)
+    assert statuses(project.run("renamed")) == {"shown-to-all": "ran"}
+
+
+def test_steps_may_live_in_other_modules_and_packages(project: Any) -> None:
+    (project.folder / "flows").mkdir()
+    (project.folder / "flows" / "steps.py").write_text(
+        "from loopline import step\n\n\n@step\ndef deep() -> int:\n    return 1\n"
+    )
+    (project.folder / "flows" / "main.py").write_text(
+        "from flows.steps import deep\nfrom loopline import pipeline\n\n\n@pipeline\ndef far() -> int:\n    return deep()\n"
+    )
+    done = project.loopline.pipelines.run(project.folder, "far", actor="ann", file="flows/main.py")
+    assert (done.status, statuses(done)) == ("finished", {"deep": "ran"})
