@@ -8,10 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from loopline.adapters.runtimes.skops_audit import audit, library_versions, normalised
-from loopline.adapters.runtimes.skops_direct import MANY_ROWS, direct
-from loopline.adapters.runtimes.skops_structure import check_structure
-from loopline.adapters.runtimes.skops_types import TRUSTED
 from loopline.core.errors import Invalid, Refused, Unavailable
 from loopline.core.tables import Signature
 
@@ -31,19 +27,28 @@ class Skops:
     def save(self, model: Any, folder: Path) -> None:
         """Write `model.skops`; the same fitted model gives the same bytes. Refused for a type that could not be
         loaded again, so that the refusal comes at training and not at serving."""
+        from loopline.adapters.runtimes.skops_audit import audit, normalised
+
         io_module = _skops()
         buffer = io.BytesIO()
         try:
             io_module.dump(model, buffer)
         except (TypeError, ValueError, AttributeError, RecursionError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise Refused(f"The model cannot be saved as plain data: {reason}", "Use a supported estimator.") from None
+            raise Refused(
+                f"The model cannot be saved as plain data: {reason}",
+                "Use scikit-learn's own estimators and functions only.",
+            ) from None
         buffer.seek(0)
         normalised(buffer, folder / FILE)
         audit(folder / FILE)
 
     def load(self, folder: Path, signature: Signature) -> Estimator:
         """The model, after the file and everything in it was checked."""
+        from loopline.adapters.runtimes.skops_audit import audit, library_versions
+        from loopline.adapters.runtimes.skops_structure import check_structure
+        from loopline.adapters.runtimes.skops_types import TRUSTED
+
         path = folder / FILE
         if not path.is_file():
             raise Invalid(f"The model folder {folder.name!r} has no {FILE}.", "Register the model again.")
@@ -69,6 +74,9 @@ class Estimator:
     def __init__(self, model: Any, signature: Signature) -> None:
         from threadpoolctl import ThreadpoolController
 
+        from loopline.adapters.runtimes.skops_direct import MANY_ROWS, direct
+
+        self._many_rows = MANY_ROWS
         self._build = _builder(model, signature)
         self._score = _scorer(model)
         self._threads = ThreadpoolController()
@@ -85,7 +93,7 @@ class Estimator:
 
         with config_context(assume_finite=True, skip_parameter_validation=True):
             table = self._build(columns)
-            if len(table) >= MANY_ROWS:
+            if len(table) >= self._many_rows:
                 return self._score(table)
             with self._threads.limit(limits=1, user_api="openmp"):  # for few rows threads cost more than they gain
                 return self._score(table)

@@ -87,7 +87,7 @@ def _check_schema(schema: Any) -> None:
         if not isinstance(loader, str) or name not in ALLOWED.get(loader, ()):
             raise Refused(
                 f"The model holds {name}, which is not on the list of types that Loopline loads.",
-                "Use a supported estimator; docs/concepts lists them.",
+                "Use linear models, trees, forests, boosting, naive Bayes or neural networks with the usual encoders.",
             )
         if loader == "RandomGeneratorNode":
             _check_generator(entry)

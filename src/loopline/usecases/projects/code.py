@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from loopline.core.errors import Invalid
+from loopline.kit.durable import make_folder, write_file
 from loopline.ports.blobs import Blobs
 
 _NAME = re.compile(r"[^/.\\\x00][^/\\\x00]*(/[^/.\\\x00][^/\\\x00]*){0,20}\Z")
@@ -41,13 +40,16 @@ def listed(blobs: Blobs, digest: str) -> dict[str, str]:
 def write(blobs: Blobs, digest: str, folder: Path) -> Path:
     """Write the files into `folder`, which appears whole or not at all; one that is there already is left alone."""
     if not (folder / WHOLE).is_file():
+        import shutil
+        import tempfile
+
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".code-", dir=folder.parent))
         for name, content in listed(blobs, digest).items():
             target = scratch / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(blobs.get(content))
-        (scratch / WHOLE).write_text(digest)
+            make_folder(target.parent)
+            write_file(target, blobs.get(content))
+        write_file(scratch / WHOLE, digest.encode())
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
         try:

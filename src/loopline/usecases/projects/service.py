@@ -11,7 +11,7 @@ from loopline.core.errors import Conflict, NotFound
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
-from loopline.usecases.projects import code, folders, model, store
+from loopline.usecases.projects import code, model, store
 from loopline.usecases.projects.model import APPLIED, Change, Declared, Plan, Project
 from loopline.usecases.projects.needs import Datasets, Ledger, Serving
 
@@ -37,10 +37,14 @@ class Projects:
 
     def plan(self, folder: Path) -> Plan:
         """What applying a project's folder would change. Invalid lists every mistake in its loopline.yaml."""
+        from loopline.usecases.projects import folders
+
         return self.plan_of(folders.declared(folder))
 
     def apply(self, folder: Path, actor: str) -> Plan:
         """Make the installation as the folder says: its configuration, contracts and files are kept as data."""
+        from loopline.usecases.projects import folders
+
         return self.apply_declared(folders.declared(folder), actor)
 
     def plan_of(self, declared: Declared) -> Plan:
@@ -123,6 +127,11 @@ class Projects:
 
         Conflict when the project was applied from another folder: its datasets lie there.
         """
+        standing = self._unchanged(folder)
+        if standing is not None:
+            return _with_schedules(standing)
+        from loopline.usecases.projects import folders
+
         config = folders.config_of(folder)
         standing = self._database.read(lambda tx: store.project(tx, str(config["project"])))
         if standing is None:
@@ -136,6 +145,18 @@ class Projects:
         if standing.config.get("datasets") != config.get("datasets"):
             self._declare(folders.declared(folder), actor)
         return _with_schedules(standing)
+
+    def _unchanged(self, folder: Path) -> Project | None:
+        """The project applied from this folder, when its loopline.yaml has the bytes that were applied: then nothing
+        needs to be read and checked again."""
+        standing = self._database.read(lambda tx: store.project_in(tx, str(folder.absolute())))
+        path = folder / model.CONFIG_FILE
+        if standing is None or not path.is_file():
+            return None
+        from blake3 import blake3
+
+        applied = code.listed(self._blobs, standing.code_digest).get(model.CONFIG_FILE)
+        return standing if blake3(path.read_bytes()).hexdigest() == applied else None
 
     def pipeline(self, folder: Path, name: str, actor: str) -> dict[str, str]:
         """What a run of the pipeline `name` needs to know: pipeline_name, project, and as far as declared file and

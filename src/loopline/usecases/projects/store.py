@@ -33,6 +33,12 @@ def project(tx: Transaction, name: str) -> Project | None:
     return None if row is None else _project(row)
 
 
+def project_in(tx: Transaction, folder: str) -> Project | None:
+    """The project applied last from a folder, or None."""
+    row = tx.row(f"{PROJECTS} WHERE folder = :folder ORDER BY applied_at DESC", {"folder": folder})
+    return None if row is None else _project(row)
+
+
 def put(tx: Transaction, project: Project, seq: int) -> None:
     """Write a project as applied, and remember the application under the fact's number."""
     values = msgspec.structs.asdict(project)
