@@ -99,7 +99,7 @@ def alert(loopline: Loopline, name: str = "a1") -> None:
     loopline.database.write(lambda tx: loopline.ledger.append(tx, "alert.opened", "endpoint:small", "monitor", body))
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
+def wait_until(true: Callable[[], Any], seconds: float = 120.0) -> Any:
     """What `true` answers once it is true."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -138,6 +138,40 @@ def test_an_alert_becomes_a_promoted_model_and_a_deployment(
     wait_until(lambda: [one.state for one in loopline.automation.firings()] == ["skipped", "done"])
     assert worker.memory_info().rss < 60_000_000
     assert {fact.actor for fact in loopline.ledger.since(0, kind="alias.moved")} == {"policy:retrain"}
+
+
+def test_a_candidate_that_waits_goes_live_when_it_is_approved(
+    loopline: Loopline, start: Callable[[], psutil.Process], tmp_path: Path
+) -> None:
+    applied(loopline, tmp_path / "small")
+    config = tmp_path / "small" / "loopline.yaml"
+    config.write_text(config.read_text().replace("minimum: 0.6}", "minimum: 0.6, approvals: 1}"))
+    loopline.projects.apply(tmp_path / "small", "ada")
+    start()
+    alert(loopline)
+    firing = wait_until(lambda: ended(loopline))
+    assert firing.reason == "small:1 passed and waits to become production: 1 approval missing"
+    assert loopline.registry.alias("small", "production") is None
+    loopline.promotion.approve("small", 1, "bob")
+    wait_until(lambda: loopline.registry.alias("small", "production") == 1)
+    wait_until(lambda: loopline.automation.firings()[0].promoted)
+    assert loopline.automation.firings()[0].reason == "small:1 was approved and is production"
+
+
+def test_a_run_whose_process_died_is_marked(
+    loopline: Loopline, start: Callable[[], psutil.Process], home: Path
+) -> None:
+    code = (
+        "import os, pathlib, loopline.app.wiring as w; "
+        f"l = w.open_home(pathlib.Path({str(home)!r})); "
+        "from loopline.usecases.tracking.processes import myself; "
+        "print(l.tracking.start('lost', actor='ada', process=myself()).id, flush=True); os._exit(9)"
+    )
+    run_id = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout.strip()
+    assert loopline.ledger.about(run_id, ["run.finished"]) == []
+    start()
+    wait_until(lambda: loopline.ledger.about(run_id, ["run.finished"]))
+    assert loopline.tracking.get(run_id).status == "killed"
 
 
 def test_a_firing_killed_half_way_is_finished_by_the_next(

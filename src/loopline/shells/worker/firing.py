@@ -50,7 +50,9 @@ class Firings:
 
     def _start(self, firing: Any) -> None:
         home = self._loopline.home
-        environment = PATIENT_THREADS | os.environ | {"LOOPLINE_PARENT": str(os.getpid()), "LOOPLINE_ACTOR": firing.rules.actor}
+        environment = (
+            PATIENT_THREADS | os.environ | {"LOOPLINE_PARENT": str(os.getpid()), "LOOPLINE_ACTOR": firing.rules.actor}
+        )
         self._id = firing.id
         self._starts[firing.id] = self._starts.get(firing.id, 0) + 1
         with open(home / "logs" / f"firing-{firing.id}.log", "ab") as output:
