@@ -48,9 +48,9 @@ def apply(path: Path) -> None:
     """Run Alembic up to the newest revision in one transaction."""
     from alembic import command
     from alembic.config import Config
-    from sqlalchemy import create_engine, event
+    from sqlalchemy import URL, create_engine, event
 
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 20})
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": 20})
 
     @event.listens_for(engine, "connect")
     def connected(db: Any, _: Any) -> None:
