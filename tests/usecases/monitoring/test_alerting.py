@@ -84,6 +84,40 @@ def test_enough_windows_in_a_row_must_agree(watch: Any) -> None:
     assert (alert.first_window[:10], alert.last_window[:10]) == ("2013-04-15", "2013-04-22")
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_how_often_one_evaluates_changes_nothing(watch: Any, seed: int) -> None:
+    watch.rules["late"] = {"label_delay_hours": 12, "consecutive": 1 + seed % 2, "data_quality": {"missing_share": 0.1}}
+    rng = np.random.default_rng(seed)
+    for number in range(10):
+        quality, version = (BAD if rng.random() < 0.4 else GOOD), 1 + (number >= 5)
+        wind = np.where(rng.random(700) < rng.choice([0.0, 0.3]), np.nan, 10.0)
+        week(watch, number, quality, version=version, wind=wind)
+        watch.monitoring.evaluate("late")
+    one_by_one = told(watch)
+    for table in ("monitoring_windows", "monitoring_alerts", "monitoring_endpoints"):
+        watch.database.write(lambda tx, table=table: tx.run(f"DELETE FROM {table}"))
+    watch.facts.kept.clear()
+    watch.monitoring.evaluate("late")
+    assert told(watch) == one_by_one
+    assert len(one_by_one) >= 2
+
+
+def told(watch: Any) -> list[Any]:
+    """The facts, in the order of each cause."""
+    kept = [
+        (fact.kind, fact.body["cause"], fact.body["version"], fact.body["last_window"]) for fact in watch.facts.kept
+    ]
+    return sorted(kept, key=lambda fact: fact[1])
+
+
+def test_a_bad_week_is_told_even_if_one_looks_only_weeks_later(watch: Any) -> None:
+    for number, quality in enumerate([GOOD, BAD, GOOD, GOOD]):
+        week(watch, number, quality)
+    (alert,) = evaluated(watch)
+    assert (alert.state, alert.first_window[:10]) == ("resolved", "2013-04-08")
+    assert watch.facts.kinds() == ["alert.opened", "alert.resolved"]
+
+
 def test_too_few_labels_are_no_reason_to_wake_anyone(watch: Any) -> None:
     watch.rules["late"] = {"minimum_labels": 701}
     for number in range(3):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -32,25 +32,31 @@ class Incidents:
         self._ledger = ledger
 
     def settle(
-        self,
-        tx: Transaction,
-        endpoint: str,
-        live: tuple[str, int | None],
-        found: Sequence[Finding],
-        actor: str,
-        at: str,
-    ) -> None:
-        """Bring the alerts of an endpoint in line with what its windows show; repeating it changes nothing."""
+        self, tx: Transaction, endpoint: str, model: str, found: Sequence[Finding], judged: Mapping[str, str],
+        actor: str, at: str,
+    ) -> dict[str, str]:  # fmt: skip
+        """Take the windows in their order, as if someone had looked at each when it was due: how late or often one
+        evaluates changes nothing. `judged` is the last window looked at by cause; answers the same for next time.
+
+        The last one is looked at again, as a correction may have changed it.
+        """
+        until = dict(judged)
         for finding in found:
-            last = store.newest_alert(tx, endpoint, finding.cause)
-            standing = last is not None and last.state != RESOLVED
-            if last is not None and standing and not self._superseded(last, finding, live):
-                self._follow(tx, last, finding, actor, at)
-                continue
-            if last is not None and standing:
-                self._move(tx, last, RESOLVED, ALERT_RESOLVED, actor, f"version {live[1]} took over", at)
-            if finding.wrong and (last is None or finding.window > last.last_window):
-                self._open(tx, endpoint, live, finding, actor, at)
+            if finding.window >= judged.get(finding.cause, ""):
+                self._take(tx, endpoint, model, finding, actor, at)
+                until[finding.cause] = finding.window
+        return until
+
+    def _take(self, tx: Transaction, endpoint: str, model: str, finding: Finding, actor: str, at: str) -> None:
+        last = store.newest_alert(tx, endpoint, finding.cause)
+        standing = None if last is None or last.state == RESOLVED else last
+        if standing is not None and _superseded(standing, model, finding):
+            self._move(tx, standing, RESOLVED, ALERT_RESOLVED, actor, f"version {finding.version} took over", at)
+            standing = None
+        if standing is not None:
+            self._follow(tx, standing, finding, actor, at)
+        elif finding.state == "wrong" and (last is None or finding.window > last.last_window):
+            self._open(tx, endpoint, model, finding, actor, at)
 
     def acknowledge(self, tx: Transaction, alert_id: str, actor: str, note: str, at: str) -> Alert:
         """Someone looks after it; again by the same person changes nothing. Conflict when it is resolved."""
@@ -72,14 +78,10 @@ class Incidents:
             raise NotFound(f"There is no alert {alert_id!r}.", "`loopline alerts` lists them.")
         return found
 
-    def _superseded(self, alert: Alert, finding: Finding, live: tuple[str, int | None]) -> bool:
-        """Whether a later version is bad too: that is an incident of its own, with a fact that policies see."""
-        another = (alert.model, alert.version) != live
-        return finding.cause == "performance" and finding.wrong and another and finding.window > alert.last_window
-
     def _follow(self, tx: Transaction, alert: Alert, finding: Finding, actor: str, at: str) -> None:
-        if not finding.wrong:
+        if finding.state == "well" and finding.window >= alert.last_window:
             self._move(tx, alert, RESOLVED, ALERT_RESOLVED, actor, finding.message, at)
+        if finding.state != "wrong":
             return
         seen = {
             "last_window": finding.window,
@@ -90,16 +92,14 @@ class Incidents:
         if any(getattr(alert, name) != value for name, value in seen.items()):
             store.set_alert(tx, msgspec.structs.replace(alert, **seen))
 
-    def _open(
-        self, tx: Transaction, endpoint: str, live: tuple[str, int | None], finding: Finding, actor: str, at: str
-    ) -> None:
+    def _open(self, tx: Transaction, endpoint: str, model: str, finding: Finding, actor: str, at: str) -> None:
         alert = Alert(
             id=new_id()[:12],
             endpoint=endpoint,
             cause=finding.cause,
             state=OPEN,
-            model=live[0],
-            version=live[1],
+            model=model,
+            version=finding.version,
             first_window=finding.first_window,
             last_window=finding.window,
             value=finding.value,
@@ -120,3 +120,11 @@ class Incidents:
     def _tell(self, tx: Transaction, alert: Alert, kind: str, actor: str) -> int:
         body = {"alert": alert.id} | {name: getattr(alert, name) for name in TOLD}
         return self._ledger.append(tx, kind, f"endpoint:{alert.endpoint}", actor, body).seq
+
+
+def _superseded(alert: Alert, model: str, finding: Finding) -> bool:
+    """Whether a later version is bad too: that is an incident of its own, with a fact that policies see."""
+    another = (alert.model, alert.version) != (model, finding.version)
+    return (
+        finding.cause == "performance" and finding.state == "wrong" and another and finding.window > alert.last_window
+    )

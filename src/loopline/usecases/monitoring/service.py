@@ -151,17 +151,22 @@ class Monitoring:
         known = {(window.start, window.column, window.value): (print_of, window) for print_of, window in stored}
         found = evaluate(predictions, self._serving.read_truth(endpoint), config, known, describe)
         summary = self._summarized(endpoint, config, found)
+        wrong = findings(
+            [window for _, window in found.windows], config, summary.limits, found.live_at,
+            _usual_missing(describe, found.live),
+        )  # fmt: skip
         at = self._clock.text()
 
-        def work(tx: Transaction) -> None:
+        def work(tx: Transaction) -> Summary:
             self._keep(tx, endpoint, known, found, at)
-            store.put_summary(tx, summary, mark, at)
-            windows = [window for _, window in found.windows]
-            wrong = findings(windows, config, summary.limits, summary.version, _usual_missing(describe, found.live))
-            self._incidents.settle(tx, endpoint, found.live, wrong, actor, at)
+            before = store.summary(tx, endpoint)
+            judged = {} if before is None else before[1].judged
+            judged = self._incidents.settle(tx, endpoint, summary.model, wrong, judged, actor, at)
+            whole = msgspec.structs.replace(summary, judged=judged)
+            store.put_summary(tx, whole, mark, at)
+            return whole
 
-        self._database.write(work)
-        return summary
+        return self._database.write(work)
 
     def _keep(self, tx: Transaction, endpoint: str, known: dict[Any, Any], found: Evaluated, at: str) -> None:
         fresh = {(window.start, window.column, window.value): (mark, window) for mark, window in found.windows}

@@ -1,8 +1,8 @@
-"""From windows to findings: pure rules that say what is wrong now, and since when."""
+"""From windows to findings: pure rules that say what was wrong in which window, and since when."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from loopline.usecases.monitoring.model.windows import LOSSES, Finding, MonitorConfig, Window
@@ -22,48 +22,45 @@ def findings(
     windows: Sequence[Window],
     config: MonitorConfig,
     limits: Mapping[str, float],
-    version: int | None,
+    live_at: Mapping[str, int | None],
     usual: Mapping[str, float],
 ) -> list[Finding]:
-    """One finding for each cause on which the windows allow a statement.
+    """What each window says about each cause, oldest first.
 
-    Performance is judged on the mature windows of the live `version` alone, so a new version is never blamed for an old
-    one. `limits` are by metric; `usual` has the training profile's missing share of each input.
+    A version is judged on its mature windows, as long as it was still live when they matured (`live_at` by window
+    start): nobody is woken for one that was replaced meanwhile. `limits` are by metric; `usual` has the training
+    profile's missing share of each input.
     """
     whole = [window for window in windows if window.column == ""]
     ended = [window for window in whole if window.complete and window.predictions >= config.minimum_rows]
-    live = [window for window in windows if window.column == "version" and window.value == str(version)]
-    judged = [window for window in live if window.mature and window.labelled >= config.minimum_labels]
+    live = [w for w in windows if w.column == "version" and w.mature and w.value == str(live_at.get(w.start))]
+    judged = [window for window in live if window.labelled >= config.minimum_labels]
     causes: list[tuple[str, list[Reading]]] = [
         ("performance", _read(judged, lambda window: _performance(window, config, limits))),
         ("data_quality", _read(ended, lambda window: _quality(window, config, usual))),
         ("latency", _read(ended, lambda window: _latency(window, config))),
         ("errors", _read(ended, lambda window: _errors(window, config))),
     ]
-    found = (_finding(cause, readings, config.consecutive) for cause, readings in causes)
-    return [finding for finding in found if finding is not None]
+    found = [entry for cause, readings in causes for entry in _in_order(cause, readings, config.consecutive, live_at)]
+    return sorted(found, key=lambda finding: finding.window)
 
 
-def _finding(cause: str, readings: list[Reading], consecutive: int) -> Finding | None:
-    readings = sorted(readings, key=lambda reading: reading.window.start)
-    if not readings:
-        return None
-    run = 0
-    while run < len(readings) and readings[-1 - run].wrong:
-        run += 1
-    newest = readings[-1]
-    if newest.wrong and run < consecutive:
-        return None
-    first = readings[-run].window.start if run else newest.window.start
-    return Finding(
-        cause=cause,
-        wrong=newest.wrong,
-        first_window=first,
-        window=newest.window.start,
-        value=newest.value,
-        limit=newest.limit,
-        message=newest.message,
-    )
+def _in_order(
+    cause: str, readings: list[Reading], consecutive: int, live_at: Mapping[str, int | None]
+) -> Iterator[Finding]:
+    run: list[Reading] = []
+    for reading in sorted(readings, key=lambda reading: reading.window.start):
+        run = [*run, reading] if reading.wrong else []
+        yield Finding(
+            cause=cause,
+            state="well" if not run else "wrong" if len(run) >= consecutive else "wait",
+            first_window=(run or [reading])[0].window.start,
+            window=reading.window.start,
+            version=live_at.get(reading.window.start),
+            value=reading.value,
+            limit=reading.limit,
+            message=reading.message,
+        )
 
 
 def _read(windows: list[Window], look: Callable[[Window], Reading | None]) -> list[Reading]:

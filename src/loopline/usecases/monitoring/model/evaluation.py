@@ -29,7 +29,11 @@ OWN_NAMES = frozenset(
 
 @dataclass
 class Evaluated:
-    """All windows of an endpoint with the fingerprint of the rows behind each; those not `changed` are as known."""
+    """All windows of an endpoint with the fingerprint of the rows behind each; all but `changed` are as known.
+
+    `live` is the model and version of the newest prediction, `live_at` the version that served when each window (by its
+    start) matured, or ended where none has.
+    """
 
     windows: list[tuple[str, Window]]
     joined: Joined
@@ -37,6 +41,7 @@ class Evaluated:
     watermark_ms: int
     changed: int = 0
     live: tuple[str, int | None] = ("", None)
+    live_at: dict[str, int | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,13 @@ def evaluate(
     if config.label_delay_hours is not None:
         hours = config.label_delay_hours
     result = Evaluated([], found, delay, watermark, live=live_version(predictions))
+    served_by = _versions_over_time(predictions, logs.event_ms)
     basis = zlib.crc32(repr((config.window, config.quality, config.slices)).encode())
     for start, rows in _by_code(logs.start):
         end = start + (DAY_MS if config.window == "day" else 7 * DAY_MS)
         complete, mature = watermark >= end, hours is not None and watermark >= end + hours * 3_600_000
         print_of = _fingerprint(basis, rows, found)
+        result.live_at[from_ms(start)] = served_by(end + int((hours or 0.0) * 3_600_000))
         for column, value, part in _parts(logs, rows):
             before = known.get((from_ms(start), column, value))
             if before is not None and before[0] == print_of:
@@ -178,6 +185,19 @@ def live_version(predictions: pa.Table) -> tuple[str, int | None]:
         return "", None
     last = int(np.argmax(milliseconds(predictions["at"])))
     return str(predictions["model"][last].as_py()), predictions["version"][last].as_py()
+
+
+def _versions_over_time(predictions: pa.Table, event_ms: NDArray[np.int64]) -> Callable[[int], int | None]:
+    """Which version served the last prediction with an event time before a moment."""
+    order = np.argsort(event_ms, kind="stable")
+    times = event_ms[order]
+
+    def served_by(moment: int) -> int | None:
+        place = int(np.searchsorted(times, moment)) - 1
+        version: int | None = predictions["version"][int(order[max(place, 0)])].as_py()
+        return version
+
+    return served_by
 
 
 def _by_code(codes: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:

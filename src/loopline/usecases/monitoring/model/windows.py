@@ -108,7 +108,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint's monitoring at a glance. Times are those of the event clock. `metric` is the one that stands for the
-    endpoint, `limit` its limit; `limits` has those of all metrics that are judged."""
+    endpoint, `limit` its limit; `limits` has those of all metrics that are judged; `judged` says up to which
+    window each cause of alerts has been looked at."""
 
     endpoint: str
     window: str
@@ -128,6 +129,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     mature_windows: int
     provisional_windows: int
     mature_until: str
+    judged: dict[str, str] = {}
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,12 +156,14 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What the windows say about one cause: `wrong` True (enough windows in a row), False (the newest is well)."""
+    """What one window says about one cause: "wrong" (with enough windows in a row before it), "well", or "wait" (wrong,
+    but not yet often enough). `first_window` is where the run of wrong windows begins; `version` served the window."""
 
     cause: str
-    wrong: bool
+    state: Literal["wrong", "well", "wait"]
     first_window: str
     window: str
+    version: int | None
     value: float | None
     limit: float | None
     message: str
