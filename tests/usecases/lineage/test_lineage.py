@@ -156,7 +156,7 @@ def test_a_snapshot_is_walked_on_to_predictions(loopline: Loopline, length: int)
     assert titles(walk, "version") == ["small:1"]
     (revision,) = [node for node in walk.nodes if node.kind == "revision"]
     assert revision.lines[:2] == ["3 predictions from 2013-05-31 to 2013-05-31", "retired now"]
-    assert "1 later snapshot hold batches of it" in walk.nodes[0].lines
+    assert "batches of it are in 1 later snapshot" in walk.nodes[0].lines
     assert titles(loopline.lineage.impact(second.digest), "version") == ["small:2"]
 
 

@@ -181,7 +181,7 @@ class Lineage:
         own = {part.digest for part in snapshot.parts}
         every = self._datasets.snapshots(snapshot.dataset)
         later = [each for each in every if each.taken_at > snapshot.taken_at and own & {p.digest for p in each.parts}]
-        return [f"{len(later)} later snapshot{'s' * (len(later) != 1)} hold batches of it"] if later else []
+        return [f"batches of it are in {len(later)} later snapshot{'s' * (len(later) != 1)}"] if later else []
 
     def _resolved(self, text: str) -> tuple[list[Snapshot], Part | None]:
         """The snapshot that begins so; or the batch that does, with every snapshot that holds it."""

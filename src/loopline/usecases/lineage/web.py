@@ -11,8 +11,8 @@ from loopline.core.errors import LooplineError
 from loopline.core.pages import Call, Page
 
 WIDTH, BOX, ROW, TOP = 1160, 58, 96, 26
-MOST_ALIKE = 5
-LETTER = 8.1
+MOST_ALIKE = 3
+LETTER = 7.8
 
 
 def trace(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def drawing(nodes: Sequence[dict[str, Any]], edges: Sequence[Mapping[str, str]])
             **node,
             "x": round(2 + place * pitch, 1),
             "y": round(TOP + (rows - len(column)) * ROW / 2 + row * ROW, 1),
-            "shown": fitted(node["title"], wide),
+            "shown": fitted(node["title"], wide, node["kind"] == "batch"),
             "reached": next((edge["what"] for edge in edges if edge["target"] == node["id"]), ""),
         }
         for place, column in columns.items()
@@ -127,10 +127,12 @@ def curve(source: Mapping[str, Any], target: Mapping[str, Any], wide: float) -> 
     return f"M{x:.1f} {y:.1f}C{middle:.1f} {y:.1f} {middle:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
 
 
-def fitted(text: str, wide: float) -> str:
-    """As much of a text as fits into a box."""
+def fitted(text: str, wide: float, end: bool = False) -> str:
+    """As much of a text as fits into a box: its beginning, or its `end`."""
     most = int((wide - 24) / LETTER)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    if len(text) <= most:
+        return text
+    return "…" + text[1 - most :] if end else text[: most - 1] + "…"
 
 
 PAGES = (
