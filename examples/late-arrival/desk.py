@@ -129,7 +129,7 @@ class Desk:
     async def _tell_some(self, records: list[dict[str, object]]) -> None:
         streams = await asyncio.open_connection(self._host, self._port)
         try:
-            body = json.dumps({"truth": records}).encode()
+            body = json.dumps({"rows": records}).encode()
             status, answer = await self._ask(streams, f"{self._path}/truth", body, True)
         finally:
             streams[1].close()

@@ -117,9 +117,11 @@ class Installation:
             return True
         return any(firing["state"] in ("requested", "running") for firing in self.client.call("automation.firings"))
 
-    def settle(self) -> None:
-        """Wait until the worker has sealed, judged and evaluated what the traffic left behind."""
-        with self.story.doing("letting the last policies and evaluations finish"):
+    def settle(self, endpoint: str) -> None:
+        """Have what the traffic left behind evaluated, and wait for what follows from it."""
+        with self.story.doing("letting the last evaluation and policies finish"):
+            time.sleep(0.2)  # the prediction log is flushed at most 100 ms after an answer
+            self.client.call("monitoring.evaluate", endpoint=endpoint)
             self._until(lambda: not self.training(), "policies to finish")
 
     def findings(self, endpoint: str) -> list[tuple[str, str]]:
@@ -132,7 +134,7 @@ class Installation:
         states = Counter(alert["state"] for alert in alerts)
         return [
             *qualities(windows),
-            ("label delay", f"p50 {delay['p50_hours']:.1f} h, p99 {delay['p99_hours']:.1f} h of event time"),
+            ("label delay", f"p50 {hours(delay['p50_hours'])}, p99 {hours(delay['p99_hours'])} of event time"),
             ("truths joined", f"{summary['labelled']:,} of {summary['predictions']:,} predictions"),
             ("alerts", ", ".join(f"{count} {state}" for state, count in states.items()) or "none"),
             *(("", alert["message"]) for alert in alerts),
@@ -173,3 +175,8 @@ def qualities(windows: list[dict[str, Any]]) -> list[tuple[str, str]]:
         )
         for version, values in weeks.items()
     ]
+
+
+def hours(value: float | None) -> str:
+    """Hours, or a word for what is not known yet."""
+    return "unknown" if value is None else f"{value:.1f} h"

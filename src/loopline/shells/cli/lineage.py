@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import click
+
+MOST_OF_A_KIND = 4
 
 
 @click.command()
@@ -26,9 +29,19 @@ def impact(obj: Any, snapshot: str) -> None:
 
 
 def drawn(walk: dict[str, Any]) -> str:
-    """The walk as lines, one stop below the other."""
-    lines = []
-    for node in walk["nodes"]:
-        lines.append(f"{node['kind']:<18} {node['title']}")
-        lines += [f"{'':<18}   {line}" for line in node.get("lines", ())]
+    """The walk as lines, one stop below the other; of many batches in a row the first and the last."""
+    lines: list[str] = []
+    for kind, stops in groupby(walk["nodes"], key=lambda node: node["kind"]):
+        nodes = list(stops)
+        left_out = len(nodes) - MOST_OF_A_KIND
+        shown = nodes if left_out <= 0 else [nodes[0], nodes[-1]]
+        for place, node in enumerate(shown):
+            if place == 1 and left_out > 0:
+                lines.append(f"{'':<18} … {len(nodes) - 2} more")
+            lines += stop(kind, node)
     return "\n".join(lines)
+
+
+def stop(kind: str, node: dict[str, Any]) -> list[str]:
+    """One stop: its kind and title, below it what is known of it."""
+    return [f"{kind:<18} {node['title']}", *(f"{'':<18}   {line}" for line in node.get("lines", ()))]
