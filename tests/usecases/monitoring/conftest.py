@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import sqlalchemy as sa
 from alembic.migration import MigrationContext
@@ -65,9 +66,15 @@ class Logs:
     def log_mark(self, endpoint: str) -> str:
         return f"{len(self.predictions)} {len(self.truth)}"
 
-    def read_predictions(self, endpoint: str, since: str | None = None, until: str | None = None) -> pa.Table:
+    def read_predictions(
+        self, endpoint: str, since: str | None = None, until: str | None = None, by: str = "at"
+    ) -> pa.Table:
         self.reads += 1
-        return pa.concat_tables(self.predictions) if self.predictions else predicted(0)
+        found = pa.concat_tables(self.predictions) if self.predictions else predicted(0)
+        if since is None or until is None:
+            return found
+        first, end = (pa.scalar(np.datetime64(text.rstrip("Z"), "ms"), MOMENT) for text in (since, until))
+        return found.filter((pc.field(by) >= first) & (pc.field(by) < end))
 
     def read_truth(self, endpoint: str) -> pa.Table:
         return pa.Table.from_pylist(self.truth, TRUTH)

@@ -22,7 +22,9 @@ def report(serving: Serving, endpoint: str, window: Window, period: str, describ
     """Compare the rows of a window with the training profile of the version that served the last of them."""
     from loopline.usecases.monitoring.model import evaluation, reporting, sketching
 
-    rows = evaluation.current_rows(serving.read_predictions(endpoint), to_ms(window.start), to_ms(window.end))
+    rows = serving.read_predictions(endpoint, window.start, window.end, "event_time")
+    if len(rows) != window.predictions:  # some have no event time of their own, or more have come since
+        rows = evaluation.current_rows(serving.read_predictions(endpoint), to_ms(window.start), to_ms(window.end))
     model, version = evaluation.live_version(rows)
     signature, before = (None, None) if version is None else describe(model, version)
     if signature is None or before is None:

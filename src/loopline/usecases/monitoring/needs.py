@@ -41,7 +41,11 @@ class Serving(Protocol):
     prediction, latency_us; of truth: prediction_id, key, event_time, value, observed_at, received_at, seq."""
 
     def endpoints(self) -> Sequence[Endpoint]: ...
-    def read_predictions(self, endpoint: str, since: str | None = None, until: str | None = None) -> pa.Table: ...
+    def read_predictions(
+        self, endpoint: str, since: str | None = None, until: str | None = None, by: str = "at"
+    ) -> pa.Table:
+        """Those with since <= `by` < until, where `by` is "at" or "event_time"."""
+
     def read_truth(self, endpoint: str) -> pa.Table: ...
 
 
