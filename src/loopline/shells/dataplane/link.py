@@ -47,6 +47,7 @@ class Link(asyncio.Protocol):
         self._reader = Reader()
         self._transport: Any = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._stopped = False
 
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the process; `on_ready` or `on_failed` follows. Must run on the loop's own thread, whose death ends
@@ -69,6 +70,7 @@ class Link(asyncio.Protocol):
 
     def stop(self) -> None:
         """Let the process end by itself."""
+        self._stopped = True
         if self._transport is not None:
             self._transport.close()
 
@@ -83,6 +85,8 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+        if self._stopped:  # called off while it was being started
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         for message in self._reader.feed(data):

@@ -117,7 +117,6 @@ class Plane:
         served.starting = None
         name, number, reason = served.name, revision.number, revision.reason
         revision.stop()
-        self._complain(f"revision {number} of {name} failed: {reason}")
         if served.live is None or served.live.number != number:
             self._tell(lambda: self._serving.went_wrong(name, number, reason, ACTOR))
 

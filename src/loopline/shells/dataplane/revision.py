@@ -8,6 +8,7 @@ refused; what waits is refused after a bound.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from array import array
 from collections import deque
@@ -80,6 +81,8 @@ class Revision:
 
     async def start(self) -> None:
         """Start the process; `state` and `changed` tell the outcome."""
+        if self.state == STOPPED:
+            return
         self._started_at = self.app.loop.time()
         source = Source(self.app.home, self.endpoint, self.number, self.model, self.version, self.app.installation)
         self._link = Link(source, self)
@@ -87,6 +90,8 @@ class Revision:
             await self._link.start(self.app.loop)
         except OSError as error:
             self.on_failed(f"Its process could not be started ({error.strerror}).")
+            if self.app.is_live(self):
+                self._restart()
 
     def submit(self, exchange: Any, rows: list[tuple[Any, ...]], reply: Reply) -> None:
         """Take one valid request; it is answered later. Raises Fault when too much waits already."""
@@ -135,6 +140,7 @@ class Revision:
         self.state = UNFIT
         self.reason = reason
         self.changed.set()
+        print(f"data plane: {self.endpoint} revision {self.number}: {reason}", file=sys.stderr, flush=True)
 
     def on_answer(self, number: int, predictions: Any, faults: list[Any]) -> None:
         if number != self._number or not self._sent:
@@ -169,10 +175,9 @@ class Revision:
 
     def _restart(self) -> None:
         """Start the process again, ever more slowly; a revision that never was ready stays down."""
-        never_ready = not self.changed.is_set()
-        if never_ready:
+        if not self.changed.is_set():
             self.on_failed("Its process died before it was ready.")
-        if never_ready or (self.state == UNFIT and not self.app.is_live(self)):
+        if self.state == UNFIT:
             while self._pending:
                 self._refuse(self._taken(), unavailable(f"The model of endpoint {self.endpoint!r} does not load."))
             if not self.app.is_live(self):
