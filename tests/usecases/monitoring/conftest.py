@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -73,7 +74,7 @@ class Logs:
         found = pa.concat_tables(self.predictions) if self.predictions else predicted(0)
         if since is None or until is None:
             return found
-        first, end = (pa.scalar(np.datetime64(text.rstrip("Z"), "ms"), MOMENT) for text in (since, until))
+        first, end = (pa.scalar(datetime.fromisoformat(text), MOMENT) for text in (since, until))
         return found.filter((pc.field(by) >= first) & (pc.field(by) < end))
 
     def read_truth(self, endpoint: str) -> pa.Table:
