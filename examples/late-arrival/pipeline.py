@@ -7,8 +7,7 @@ import modelling
 import pandas as pd
 from flights import ground_minutes, timed
 
-from loopline import Dataset, Model, pipeline, step
-from loopline.core.tables import Column, Signature
+from loopline import Column, Dataset, Model, Signature, pipeline, step
 
 
 @step

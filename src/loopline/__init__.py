@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loopline.core.tables import Column as Column
+    from loopline.core.tables import Signature as Signature
     from loopline.shells.sdk import Client as Client
     from loopline.shells.sdk import connect as connect
     from loopline.shells.sdk.runs import run as run
@@ -22,6 +24,8 @@ _PLACES = {
     "Client": "loopline.shells.sdk",
     "connect": "loopline.shells.sdk",
     "run": "loopline.shells.sdk.runs",
+    "Column": "loopline.core.tables",
+    "Signature": "loopline.core.tables",
     "Contract": "loopline.usecases.datasets",
     "column": "loopline.usecases.datasets",
     "Dataset": "loopline.usecases.pipelines",
@@ -30,7 +34,19 @@ _PLACES = {
     "step": "loopline.usecases.pipelines",
 }
 
-__all__ = ["Client", "Contract", "Dataset", "Model", "column", "connect", "pipeline", "run", "step"]
+__all__ = [
+    "Client",
+    "Column",
+    "Contract",
+    "Dataset",
+    "Model",
+    "Signature",
+    "column",
+    "connect",
+    "pipeline",
+    "run",
+    "step",
+]
 
 
 def __getattr__(name: str) -> Any:

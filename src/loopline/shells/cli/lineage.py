@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-MOST_OF_A_KIND = 4
+MOST_BATCHES = 4
 
 
 @click.command()
@@ -33,7 +33,7 @@ def drawn(walk: dict[str, Any]) -> str:
     lines: list[str] = []
     for kind, stops in groupby(walk["nodes"], key=lambda node: node["kind"]):
         nodes = list(stops)
-        left_out = len(nodes) - MOST_OF_A_KIND
+        left_out = len(nodes) - MOST_BATCHES if kind == "batch" else 0
         shown = nodes if left_out <= 0 else [nodes[0], nodes[-1]]
         for place, node in enumerate(shown):
             if place == 1 and left_out > 0:
