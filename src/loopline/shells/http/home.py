@@ -13,7 +13,8 @@ from loopline.shells.http.filters import ago, number, percent
 PAGE_SIZE = 40
 FILTERS = ("kind", "actor", "subject")
 WIDTH, HEIGHT, GAP = 162, 78, 26
-State = tuple[str, str]
+State = tuple[str, ...]
+"""What the stop shows, its tone, and where known a note in place of the last event."""
 
 
 def data(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
@@ -39,9 +40,18 @@ def stops(call: Call, kinds: Mapping[str, Mapping[str, Any]]) -> list[dict[str, 
     found = []
     for name, address, column, row, facts, ask in STOPS:
         last = max((kinds[kind]["at"] for kind in facts if kind in kinds), default="")
-        state, tone = asked(ask, call, kinds)
+        state, tone, *note = asked(ask, call, kinds)
         place = {"x": 14 + column * (WIDTH + GAP), "y": 12 + row * (HEIGHT + 62)}
-        found.append({"name": name, "address": address, "state": state, "tone": tone, "last": ago(last), **place})
+        found.append(
+            {
+                "name": name,
+                "address": address,
+                "state": state,
+                "tone": tone,
+                "last": note[0] if note else ago(last) or "nothing yet",
+                **place,
+            }
+        )
     return found
 
 
@@ -93,13 +103,23 @@ def endpoints(call: Call, kinds: Mapping[str, Any]) -> State:
 
 
 def predictions(call: Call, kinds: Mapping[str, Any]) -> State:
-    return f"{number(sum(one['predictions'] for one in call('monitoring.monitors')))} logged", ""
+    found = call("monitoring.monitors")
+    if not found:
+        return "none yet", ""
+    until = max(one["watermark"] for one in found)
+    return f"{number(sum(one['predictions'] for one in found))} logged", "", f"event clock {until[:10]}"
 
 
 def truth(call: Call, kinds: Mapping[str, Any]) -> State:
     found = call("monitoring.monitors")
     logged, known = sum(one["predictions"] for one in found), sum(one["labelled"] for one in found)
-    return f"known for {percent(known / logged, 0)}" if logged else "none yet", ""
+    if not known:
+        return "none yet", ""
+    return (
+        f"known for {percent(known / logged, 0)}",
+        "",
+        f"{number(sum(one['truth_records'] for one in found))} records",
+    )
 
 
 def monitors(call: Call, kinds: Mapping[str, Any]) -> State:
@@ -118,8 +138,12 @@ def policies(call: Call, kinds: Mapping[str, Any]) -> State:
 
 
 def retrained(call: Call, kinds: Mapping[str, Any]) -> State:
-    done, failed = times(kinds, "policy.finished"), times(kinds, "policy.failed")
-    return (f"{done} done, {failed} failed", "warn") if failed else (f"{counted(done, 'retraining')} done", "")
+    states = [firing["state"] for firing in call("automation.firings", limit=200) if firing["rules"]["run"]]
+    under_way, failed = sum(state in ("requested", "running") for state in states), states.count("failed")
+    if under_way:
+        return f"{under_way} under way", "live"
+    shown = counted(states.count("done"), "run")
+    return (f"{shown}, {failed} failed", "warn") if failed else (shown, "")
 
 
 STOPS: tuple[tuple[str, str, int, int, tuple[str, ...], Callable[[Call, Mapping[str, Any]], State]], ...] = (

@@ -30,7 +30,7 @@ def dataset(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "counts": {"batches": len(batches), "snapshots": len(snapshots)},
         "refused": sorted(refused, key=lambda one: one["seen_at"], reverse=True)[:MOST],
         "state": state,
-        "plot": {
+        "growth": {
             "x": "time",
             "from": 0,
             "series": [{"name": "rows", "points": [[one["taken_at"], one["rows"]] for one in snapshots[::-1]]}],

@@ -59,10 +59,7 @@ def address(node: Mapping[str, Any]) -> str:
 def drawing(nodes: Sequence[dict[str, Any]], edges: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Boxes in columns by their distance from the beginning, and curves between them."""
     nodes, edges = gathered(nodes, edges)
-    columns: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    depth = depths(nodes, edges)
-    for node in nodes:
-        columns[depth[node["id"]]].append(node)
+    columns = ordered(nodes, edges)
     rows = max(len(column) for column in columns.values())
     pitch = WIDTH / max(len(columns), 4)
     wide = pitch - 34
@@ -103,6 +100,22 @@ def gathered(
     lines = {(edge["source"], hidden.get(edge["target"], edge["target"])): edge for edge in reversed(edges)}
     joined = [{**edge, "source": start, "target": end} for (start, end), edge in reversed(lines.items())]
     return [*kept, *counts.values()], list(joined)
+
+
+def ordered(nodes: Sequence[dict[str, Any]], edges: Sequence[Mapping[str, str]]) -> dict[int, list[dict[str, Any]]]:
+    """The nodes by column, each column in the order of what its nodes hang on, so that few curves cross."""
+    columns: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for name, depth in depths(nodes, edges).items():
+        columns[depth] += [node for node in nodes if node["id"] == name]
+    places: dict[str, int] = {}
+    for depth in sorted(columns):
+        found = {
+            node["id"]: [places.get(edge["source"], 0) for edge in edges if edge["target"] == node["id"]]
+            for node in columns[depth]
+        }
+        columns[depth].sort(key=lambda node: min(found[node["id"]], default=0))
+        places |= {node["id"]: place for place, node in enumerate(columns[depth])}
+    return columns
 
 
 def depths(nodes: Sequence[Mapping[str, Any]], edges: Sequence[Mapping[str, str]]) -> dict[str, int]:

@@ -64,7 +64,7 @@ def shown_inputs(found: Mapping[str, Any], recent: Sequence[Mapping[str, Any]]) 
     """The first inputs of the signature that the prediction log holds."""
     revision = found["live"] or found["wanted"]
     names = [column["name"] for column in revision["signature"]["inputs"]] if revision else []
-    return [name for name in names if recent and name in recent[0]][:4]
+    return [name for name in names if recent and name in recent[0]][:3]
 
 
 def revisions_of(traffic: Iterable[Mapping[str, Any]]) -> list[int]:
