@@ -17,7 +17,7 @@ from typing import Any
 from loopline.usecases.pipelines.hashing import digest
 from loopline.usecases.pipelines.identity import plain
 from loopline.usecases.pipelines.identity.source import Definition, Source, chains, imports, names_around, source_of
-from loopline.usecases.pipelines.identity.territory import Territory, distribution_of
+from loopline.usecases.pipelines.identity.territory import Territory, distribution_of, is_library
 from loopline.usecases.pipelines.model import Code, Piece
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -132,9 +132,9 @@ class Walk:
             self._whole_file(str(file), f"{name} is {a(type(value).__name__)}, whose content cannot be followed")
 
     def _names(self, node: Definition, names: set[str], scope: Mapping[str, Any], module: str, source: Source) -> None:
-        used = chains(node)
-        local = self._imported(node, module)
-        if names & _BLIND or any(isinstance(one, ast.ImportFrom) and one.names[0].name == "*" for one in imports(node)):
+        used, inside = chains(node), imports(node)
+        local = self._imported(inside, module)
+        if names & _BLIND or any(isinstance(one, ast.ImportFrom) and one.names[0].name == "*" for one in inside):
             blind = ", ".join(sorted(names & _BLIND)) or "import *"
             self._whole_file(source.path, f"{node.name} uses {blind}, which cannot be followed")
         for name in sorted(names | local.keys()):
@@ -145,10 +145,10 @@ class Walk:
                 else:
                     self.follow(value, name, module)
 
-    def _imported(self, node: ast.AST, module: str) -> dict[str, Any]:
+    def _imported(self, inside: Iterable[ast.Import | ast.ImportFrom], module: str) -> dict[str, Any]:
         """What imports inside a function bring: own modules are imported, of others only the distribution counts."""
         found: dict[str, Any] = {}
-        for one in imports(node):
+        for one in inside:
             if isinstance(one, ast.Import):
                 for alias in one.names:
                     loaded = self._loaded(alias.name)
@@ -263,14 +263,7 @@ def contents(value: Any) -> list[tuple[str, Any]] | None:
 def is_native(cls: type) -> bool:
     """Whether a class, or one that it is made of, keeps state where Python cannot see it or is a library's own."""
     roots = {base.__module__.partition(".")[0] for base in cls.__mro__ if base is not object}
-    return any(distribution_of(root) is not None and file_of(root).startswith(_library()) for root in roots)
-
-
-@functools.cache
-def _library() -> str:
-    import sysconfig
-
-    return sysconfig.get_paths()["purelib"]
+    return any(distribution_of(root) is not None and is_library(file_of(root)) for root in roots)
 
 
 def file_of(root: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,16 @@ def settled_column(column: Any) -> Any:
         return combined(column)
     if pa.types.is_dictionary(kind):  # chunks may number the same words differently
         column = column.unify_dictionaries()
-    return combined(column).take(pa.array(range(len(column)), pa.int64()))  # take writes nulls as zeros
+    return combined(column).take(every_row(len(column)))  # take writes nulls as zeros
+
+
+@functools.lru_cache(maxsize=4)
+def every_row(rows: int) -> Any:
+    """The numbers of all rows."""
+    import numpy as np
+    import pyarrow as pa
+
+    return pa.array(np.arange(rows, dtype=np.int64))
 
 
 def combined(column: Any) -> Any:
