@@ -11,7 +11,8 @@ from loopline.core.errors import LooplineError
 from loopline.core.pages import Call, Page
 
 WIDTH, BOX, ROW, TOP = 1160, 58, 96, 26
-MOST_ALIKE = 3
+MOST_ALIKE = {"batch": 3}
+MOST_OTHERS = 7
 LETTER = 7.8
 
 
@@ -91,11 +92,12 @@ def gathered(
     hidden: dict[str, str] = {}
     counts: dict[str, dict[str, Any]] = {}
     for (origin, kind), ids in alike.items():
-        if len(ids) > MOST_ALIKE + 1:
+        most = MOST_ALIKE.get(kind, MOST_OTHERS)
+        if len(ids) > most + 1:
             name = f"more {origin} {kind}"
-            title = f"and {len(ids) - MOST_ALIKE} more"
+            title = f"and {len(ids) - most} more"
             counts[name] = {"id": name, "kind": kind, "title": title, "lines": [], "at": "", "address": "", "ref": {}}
-            hidden |= dict.fromkeys(ids[MOST_ALIKE:], name)
+            hidden |= dict.fromkeys(ids[most:], name)
     kept = [node for node in nodes if node["id"] not in hidden]
     lines = {(edge["source"], hidden.get(edge["target"], edge["target"])): edge for edge in reversed(edges)}
     joined = [{**edge, "source": start, "target": end} for (start, end), edge in reversed(lines.items())]
