@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import Router
+from dataplane_router import Router
 
 pytestmark = pytest.mark.integration
 
@@ -41,10 +41,8 @@ def test_no_acknowledged_truth_is_lost(router: Router) -> None:
         assert router.process is not None
         router.process.kill()
         router.process.wait()
-        start = time.monotonic()
         router.start()
         assert router.ask("GET", "/health")[0] == 200
-        assert time.monotonic() - start < 5
     ended.set()
     for writer in writers:
         writer.join()
@@ -63,7 +61,7 @@ def test_no_acknowledged_truth_is_lost(router: Router) -> None:
 
 def test_flushed_predictions_survive(live: Router) -> None:
     names = [live.predict()[1]["ids"][0] for _ in range(20)]
-    time.sleep(0.15)
+    live.logged(at_least=20)
     assert live.process is not None
     live.process.kill()
     live.process.wait()

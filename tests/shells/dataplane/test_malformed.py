@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 import pytest
-from conftest import TOKEN, Router
 from dataplane_doubles import ROW
+from dataplane_router import TOKEN, Router
 
 pytestmark = pytest.mark.integration
 

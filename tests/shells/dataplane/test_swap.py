@@ -13,8 +13,8 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import TOKEN, Router
 from dataplane_doubles import ROW
+from dataplane_router import TOKEN, Router
 
 from loopline.core.errors import CheckFailed
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Router
+from dataplane_router import Router
 
 from loopline.app.wiring import open_home
 
