@@ -214,3 +214,35 @@ def test_where_a_run_happened_is_kept_without_secrets(loopline: Any, tracking: A
     assert "ann:pw" not in diff
     assert found["python"].startswith("3.")
     assert "pytest==" in loopline.get("blobs").get(found["distributions"]).decode()
+
+
+@pytest.mark.parametrize(
+    "point", [Point("x", 1.0, 2**63), Point("x", 1.0, 0, 2**70), Point("x", 1.0, 0, -1), Point("x", 1.0, -(2**64))]
+)
+def test_numbers_that_no_database_holds_are_refused(tracking: Any, run: Run, point: Point) -> None:
+    with pytest.raises(Invalid, match="of a point"):
+        tracking.log(run.id, [point])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"process": "nonsense"},
+        {"process": "a b c d"},
+        {"run_id": "../../x"},
+        {"experiment": "a/b"},
+        {"started_at": "yesterday"},
+        {"params": {"": "x"}},
+    ],
+)
+def test_a_run_that_cannot_be_is_refused(tracking: Any, fields: Any) -> None:
+    with pytest.raises(Invalid):
+        tracking.start("x", actor="ann", **fields)
+
+
+def test_strange_surroundings_are_kept_as_they_are(tracking: Any) -> None:
+    run = tracking.start("x", actor="ann", surroundings={"git": ["no", "map"], "python": {"deep": 1}})
+    assert tracking.get(run.id).surroundings == {"git": {}, "python": {"deep": 1}}
+    for wrong in ({"limit": 0}, {"limit": 10**30}, {"offset": -1}, {"offset": 10**30}):
+        with pytest.raises(Invalid):
+            tracking.history(run.id, "x", **wrong)

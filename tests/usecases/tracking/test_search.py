@@ -128,7 +128,7 @@ def test_values_are_never_part_of_the_statement(tracking: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"limit": 0}, "0 runs"),
+        ({"limit": 0}, "0 cannot be the number of runs"),
         ({"page": "x"}, "'x'"),
         ({"order_by": ["auc"]}, "'auc'"),
         ({"order_by": ["name", "name desc"]}, "twice"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
+from typing import TextIO
 
 from loopline.adapters.executors.calling import called, peak_rss, tail
 from loopline.ports.executor import Call, Outcome
@@ -18,7 +20,7 @@ class Inline:
     slots = 1
 
     def submit(self, call: Call) -> Future[Outcome]:
-        printed = io.StringIO()
+        printed = Heard(sys.stdout) if sys.stdout.isatty() else io.StringIO()
         future: Future[Outcome] = Future()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), logged(printed):
             outcome = called(call, lambda: tail(printed.getvalue().encode()), peak_rss)
@@ -27,6 +29,24 @@ class Inline:
 
     def close(self) -> None:
         """Nothing is left to end."""
+
+
+class Heard(io.StringIO):
+    """Keeps what is printed and lets it through, so that a debugger can be used on a terminal."""
+
+    def __init__(self, screen: TextIO) -> None:
+        super().__init__()
+        self._screen = screen
+
+    def write(self, text: str) -> int:
+        self._screen.write(text)
+        return super().write(text)
+
+    def flush(self) -> None:
+        self._screen.flush()
+
+    def isatty(self) -> bool:
+        return True
 
 
 @contextlib.contextmanager

@@ -7,12 +7,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from loopline.core.errors import NotFound, Unavailable
+from loopline.core.times import to_text
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Row, Transaction
@@ -318,7 +320,7 @@ class Running:
             key=self._keys[position],
             status=status,
             made_by=made_by,
-            started_at=self._now(),
+            started_at=to_text(self._ground.clock.now() - timedelta(seconds=outcome.seconds)),
             seconds=outcome.seconds,
             cpu_seconds=outcome.cpu_seconds,
             max_rss=outcome.max_rss,

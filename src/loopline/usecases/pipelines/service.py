@@ -129,6 +129,8 @@ class Pipelines:
 
     def runs(self, limit: int = 100) -> list[PipelineRun]:
         """The newest pipeline runs, newest first, with their steps counted."""
+        if not 1 <= limit <= 10_000:
+            raise Invalid(f"{str(limit)[:40]} runs cannot be listed.", "Ask for 1 to 10000.")
         found = self._database.read(lambda tx: store.runs(tx, limit))
         return [self._as_it_stands(run) if run.status == "running" else run for run in found]
 

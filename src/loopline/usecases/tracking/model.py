@@ -21,6 +21,7 @@ LONGEST_VALUE = 8_000
 MOST_POINTS = 100_000
 _KEY = re.compile(r"[\w\-./: ]+\Z")
 _RUN = re.compile(r"[0-9a-f]{32}\Z")
+_PROCESS = re.compile(r"[^/ ]*/[^/ ]*/[^/ ]* [0-9]{1,9} [0-9]{0,19}\Z")
 _NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -109,6 +110,20 @@ def checked_run(run_id: str) -> str:
     if _RUN.match(run_id):
         return run_id
     raise Invalid(f"{run_id[:80]!r} is no run id.", "A run id is 32 hexadecimal digits.")
+
+
+def checked_process(process: str) -> str:
+    """A process as `processes.myself()` writes it, or nothing; Invalid for anything else."""
+    if not process or _PROCESS.match(process):
+        return process
+    raise Invalid(f"{process[:80]!r} names no process.", "Leave it out.")
+
+
+def checked_whole(what: str, number: int, least: int = -(2**63), most: int = 2**63 - 1) -> int:
+    """A whole number that can be stored, or Invalid."""
+    if least <= number <= most:
+        return number
+    raise Invalid(f"{str(number)[:40]} cannot be the {what}.", f"Give a number from {least} to {most}.")
 
 
 def checked_key(kind: str, key: str) -> str:

@@ -22,6 +22,7 @@ from loopline.usecases.tracking.model import Artifact, Compared, Experiment, Lin
 from loopline.usecases.tracking.needs import Ledger
 
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+_PAGE = re.compile(r"[0-9]{1,12}\Z")
 _LINK = ("direction", "name", "digest", "kind")
 
 
@@ -101,7 +102,7 @@ class Tracking:
             "started_at": started_at or self._clock.text(),
             "ended_at": None,
             "created_by": actor,
-            "process": process,
+            "process": model.checked_process(process),
             "surroundings": msgspec.json.encode(surroundings or {}).decode(),
         }
         store.add_run(tx, row)
@@ -210,16 +211,17 @@ class Tracking:
         `where` is a chain of comparisons joined by AND, as `metrics.auc > 0.7 and params.model = 'tree'`; `order_by`
         is a list like `metrics.auc DESC`. Raises Invalid with the place of the mistake.
         """
-        if not 1 <= limit <= 50_000:
-            raise Invalid(f"{limit} runs a page cannot be given.", "Ask for 1 to 50000.")
-        offset = int(page) if page.isdecimal() else 0
-        if page and not page.isdecimal():
+        model.checked_whole("number of runs a page", limit, 1, 50_000)
+        if page and not _PAGE.match(page):
             raise Invalid(f"{page[:40]!r} names no page.", "Give what the page before called `next`.")
+        offset = int(page or 0)
         found = self._database.read(lambda tx: self._found(tx, where, order_by, experiment, limit + 1, offset))
         return Page(found[:limit], str(offset + limit) if len(found) > limit else "")
 
     def history(self, run_id: str, key: str, limit: int = 1_000_000, offset: int = 0) -> list[Measured]:
         """All points of a metric by (step, time, value); empty for an unknown one."""
+        model.checked_whole("number of points", limit, 1, 1_000_000)
+        model.checked_whole("number of the first point", offset, 0)
         return self._database.read(lambda tx: store.history(tx, self._resolved(tx, run_id), key, limit, offset))
 
     def compare(self, run_ids: Sequence[str]) -> Compared:
@@ -269,7 +271,8 @@ class Tracking:
 
     def kept(self, surroundings: Mapping[str, Any]) -> dict[str, Any]:
         """Surroundings with their long texts (diff, distributions) kept as blobs and named by digest."""
-        git = dict(surroundings.get("git") or {})
+        given = surroundings.get("git")
+        git = dict(given) if isinstance(given, Mapping) else {}
         for holder, name in ((git, "diff"), (kept := dict(surroundings), "distributions")):
             if isinstance(text := holder.get(name), str) and text and not _DIGEST.match(text):
                 holder[name] = self._blobs.put(text.encode())
@@ -317,7 +320,8 @@ class Tracking:
                 checked.add(model.checked_key("metric", point.key))
             value = model.number(point.value)
             is_nan = value != value
-            at = now if point.at_ms is None else point.at_ms
+            at = now if point.at_ms is None else model.checked_whole("time of a point", point.at_ms, 0)
+            model.checked_whole("step of a point", point.step)
             stored = 0.0 if is_nan else value
             rows.append({"run_id": run_id, "key": point.key, "step": point.step, "at_ms": at, "value": stored})
             rows[-1]["is_nan"] = int(is_nan)
