@@ -166,9 +166,10 @@ def test_a_request_in_single_bytes(shared: Router) -> None:
     assert statuses(talk(shared, *(bytes([byte]) for byte in whole()))) == [200]
 
 
-def test_random_bytes_and_damaged_requests(shared: Router) -> None:
-    chance = random.Random(20130401)
-    for _ in range(150):
+@pytest.mark.parametrize("rounds", [150, pytest.param(5000, marks=pytest.mark.torture)], ids=["few", "many"])
+def test_random_bytes_and_damaged_requests(shared: Router, rounds: int) -> None:
+    chance = random.Random(rounds)
+    for _ in range(rounds):
         content = bytearray(whole())
         for _ in range(chance.randint(1, 12)):
             place = chance.randrange(len(content))
