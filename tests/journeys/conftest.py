@@ -61,6 +61,8 @@ class Up:
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         return self.process.wait(15)
 
 
