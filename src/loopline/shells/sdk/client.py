@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,8 +10,8 @@ import msgspec
 
 from loopline.app.settings import actor_name, find_home
 from loopline.app.wiring import Loopline, open_home, verb_named
-from loopline.core.errors import Invalid
-from loopline.core.verbs import Caller, Role, Verb
+from loopline.core.verbs import Caller, Role
+from loopline.shells.sdk.asking import request_for
 
 
 class Client(Protocol):
@@ -23,17 +22,6 @@ class Client(Protocol):
 
     def close(self) -> None:
         """Let go of files or connections."""
-
-
-def request_for(verb: Verb, fields: Mapping[str, Any]) -> Any:
-    """The verb's request, checked; Invalid names the field that is wrong."""
-    known = {field.encode_name for field in msgspec.structs.fields(verb.request)}
-    for unknown in sorted(fields.keys() - known):
-        raise Invalid(f"{verb.name} takes no {unknown!r}.", f"It takes {', '.join(sorted(known)) or 'nothing'}.")
-    try:
-        return msgspec.convert(msgspec.to_builtins(dict(fields)), verb.request, strict=False)
-    except msgspec.ValidationError as error:
-        raise Invalid(f"{verb.name} was called wrongly: {error}.", verb.summary + ".") from None
 
 
 class Local:

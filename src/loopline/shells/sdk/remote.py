@@ -16,7 +16,7 @@ import msgspec
 from loopline.app.wiring import verb_named
 from loopline.core.errors import KINDS, Invalid, LooplineError, Unavailable
 from loopline.core.verbs import Verb
-from loopline.shells.sdk.client import request_for
+from loopline.shells.sdk.asking import request_for
 
 TIMEOUT_S = 60.0
 
