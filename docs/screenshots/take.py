@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+TALLEST = 1900
 PAGES = (
     ("home", "/"),
     ("runs", "/runs"),
@@ -70,7 +71,9 @@ def main(url: str, token: str, folder: Path) -> None:
             for name, address in addresses(page, url).items():
                 page.goto(url + address)
                 page.wait_for_timeout(400)
-                page.screenshot(path=folder / f"{name}.{theme}.png", full_page=name != "home")
+                height = page.evaluate("document.documentElement.scrollHeight")
+                clip = {"x": 0, "y": 0, "width": 1280, "height": 860 if name == "home" else min(height, TALLEST)}
+                page.screenshot(path=folder / f"{name}.{theme}.png", full_page=True, clip=clip)
             context.close()
         browser.close()
 

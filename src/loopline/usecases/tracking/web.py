@@ -63,12 +63,13 @@ def quoted(text: str) -> str:
 
 
 def columns(rows: Iterable[Mapping[str, Any]], sort: str, prefix: str, differing: bool = False) -> list[str]:
-    """The names worth a column: those that most runs have (and differ in), and always the one sorted by."""
+    """The names worth a column: those that most runs have (and differ in), those of single steps ("evaluate.auc") last,
+    and always the one sorted by."""
     rows = list(rows)
     counts = Counter(name for row in rows for name in row)
     if differing:
         counts = Counter({name: n for name, n in counts.items() if len({row.get(name) for row in rows}) > 1})
-    names = sorted(sorted(counts), key=lambda name: -counts[name])[:MOST_COLUMNS]
+    names = sorted(counts, key=lambda name: (-counts[name], "." in name, name))[:MOST_COLUMNS]
     wanted = sort.removeprefix(prefix) if sort.startswith(prefix) else ""
     return [*names, *([wanted] if wanted and wanted not in names else [])]
 

@@ -22,7 +22,7 @@
   function lines(plot, ink) {
     const label = { color: ink.soft, fontSize: 11, fontFamily: ink.font, formatter: (mark) => mark.name };
     const stroke = { color: ink.soft, type: "dashed", width: 1 };
-    const marks = (plot.marks || []).map((mark) => ({ name: mark.text, xAxis: mark.at, lineStyle: stroke, label }));
+    const marks = (plot.marks || []).map((mark, place) => ({ name: mark.text, xAxis: mark.at, lineStyle: stroke, label: { ...label, distance: place % 2 ? 16 : 4 } }));
     const limits = (plot.limits || []).map((mark) => ({ name: mark.text, yAxis: mark.at, lineStyle: { ...stroke, color: ink.bad }, label: { ...label, color: ink.bad, position: "insideEndTop" } }));
     return { silent: true, symbol: "none", data: [...marks, ...limits] };
   }
@@ -39,7 +39,7 @@
     const axis = { axisLine: { lineStyle: { color: ink.line } }, axisTick: { show: false }, axisLabel: { color: ink.soft, fontFamily: ink.font, hideOverlap: true }, splitLine: { lineStyle: { color: ink.line } } };
     return {
       animation: false, textStyle: { fontFamily: ink.font }, series: shown, useUTC: true,
-      grid: { left: 8, right: 20, top: plot.series.length > 1 ? 40 : 16, bottom: 6, containLabel: true },
+      grid: { left: 8, right: 34, top: (plot.series.length > 1 ? 40 : 16) + ((plot.marks || []).length > 1 ? 14 : 0), bottom: 6, containLabel: true },
       legend: { show: plot.series.length > 1, top: 0, left: 0, icon: "roundRect", itemWidth: 12, itemHeight: 4, textStyle: { color: ink.soft, fontFamily: ink.font }, data: plot.series.map((series) => series.name) },
       tooltip: { trigger: "axis", renderMode: "richText", confine: true, backgroundColor: ink.card, borderColor: ink.line, textStyle: { color: ink.text, fontFamily: ink.font, fontSize: 12 } },
       xAxis: { ...axis, type: plot.x || "value", splitLine: { show: false }, name: plot.unit || "" , nameLocation: "middle", nameGap: 28, nameTextStyle: { color: ink.soft } },
