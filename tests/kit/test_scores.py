@@ -63,3 +63,13 @@ def test_student_quantiles_agree_with_scipy(probability: float, degrees: int) ->
     assert quantile == pytest.approx(t.ppf(probability, degrees), rel=1e-7)
     assert t_upper_tail(quantile, degrees) == pytest.approx(1 - probability, rel=1e-6)
     assert t_quantile(1 - probability, degrees) == pytest.approx(-quantile, rel=1e-6)
+
+
+def test_neighbouring_blocks_that_move_together_add_doubt_and_never_take_any_away() -> None:
+    together, against = np.array([1.0, 1.0, -1.0, -1.0]), np.array([1.0, -1.0, 1.0, -1.0])
+    for influence, wider in ((together, True), (against, False)):
+        plain, _ = scores.standard_error(influence, np.arange(4))
+        beside, degrees = scores.standard_error(influence, np.arange(4), neighbours=True)
+        apart, _ = scores.standard_error(influence, np.arange(4) * 2, neighbours=True)
+        assert (beside > plain) is wider
+        assert (apart, degrees) == (plain, 3)

@@ -31,18 +31,24 @@ def influences(metric: str, truth: Floats, predicted: Floats) -> tuple[float, Fl
     return mean, (losses - mean) / len(losses)
 
 
-def standard_error(influence: Floats, blocks: NDArray[Any]) -> tuple[float, int]:
+def standard_error(influence: Floats, blocks: NDArray[Any], neighbours: bool = False) -> tuple[float, int]:
     """(standard error, degrees of freedom) of a score whose rows are alike within a block.
 
     The sum of squared block totals with the factor C / (C - 1) for C blocks (for AUC: Obuchowski 1997); C - 1 degrees
-    of freedom. (NaN, 0) with fewer than two blocks.
+    of freedom. (NaN, 0) with fewer than two blocks. With `neighbours` the blocks are numbered by time, and where
+    neighbouring ones move together their covariance counts too (it never narrows the error): what happens late in one
+    day reaches into the next.
     """
-    _, codes = np.unique(blocks, return_inverse=True)
+    numbers, codes = np.unique(blocks, return_inverse=True)
     totals = np.bincount(codes, weights=influence)
     count = len(totals)
     if count < 2:
         return float("nan"), 0
-    return float(np.sqrt((totals**2).sum() * count / (count - 1))), count - 1
+    variance = float((totals**2).sum())
+    if neighbours:
+        adjacent = np.diff(numbers) == 1
+        variance += 2 * max(0.0, float((totals[1:] * totals[:-1])[adjacent].sum()))
+    return float(np.sqrt(variance * count / (count - 1))), count - 1
 
 
 def midranks(values: Floats) -> Floats:
