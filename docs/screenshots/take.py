@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-TALLEST = 1900
+TALLEST = 1600
 PAGES = (
     ("home", "/"),
     ("runs", "/runs"),
