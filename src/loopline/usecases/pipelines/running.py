@@ -93,6 +93,7 @@ class Running:
         self._snapshots = snapshots
         self._known = dict(known)
         self._progress = progress
+        self._needs = [needs_of(node) for node in plan.nodes]
         self._began_at = ground.clock.text()
         self._kept_at = time.perf_counter()
         self._unkept: list[tuple[StepRun, dict[str, Any] | None]] = []
@@ -109,7 +110,7 @@ class Running:
     def hits(self) -> bool:
         """Take every result that is known, in order; answers whether all are."""
         for position, node in enumerate(self._plan.nodes):
-            if self._is_ready(node) and not self._hit(position, node):
+            if self._needs[position] <= self.values.keys() and not self._hit(position, node):
                 self._missed.add(position)
         return len(self.values) == len(self._plan.nodes)
 
@@ -143,18 +144,15 @@ class Running:
             return msgspec.structs.replace(tree, items=tuple(self.resolve(item) for item in tree.items))
         return tree
 
-    def _is_ready(self, node: Node) -> bool:
-        return all(ref.node in self.values for tree in node.arguments.values() for ref in refs(tree))
-
     def _schedule(self) -> None:
         """Find out anew what waits for what."""
         self._waits = {}
         self._ready.clear()
         flying = set(self._flying.values())
-        for position, node in enumerate(self._plan.nodes):
+        for position in range(len(self._plan.nodes)):
             if position in self.steps or position in flying:
                 continue
-            missing = {ref.node for tree in node.arguments.values() for ref in refs(tree)} - self.values.keys()
+            missing = set(self._needs[position] - self.values.keys())
             if missing:
                 self._waits[position] = missing
             else:
@@ -219,6 +217,8 @@ class Running:
 
     def _whole(self, value: Tree) -> bool:
         """Whether the blobs are there; their bytes are checked when somebody needs them."""
+        if isinstance(value, Leaf) and value.content is not None and value.kind != "model":
+            return True
         return all(self._ground.blobs.has(digest) for leaf in leaves(value) for digest in blobs_of(leaf))
 
     def _submit(self, position: int, node: Node) -> None:
@@ -386,6 +386,11 @@ class Running:
 
     def _tell(self, step: StepRun) -> None:
         self._progress(Progress(step.label, step.status, step.seconds, step.position, len(self._plan.nodes)))
+
+
+def needs_of(node: Node) -> frozenset[int]:
+    """Positions of the nodes whose results a node takes."""
+    return frozenset(ref.node for tree in node.arguments.values() for ref in refs(tree))
 
 
 def key_of(node: Node, arguments: Mapping[str, Tree]) -> str:
