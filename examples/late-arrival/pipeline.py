@@ -55,9 +55,11 @@ def train(
         estimator,
         signature=signature(),
         example=learned[list(features.INPUTS)],
+        profile=learned[[*features.INPUTS, "event_time"]],
         metrics=modelling.judge(estimator, held_out),
         evaluation=held_out,
         metadata={
+            "label": "late",
             "trained_from": learned["event_time"].min().isoformat(),
             "trained_until": learned["landed_at"].max().isoformat(),
         },
