@@ -133,7 +133,7 @@ def main() -> None:
     for name, found in results.items():
         for count, one in found.items():
             again = one.get("again", float("nan"))
-            ratios = f"{one["run"] / mine[count]['run']:6.1f}x {again / mine[count]['again']:6.1f}x"
+            ratios = f"{one['run'] / mine[count]['run']:6.1f}x {again / mine[count]['again']:6.1f}x"
             print(f"{name:12} {count:>6} {one['run']:9.4f} {again:9.4f} {ratios}")
     for count, one in mine.items():
         print(f"cached re-run of {count} steps in process: {one['again_all']:.1f} ms of CPU")

@@ -20,9 +20,9 @@ from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Row, Transaction
 from loopline.ports.executor import Call, Executor, Outcome
 from loopline.usecases.pipelines import store
-from loopline.usecases.pipelines.hashing import digest_all, of_tree
+from loopline.usecases.pipelines.hashing import of_tree
+from loopline.usecases.pipelines.keys import datasets_in, key_of, needs_of, shown
 from loopline.usecases.pipelines.model import (
-    FORMAT,
     Argument,
     Data,
     Leaf,
@@ -386,33 +386,3 @@ class Running:
 
     def _tell(self, step: StepRun) -> None:
         self._progress(Progress(step.label, step.status, step.seconds, step.position, len(self._plan.nodes)))
-
-
-def needs_of(node: Node) -> frozenset[int]:
-    """Positions of the nodes whose results a node takes."""
-    return frozenset(ref.node for tree in node.arguments.values() for ref in refs(tree))
-
-
-def key_of(node: Node, arguments: Mapping[str, Tree]) -> str:
-    """The cache key of a step call: code (with Python and distributions), and arguments by name."""
-    fields = [part for name in sorted(arguments) for part in (name, of_tree(arguments[name]))]
-    return digest_all(("step", FORMAT, node.code, *fields))
-
-
-def datasets_in(tree: Tree) -> set[str]:
-    """Names of the datasets inside an argument, as people write them."""
-    if isinstance(tree, Data):
-        return {f"dataset {tree.dataset}"}
-    return {name for item in tree.items for name in datasets_in(item)} if isinstance(tree, Many) else set()
-
-
-def shown(tree: Tree) -> str:
-    """A value as one short text: JSON itself, of others what they are."""
-    if isinstance(tree, Leaf) and tree.kind == "json" and tree.content is not None:
-        text = tree.content.decode()
-        return text if len(text) <= 200 else text[:200] + "…"
-    if isinstance(tree, Leaf):
-        return f"{tree.kind} {tree.digest[:12]}"
-    if isinstance(tree, Many):
-        return f"{tree.form} of {len(tree.items)}"
-    return ""

@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import msgspec
 from loopline.core.errors import KINDS, Invalid, NotFound
 from loopline.core.ids import checked_name, new_id
 from loopline.core.tables import Signature
-from loopline.kit.installed import installed
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Row, Transaction
@@ -24,6 +23,7 @@ from loopline.ports.executor import Call, Executor
 from loopline.ports.runtime import Runtime
 from loopline.usecases.pipelines import explaining, files, snapshots, store
 from loopline.usecases.pipelines.hashing import digest
+from loopline.usecases.pipelines.keys import current, datasets_of
 from loopline.usecases.pipelines.model import (
     FORMAT,
     CacheStats,
@@ -36,9 +36,9 @@ from loopline.usecases.pipelines.model import (
     StepRun,
     Tree,
     Why,
-    leaves,
 )
 from loopline.usecases.pipelines.needs import Datasets, Registry, Tracking
+from loopline.usecases.pipelines.outcomes import Started, maker_of, metrics_of, outputs_of
 from loopline.usecases.pipelines.running import Ground, Running
 from loopline.usecases.pipelines.work import Trace
 
@@ -375,40 +375,6 @@ class Pipelines:
             shutil.rmtree(self._home / "work" / "runs" / run_id, ignore_errors=True)
 
 
-class Started:
-    """A run with everything that was known when it began."""
-
-    def __init__(
-        self,
-        run_id: str,
-        project: str,
-        folder: Path,
-        stamp: str,
-        plan_key: str,
-        plan: Plan,
-        snapshots: Mapping[str, str],
-        actor: str,
-        registers: str,
-        began: float,
-        tags: Mapping[str, str],
-    ) -> None:
-        self.run_id = run_id
-        self.project = project
-        self.folder = folder
-        self.stamp = stamp
-        self.plan_key = plan_key
-        self.plan = plan
-        self.snapshots = dict(snapshots)
-        self.actor = actor
-        self.registers = registers
-        self.began = began
-        self.tags = tags
-        self.at = ""
-        self.process = ""
-        self.around: dict[str, Any] = {}
-        self.begun = False
-
-
 def silent(_: Progress) -> None:
     """Tell nobody."""
 
@@ -416,69 +382,6 @@ def silent(_: Progress) -> None:
 def refused(value: Any) -> Any:
     """JSON's way out for a parameter that is no JSON."""
     raise Invalid(f"A pipeline's parameter cannot be {value!r}.", "Give numbers, texts, lists and maps.")
-
-
-def datasets_of(plan: Plan) -> set[str]:
-    """Names of all datasets in a plan."""
-    from loopline.usecases.pipelines.running import datasets_in
-
-    trees = [tree for node in plan.nodes for tree in node.arguments.values()]
-    trees += [plan.result] if plan.result is not None else []
-    return {name.removeprefix("dataset ") for tree in trees for name in datasets_in(tree)}
-
-
-def current(plan: Plan) -> bool:
-    """Whether what the plan's code takes from outside the project is still the same: distributions and other files."""
-    here = installed()
-    if any(here.get(name, "unknown") != version for name, version in plan.distributions().items()):
-        return False
-    return all(files.digest_of(file) == known for file, known in plan.outside.items())
-
-
-def outputs_of(result: Tree | None) -> list[tuple[str, str, str]]:
-    """(name, digest, kind) of each value that a pipeline returned."""
-    found = list(leaves(result)) if result is not None else []
-    return [("result" if len(found) == 1 else f"result {n}", leaf.digest, leaf.kind) for n, leaf in enumerate(found, 1)]
-
-
-def maker_of(running: Running, result: Leaf) -> str:
-    """The run that made a value."""
-    for position, value in running.values.items():
-        if any(leaf is result or leaf.digest == result.digest for leaf in leaves(value)):
-            return running.steps[position].made_by
-    return ""
-
-
-def metrics_of(running: Running) -> dict[str, float]:
-    """Metrics of the models made, and of each step that gave a flat map of numbers (under the step's label)."""
-    found: dict[str, float] = {}
-    for position, value in running.values.items():
-        for name, number in numbers_in(value):
-            title = f"{running.steps[position].label}.{name}" if not is_model(value) else name
-            found[metric_name(title)] = number
-    return found
-
-
-def numbers_in(value: Tree) -> Iterable[tuple[str, float]]:
-    """Names and numbers of a model's metrics or of a flat map of numbers."""
-    if not isinstance(value, Leaf) or value.content is None or value.kind not in ("json", "model"):
-        return []
-    if value.kind == "json" and value.content[:1] != b"{":
-        return []
-    inside = json.loads(value.content)
-    inside = inside["metrics"] if value.kind == "model" else inside
-    pairs = [(name, number) for name, number in inside.items() if type(number) in (int, float)]
-    return pairs if len(pairs) == len(inside) else []
-
-
-def is_model(value: Tree) -> bool:
-    """Whether a value is a model."""
-    return isinstance(value, Leaf) and value.kind == "model"
-
-
-def metric_name(title: str) -> str:
-    """A title as a metric's key: characters that no key may have become underscores."""
-    return "".join(char if char.isalnum() or char in "_-. :" else "_" for char in title)[:250].strip(". ") or "metric"
 
 
 def last_line(trace: str) -> str:
