@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+import psutil
 import pytest
 from dataplane_router import Router
 
@@ -77,3 +78,16 @@ def test_the_router_says_where_it_is_as_long_as_it_runs(live: Router) -> None:
     live.stop()
     with pytest.raises(Exception, match="does not run"):
         live.serving.address()
+
+
+def test_a_deployment_under_way_goes_on_after_a_stop(live: Router) -> None:
+    """A stop is no fault of the revision that was loading."""
+    assert live.process is not None
+    router = psutil.Process(live.process.pid)
+    number = live.serving.deploy("late", 2, "tester").revision
+    while len(router.children()) < 2:
+        time.sleep(0.005)
+    live.stop()
+    assert live.serving.revision("late", number).status == "requested"
+    live.start()
+    assert live.serving.wait("late", number, 20).status == "live"

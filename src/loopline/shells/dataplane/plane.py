@@ -13,7 +13,7 @@ from typing import Any
 from loopline.core.errors import LooplineError
 from loopline.core.times import to_text
 from loopline.shells.dataplane.application import Application, Served
-from loopline.shells.dataplane.revision import READY, Revision
+from loopline.shells.dataplane.revision import READY, STOPPED, Revision
 from loopline.usecases.serving.model import Desired
 from loopline.usecases.serving.model import Revision as Deployment
 
@@ -109,7 +109,7 @@ class Plane:
 
     async def _bring_up(self, served: Served, revision: Revision) -> None:
         await revision.changed.wait()
-        if served.starting is not revision:
+        if served.starting is not revision or revision.state == STOPPED:  # at our own end: the next start goes on
             return
         if revision.state == READY:
             self._swap(served, revision)

@@ -107,11 +107,13 @@ class Revision:
         return not self._pending and not self._sent
 
     def stop(self) -> None:
-        """Let the process end; nothing may wait any more."""
-        self.state = STOPPED
+        """Let the process end; nothing may wait any more. One that still loads its model is ended at once."""
+        loads, self.state = self.state == STARTING, STOPPED
         self.changed.set()
         if self._link is not None:
             self._link.stop()
+            if loads:
+                self._link.kill()
             self.app.bury(self._link)
         if not self.app.ended:
             self.app.recorder.close(self.header)
