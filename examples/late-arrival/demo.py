@@ -42,14 +42,16 @@ def main() -> int:
     with story.doing("reading a year of flights and what was known before each"):
         flights, weather = read_flights(), read_weather()
         frame = featurize(flights, weather)
-    project = fresh_project(folder, flights)
+        project = fresh_project(folder)
+        feed = Feed(folder / "feed", project, flights)
+        feed.deliver(FIRST_DAY)
     with Installation(folder / "home", previous=folder / "previous", token=token(), story=story) as installation:
         installation.start(asked.port, asked.serving_port)
         installation.apply(project)
         installation.first_model(project, ENDPOINT)
         last_day = FIRST_DAY + pd.Timedelta(weeks=asked.weeks)
         desk = Desk(installation.serving_url, ENDPOINT, installation.token)
-        play(desk, traffic(frame, FIRST_DAY, last_day, asked.share), installation, project, flights, story)
+        play(desk, traffic(frame, FIRST_DAY, last_day, asked.share), installation, project, feed, story)
         installation.settle(ENDPOINT)
         story.report(installation, ENDPOINT, desk.tally, time.perf_counter() - begun)
         if not asked.exit:
@@ -73,8 +75,8 @@ def token() -> str:
     return os.environ.get("LOOPLINE_TOKEN") or secrets.token_urlsafe(24)
 
 
-def fresh_project(folder: Path, flights: pd.DataFrame) -> Path:
-    """A copy of the project with January to March in its data folder, as if it stood on 1 April."""
+def fresh_project(folder: Path) -> Path:
+    """A copy of the project without data."""
     project = folder / "late-arrival"
     shutil.rmtree(project, ignore_errors=True)
     for pattern in PROJECT_FILES:
@@ -82,24 +84,38 @@ def fresh_project(folder: Path, flights: pd.DataFrame) -> Path:
             target = project / file.relative_to(HERE)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, target)
-    write_batches(project / "data" / "flights", end=FIRST_DAY, flights=flights)
-    write_weather(project / "data" / "weather", end=FIRST_DAY)
     return project
 
 
-def play(
-    desk: Desk, frame: pd.DataFrame, installation: Installation, project: Path, flights: pd.DataFrame, story: Story
-) -> None:
-    """Let the desk ask, while each Monday the last week's landed flights arrive as a batch."""
-    submitted: list[pd.Timestamp] = []
+class Feed:
+    """The airline's and the weather office's weekly files, delivered when their week is over."""
+
+    def __init__(self, folder: Path, project: Path, flights: pd.DataFrame) -> None:
+        self._folder, self._data = folder, project / "data"
+        if not (folder / "complete").exists():
+            write_batches(folder / "flights", flights=flights)
+            write_weather(folder / "weather")
+            (folder / "complete").touch()
+
+    def deliver(self, until: pd.Timestamp) -> None:
+        """Put every file of a week that began before `until` into the project's data, each whole or not at all."""
+        for file in sorted(self._folder.glob("*/*.parquet")):
+            target = self._data / file.parent.name / file.name
+            if file.stem[-10:] < f"{until:%Y-%m-%d}" and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                unfinished = target.with_name(f".{target.name}.unfinished")
+                shutil.copyfile(file, unfinished)
+                unfinished.replace(target)
+
+
+def play(desk: Desk, frame: pd.DataFrame, installation: Installation, project: Path, feed: Feed, story: Story) -> None:
+    """Let the desk ask, while each Monday the last week's flights and weather arrive as batches."""
 
     def at_week(monday: pd.Timestamp) -> None:
-        week_before = monday - pd.Timedelta(days=7)
-        write_batches(project / "data" / "flights", week_before, monday, flights)
-        write_weather(project / "data" / "weather", week_before, monday)
+        feed.deliver(monday)
         installation.snapshot("flights", "weather")
+        installation.caught_up(ENDPOINT, monday - pd.Timedelta(days=7))
         if monday in (WEAK_DAY, SECOND_DAY):
-            submitted.append(monday)
             installation.submit(project, days=7 if monday == WEAK_DAY else 0)
 
     def pace() -> None:

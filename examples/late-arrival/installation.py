@@ -19,6 +19,7 @@ from story import Story
 import loopline
 
 PATIENCE_S = 120.0
+FIRST_WEEK = "2013-04-08"  # before it is over nothing can be mature
 LOOPLINE = (sys.executable, "-m", "loopline")
 
 
@@ -102,6 +103,17 @@ class Installation:
         """Have the server take a snapshot of each dataset, as a schedule would."""
         for name in datasets:
             self.client.call("datasets.snapshot", name=name)
+
+    def caught_up(self, endpoint: str, until: Any) -> None:
+        """Let the accelerated clock wait until the monitor has judged what matured by then; at its true speed it would
+        have had days."""
+        wanted = f"{until:%Y-%m-%d}"
+        self._until(lambda: self._judged(endpoint) >= wanted, f"the monitor to reach {wanted}")
+
+    def _judged(self, endpoint: str) -> str:
+        windows = self.client.call("monitoring.windows", endpoint=endpoint)
+        mature = [window["end"] for window in windows if window["mature"]]
+        return max(mature, default=f"{FIRST_WEEK}")
 
     def submit(self, project: Path, days: int) -> None:
         """Somebody submits a candidate: `loopline run training` beside the running traffic."""
