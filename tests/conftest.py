@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,3 +30,23 @@ def torture_result(request: pytest.FixtureRequest) -> Iterator[Callable[..., Non
     if file is not None and found:
         known = json.loads(file.read_text()) if file.exists() else {}
         file.write_text(json.dumps(known | found, indent=2, sort_keys=True) + "\n")
+
+
+KINDS = {"unit", "integration", "journey", "browser", "torture"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test of no kind would be run by no command: that must not happen unnoticed."""
+    lost = [item.nodeid for item in items if not KINDS & {mark.name for mark in item.iter_markers()}]
+    if lost:
+        raise pytest.UsageError(f"{lost[0]} carries none of the markers {', '.join(sorted(KINDS))}.")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """In continuous integration everything can be installed, so nothing may be skipped."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} may not be skipped in CI: {report.longrepr[2]}"
