@@ -52,7 +52,8 @@ torture: $(VENV)/.dev
 	$(BIN)/pytest -m torture --torture-results benchmarks/torture.json
 
 bench: $(VENV)/.dev
-	@for bench in benchmarks/*/run.py; do $(BIN)/python $$bench || exit 1; done
+	@for bench in pipelines/overhead pipelines/flights serving/bench serving/swaps monitoring/drift monitoring/gates monitoring/windows; do \
+		echo "== $$bench"; $(BIN)/python benchmarks/$$bench.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) .demo .peers .mypy_cache .ruff_cache .pytest_cache
