@@ -20,6 +20,7 @@ from loopline.usecases.promotion.model.decision import decide
 pytestmark = pytest.mark.journey
 DEMO = Path(__file__).parents[2] / "examples" / "late-arrival" / "demo.py"
 ENDPOINT = "late-arrival"
+TOKEN = "journey-token-0123456789"
 
 
 @dataclass
@@ -137,3 +138,29 @@ def test_the_project_runs_wherever_it_is_copied(played: Played, tmp_path: Path) 
     done = subprocess.run(command, cwd=tmp_path / "elsewhere", env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "late-arrival version 1" in done.stdout
+
+
+def test_a_copied_installation_is_the_installation(played: Played, up: Any, until: Any, tmp_path: Path) -> None:
+    import json
+    import shutil
+    from http.client import HTTPConnection
+    from urllib.parse import urlsplit
+
+    shutil.copytree(played.home, tmp_path / "moved")
+    server = up(tmp_path / "moved")
+    with open_home(tmp_path / "moved") as opened:
+        assert audit(opened).problems == []
+        row = opened.serving.recent(ENDPOINT, 1)[0]
+        inputs = [column.name for column in opened.serving.revisions(ENDPOINT)[0].signature.inputs]
+    body = json.dumps({"rows": [{name: row[name] for name in inputs}]})
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+
+    def answered() -> Any:
+        connection = HTTPConnection(urlsplit(server.serving_url).netloc, timeout=20)
+        connection.request("POST", f"/v1/endpoints/{ENDPOINT}/predict", body, headers)
+        answer = connection.getresponse()
+        content = json.loads(answer.read())
+        connection.close()
+        return answer.status == 200 and content
+
+    assert until(answered, 30)["predictions"] == [pytest.approx(row["prediction"])]
