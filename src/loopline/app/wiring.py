@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -31,6 +32,7 @@ PARTS = (
     "automation",
     "lineage",
 )
+FOLDERS = ("blobs", "keys", "predictions", "truth", "run", "logs", "work")
 REPLAYED = ("registry", "serving")
 
 
@@ -169,11 +171,14 @@ def open_home(home: Path, *, create: bool = True) -> Loopline:
 
     Raises NotFound when it does not exist and `create` is false, Unavailable when the folder cannot be written.
     """
-    if not (home / "loopline.db").exists():
-        if not create:
-            raise NotFound(
-                f"There is no Loopline installation in {home}.", "`loopline up` or `loopline run` makes one."
-            )
+    try:
+        there = (home / "loopline.db").exists()
+        whole = there and all((home / name).is_dir() for name in FOLDERS)
+    except OSError as error:
+        raise Unavailable(f"{home} cannot be read ({error.strerror}).", "Choose another --home.") from error
+    if not there and not create:
+        raise NotFound(f"There is no Loopline installation in {home}.", "`loopline up` or `loopline run` makes one.")
+    if not whole:
         make_home(home)
     from loopline.app.migrations.runner import bring_up_to_date
 
@@ -183,12 +188,15 @@ def open_home(home: Path, *, create: bool = True) -> Loopline:
 
 def make_home(home: Path) -> None:
     """The folders of a new installation, for its owner's eyes."""
-    if home.exists() and not home.is_dir():
-        raise Invalid(f"{home} is a file.", "Name a folder with --home.")
     try:
+        for place in (home, *home.parents):
+            if place.exists() and not place.is_dir():
+                raise Invalid(f"{place} is a file.", "Name a folder with --home.")
         make_folder(home, 0o700)
-        for name in ("blobs", "keys", "predictions", "truth", "run", "logs", "work"):
+        for name in FOLDERS:
             make_folder(home / name, 0o700)
+        if not (home / "loopline.db").exists():  # SQLite's other files take its rights
+            os.close(os.open(home / "loopline.db", os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         raise Unavailable(
             f"The installation cannot be made in {home} ({error.strerror}).", "Choose another --home."

@@ -7,7 +7,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from loopline.core.errors import Conflict
+from loopline.adapters.databases.sqlite import translated
+from loopline.core.errors import Conflict, Invalid, Unavailable
 
 VERSIONS = Path(__file__).parent / "versions"
 NEWEST = max(path.stem.removeprefix("m") for path in VERSIONS.glob("m[0-9]*.py"))
@@ -19,29 +20,50 @@ def bring_up_to_date(home: Path) -> None:
         return
     with open(home / "run" / "schema.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        found = stored(home)
-        if found is not None and found > NEWEST:
-            raise Conflict(
-                f"The installation in {home} was written by a newer Loopline (schema {found}).",
-                "Upgrade Loopline, or open another home.",
-            )
-        if found != NEWEST:
-            apply(home / "loopline.db")
+        if found_schema(home) != NEWEST:
+            try:
+                apply(home / "loopline.db")
+            except Exception as error:
+                raise Unavailable(
+                    f"The schema of {home / 'loopline.db'} cannot be brought up to date ({first_line(error)}).",
+                    "Nothing was changed. Free disk, or restore the installation from a copy.",
+                ) from error
+
+
+def found_schema(home: Path) -> str | None:
+    """`stored`, or Conflict for an installation that only a newer Loopline understands."""
+    found = stored(home)
+    if found is not None and found > NEWEST:
+        raise Conflict(
+            f"The installation in {home} was written by a newer Loopline (schema {found}).",
+            "Upgrade Loopline, or open another home.",
+        )
+    return found
 
 
 def stored(home: Path) -> str | None:
-    """The revision that the database stands at; None for a new one."""
+    """The revision that the database stands at; None for a new one. Unavailable for one that is damaged."""
     path = home / "loopline.db"
     if not path.exists():
         return None
+    if not path.is_file():
+        raise Invalid(f"{path} is not a file.", "Name an installation's folder with --home.")
     with_schema = "SELECT version_num FROM loopline_schema"
-    db = sqlite3.connect(path, timeout=20)
-    try:
-        return str(db.execute(with_schema).fetchone()[0])
-    except (sqlite3.OperationalError, TypeError):
-        return None
-    finally:
-        db.close()
+    with translated():
+        db = sqlite3.connect(path, timeout=20)
+        try:
+            return str(db.execute(with_schema).fetchone()[0])
+        except (sqlite3.OperationalError, TypeError) as error:
+            if "no such table" in str(error) or isinstance(error, TypeError):
+                return None
+            raise
+        finally:
+            db.close()
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without the statement that SQLAlchemy adds."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 def apply(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from loopline.shells.cli.group import root
@@ -23,6 +24,9 @@ def run(arguments: list[str] | None = None) -> int:
         answer = root.main(arguments, prog_name="loopline", standalone_mode=False)
     except click.exceptions.Exit as end:
         return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return 2
     except click.ClickException as error:
         complain(error.format_message(), usage_of(error))
         return 2
@@ -34,7 +38,22 @@ def run(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        return unforeseen(error, f"{error.filename or 'A file'} cannot be used ({error.strerror or error}).", 5)
+    except Exception as error:
+        text = (str(error).splitlines() or [""])[0][:300]
+        return unforeseen(error, f"Something went wrong inside ({type(error).__name__}: {text}).", 70)
     return answer if isinstance(answer, int) else 0
+
+
+def unforeseen(error: Exception, message: str, exit_code: int) -> int:
+    """What nobody foresaw is one sentence too; LOOPLINE_TRACEBACK=1 shows where it came from."""
+    from loopline.shells.cli.console import complain
+
+    if os.environ.get("LOOPLINE_TRACEBACK"):
+        raise error
+    complain(message, "LOOPLINE_TRACEBACK=1 shows where.")
+    return exit_code
 
 
 def usage_of(error: object) -> str:

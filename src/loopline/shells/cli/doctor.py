@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from loopline.core.errors import CheckFailed, LooplineError
+from loopline.shells.cli.up import runs
 
 LEAST_FREE = 1 << 30
 
@@ -37,8 +38,7 @@ def checks(home: Path) -> Iterator[tuple[str, bool, str]]:
     free = shutil.disk_usage(home).free
     yield "disk", free > LEAST_FREE, f"{free / (1 << 30):.1f} GiB are free."
     yield ledger(home)
-    running = (home / "run" / "server.json").exists()
-    yield "server", True, "A server runs." if running else "No server runs."
+    yield "server", True, "A server runs." if runs(home) else "No server runs."
 
 
 def ledger(home: Path) -> tuple[str, bool, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,22 @@ def server(home: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((home / "run" / "server.json").read_bytes())
     except (OSError, ValueError):
-        raise Unavailable(f"No server runs on {home}.", "Start it with `loopline up`.") from None
+        found = {}
+    if not found or not runs(home):
+        raise Unavailable(f"No server runs on {home}.", "Start it with `loopline up`.")
     return found
+
+
+def runs(home: Path) -> bool:
+    """Whether a supervisor holds its lock; what it wrote to run/ outlives a supervisor that was killed."""
+    try:
+        with open(home / "run" / "up.lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def open_browser(link: str) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from loopline.app.migrations.runner import found_schema
 from loopline.app.settings import Listen
 from loopline.app.wiring import make_home
 from loopline.core.errors import Conflict, Unavailable
@@ -79,6 +80,7 @@ class Supervisor:
         """Start everything; `ready(link, serving_url)` is called when the first page can be asked for."""
         make_home(self._home)
         with self._only_one():
+            found_schema(self._home)  # here, so that what is wrong with the folder is said at once
             control, serving = self._bind(self._listen.port), self._bind(self._listen.serving_port)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, self._end)

@@ -46,6 +46,7 @@ def versions(obj: Any, model: str) -> None:
 @click.pass_obj
 def alias(obj: Any, model: str, name: str, at: str) -> None:
     """Show where the alias NAME of MODEL points and has pointed; `loopline promote` moves it."""
+    obj.client.call("registry.versions", model=model)  # a model that does not exist has no aliases to speak of
     found = obj.client.call("registry.alias", model=model, alias=name, at=at)
     stands = f"version {found['version']}" if found["version"] is not None else "nowhere"
     obj.show(found, text="\n".join([f"{model}@{name} points to {stands}", *map(moved, found["history"])]))
