@@ -130,3 +130,15 @@ def test_changing_nothing_writes_nothing(loopline: Any, serving: Any) -> None:
     for _ in range(2):
         serving.put("late", "flights", "ann", key="flight")
     assert kinds(loopline) == ["endpoint.changed"]
+
+
+@pytest.mark.parametrize("alias", ["", "../../x", "a\x00b", "a" * 5000])
+def test_an_endpoint_follows_only_what_can_be_an_alias(serving: Any, alias: str) -> None:
+    with pytest.raises(Invalid, match="alias"):
+        serving.put("late", "flights", "ann", alias=alias)
+
+
+@pytest.mark.parametrize("name", ["\x00", "../../x", "a" * 5000])
+def test_only_an_endpoints_name_becomes_a_path(serving: Any, name: str) -> None:
+    with pytest.raises(Invalid, match="endpoint"):
+        serving.log_mark(name)

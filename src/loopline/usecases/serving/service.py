@@ -44,6 +44,8 @@ class Serving:
         """Make an endpoint or change its fields; the answer is the endpoint. Changing nothing writes nothing."""
         checked_name("endpoint", name)
         checked_name("model", model_name)
+        if alias is not None:
+            checked_name("alias", alias)
         model.checked_fields(key, event_time)
         wish = {"name": name, "model": model_name, "alias": alias, "key": key, "event_time": event_time}
 
@@ -209,6 +211,7 @@ class Serving:
         """A text that differs once more predictions or truth of an endpoint are on disk; cheap to ask."""
         from loopline.usecases.serving.records.segments import mark
 
+        checked_name("endpoint", endpoint)
         return mark(self._home / "predictions" / endpoint, self._home / "truth" / endpoint)
 
     def find_prediction(self, prediction_id: str) -> dict[str, Any]:
