@@ -197,6 +197,41 @@ def test_csv_takes_its_types_from_the_contract(datasets: Datasets, folder: Path)
     assert table["distance"].to_pylist() == [100.0, None, 3.0]
 
 
+def test_a_bad_file_that_is_corrected_is_kept_aside_no_longer(
+    loopline: Loopline, datasets: Datasets, folder: Path
+) -> None:
+    pq.write_table(rows(0), folder / "a.parquet")
+    pq.write_table(rows(3, distance=[-1.0, 1.0, 2.0]), folder / "b.parquet")
+    assert datasets.snapshot("flights", "ada").refused == ("b.parquet",)
+    shutil.copy(folder / "b.parquet", folder.parent / "b.bad")
+    pq.write_table(rows(3), folder / "b.parquet")
+    taken = datasets.snapshot("flights", "ada")
+    assert (taken.rows, taken.refused) == (6, ())
+    assert (datasets.dataset("flights").refused, datasets.batches("flights", "refused")) == (0, [])
+    shutil.copy(folder.parent / "b.bad", folder / "b.parquet")
+    assert datasets.snapshot("flights", "ada").refused == ("b.parquet",)  # the same bytes are bad again
+    assert len(loopline.ledger.since(0, kind="dataset.batch_refused")) == 2
+    assert len(loopline.ledger.since(0, kind="dataset.batch_gone")) == 1
+
+
+def test_a_bad_file_that_is_taken_away_is_kept_aside_no_longer(datasets: Datasets, folder: Path) -> None:
+    pq.write_table(rows(0), folder / "a.parquet")
+    (folder / "b.parquet").write_bytes(b"no table")
+    assert datasets.snapshot("flights", "ada").refused == ("b.parquet",)
+    (folder / "b.parquet").unlink()
+    taken = datasets.snapshot("flights", "ada")
+    assert (taken.rows, taken.refused, taken.new) == (3, (), False)
+    with pytest.raises(NotFound):
+        datasets.accept("flights", "b.parquet", "ada")
+
+
+@pytest.mark.parametrize("option", [["--refused"], ["--accept", "b.parquet"]])
+def test_what_is_said_of_batches_needs_a_dataset(option: list[str]) -> None:
+    answer = CliRunner().invoke(cli.datasets, option)
+    assert answer.exit_code == 2
+    assert "need the name of a dataset" in answer.output
+
+
 def test_types_that_differ_a_little_meet_and_others_are_refused(datasets: Datasets, folder: Path) -> None:
     datasets.declare("flights", Source(folder=str(folder)), None, "ada")
     put(folder, "a.parquet", pa.table({"x": [1, 2], "y": pa.array(["a", "b"]).dictionary_encode(), "z": [[1], [2]]}))

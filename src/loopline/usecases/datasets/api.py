@@ -26,7 +26,7 @@ class Digest(msgspec.Struct):
 
 
 class Batches(msgspec.Struct):
-    """`state`: accepted, refused or released; all when empty."""
+    """`state`: accepted, refused, released or gone (refused, then corrected or taken away); all when empty."""
 
     name: str
     state: str = ""
@@ -66,8 +66,8 @@ def get(service: Any, request: Digest, caller: Caller) -> Any:
 
 
 def batches(service: Any, request: Batches, caller: Caller) -> list[Batch]:
-    if request.state not in ("", "accepted", "refused", "released"):
-        raise Invalid(f"{request.state!r} is no state of a batch.", "Use accepted, refused or released.")
+    if request.state not in ("", "accepted", "refused", "released", "gone"):
+        raise Invalid(f"{request.state!r} is no state of a batch.", "Use accepted, refused, released or gone.")
     return list(service.batches(request.name, request.state))
 
 

@@ -37,6 +37,8 @@ def snapshot(obj: Any, name: str) -> None:
 @click.pass_obj
 def datasets(obj: Any, name: str | None, refused: bool, batch: str | None, reason: str) -> None:
     """List datasets, or the snapshots of NAME."""
+    if name is None and (refused or batch is not None):
+        raise click.UsageError("--refused and --accept need the name of a dataset.")
     if name is None:
         show_all(obj)
     elif batch is not None:

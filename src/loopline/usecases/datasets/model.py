@@ -15,7 +15,8 @@ from loopline.core.times import from_text
 SNAPSHOT_TAKEN = "dataset.snapshot_taken"
 BATCH_REFUSED = "dataset.batch_refused"
 BATCH_RELEASED = "dataset.batch_released"
-State = Literal["accepted", "refused", "released"]
+BATCH_GONE = "dataset.batch_gone"
+State = Literal["accepted", "refused", "released", "gone"]  # gone: refused, then corrected or taken out of the source
 _DURATION = re.compile(r"(\d+)\s*(m|min|minutes?|h|hours?|d|days?|w|weeks?)\Z")
 _SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 Scalar = str | int | float | bool

@@ -61,7 +61,7 @@ class Datasets:
         Raises NotFound for an unknown dataset or an empty source, CheckFailed when no batch may be used.
         """
         dataset = self.dataset(name)
-        known = self._database.read(lambda tx: store.batches(tx, name))
+        known = [batch for batch in self.batches(name) if batch.state != "gone"]
         intake = Intake(self._blobs, dataset, known, self._clock.text())
         with ExitStack() as stack:
             found = list(found_in(dataset.source, lambda: Path(stack.enter_context(tempfile.TemporaryDirectory()))))
@@ -70,9 +70,11 @@ class Datasets:
             raise NotFound(f"The dataset {name!r} has no batch yet.", "Put Parquet or CSV files into its folder.")
         parts = intake.parts(batches)
         digest = self._blobs.put(model.manifest(parts)) if parts else ""
-        if digest and digest == dataset.latest and not intake.renewed:
+        here = {(batch.name, batch.digest) for batch in batches}
+        gone = [batch for batch in known if batch.state == "refused" and (batch.name, batch.digest) not in here]
+        if digest and digest == dataset.latest and not intake.renewed and not gone:
             return self._standing(name, digest)
-        snapshot = self._database.write(lambda tx: self._recorded(tx, dataset, intake, parts, digest, actor))
+        snapshot = self._database.write(lambda tx: self._recorded(tx, dataset, intake, gone, parts, digest, actor))
         if snapshot is None:
             reports = [f"{batch.name}: {batch.report.text()}" for batch in batches if batch.report is not None]
             raise CheckFailed(f"No batch of {name!r} may be used. {' | '.join(reports)[:2000]}", _RELEASE_HINT)
@@ -83,8 +85,18 @@ class Datasets:
         return msgspec.structs.replace(self.get(digest, name), refused=refused)
 
     def _recorded(
-        self, tx: Transaction, dataset: Dataset, intake: Intake, parts: list[Part], digest: str, actor: str
+        self,
+        tx: Transaction,
+        dataset: Dataset,
+        intake: Intake,
+        gone: list[Batch],
+        parts: list[Part],
+        digest: str,
+        actor: str,
     ) -> Snapshot | None:
+        for batch in gone:
+            if store.set_state(tx, batch, "gone"):
+                self._ledger.append(tx, model.BATCH_GONE, dataset.name, actor, _refusal(batch))
         told = {(batch.name, batch.digest) for batch in store.batches(tx, dataset.name, "refused")}
         for batch in intake.renewed:
             store.add_batch(tx, batch)
@@ -141,7 +153,7 @@ class Datasets:
         chosen = waiting[-1]
 
         def work(tx: Transaction) -> Batch:
-            if not store.release(tx, chosen):
+            if not store.set_state(tx, chosen, "released"):
                 raise Conflict(f"The batch {batch!r} was released meanwhile.", "Take a snapshot.")
             body = {**_refusal(chosen), "reason": reason}
             self._ledger.append(tx, model.BATCH_RELEASED, name, actor, body)

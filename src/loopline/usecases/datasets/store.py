@@ -8,7 +8,7 @@ import msgspec
 
 from loopline.core.tables import Column
 from loopline.ports.database import Row, Transaction
-from loopline.usecases.datasets.model import Batch, Contract, ContractReport, Dataset, Part, Snapshot, Source
+from loopline.usecases.datasets.model import Batch, Contract, ContractReport, Dataset, Part, Snapshot, Source, State
 
 ADD_DATASET = (
     "INSERT INTO datasets_datasets (name, source, contract, latest, created_at, created_by, changed_at) "
@@ -27,7 +27,9 @@ BATCHES = f"SELECT {_BATCH} FROM datasets_batches WHERE dataset = :dataset"
 ADD_BATCH = (
     "INSERT INTO datasets_batches (dataset, name, digest, stamp, format, rows, bytes, columns, state, report, seen_at) "
     "VALUES (:dataset, :name, :digest, :stamp, :format, :rows, :bytes, :columns, :state, :report, :seen_at) "
-    "ON CONFLICT (dataset, name, digest) DO UPDATE SET stamp = excluded.stamp, seen_at = excluded.seen_at"
+    "ON CONFLICT (dataset, name, digest) DO UPDATE SET stamp = excluded.stamp, seen_at = excluded.seen_at, "
+    "report = CASE datasets_batches.state WHEN 'gone' THEN excluded.report ELSE datasets_batches.report END, "
+    "state = CASE datasets_batches.state WHEN 'gone' THEN excluded.state ELSE datasets_batches.state END"
 )
 SET_STATE = (
     "UPDATE datasets_batches SET state = :state WHERE dataset = :dataset AND name = :name AND digest = :digest "
@@ -69,17 +71,17 @@ def batches(tx: Transaction, name: str, state: str = "") -> list[Batch]:
 
 
 def add_batch(tx: Transaction, batch: Batch) -> None:
-    """Write a batch; one that is known only gets its stamp and time renewed."""
+    """Write a batch; one that is known only gets its stamp and time renewed, and one that was gone is judged anew."""
     params = msgspec.structs.asdict(batch)
     types = params.pop("types")
     report = params.pop("report")
     tx.run(ADD_BATCH, {**params, "columns": _json(types), "report": None if report is None else _json(report)})
 
 
-def release(tx: Transaction, batch: Batch) -> bool:
-    """Let a refused batch be used; whether it was still refused."""
+def set_state(tx: Transaction, batch: Batch, state: State) -> bool:
+    """Keep a refused batch aside no longer; whether it was still refused."""
     key = {"dataset": batch.dataset, "name": batch.name, "digest": batch.digest}
-    return bool(tx.run(SET_STATE, {**key, "state": "released"}))
+    return bool(tx.run(SET_STATE, {**key, "state": state}))
 
 
 def add_snapshot(tx: Transaction, snapshot: Snapshot) -> None:
