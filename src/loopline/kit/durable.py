@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
+
+TEMPORARY = re.compile(r"\..+\.\d+\.(?:[0-9a-f]{8}\.)?tmp\Z")
+LONGEST_WRITE_S = 3600.0
 
 
 def sync_folder(folder: Path) -> None:
@@ -39,3 +45,17 @@ def write_file(path: Path, content: bytes | Iterable[bytes], mode: int = 0o644) 
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def sweep(folder: Path) -> int:
+    """Remove the temporary files that killed processes left in a folder and below it, an hour after they were last
+    written to; answers how many."""
+    removed, before = 0, time.time() - LONGEST_WRITE_S
+    for place, _, names in os.walk(folder):
+        for name in filter(TEMPORARY.match, names):
+            with contextlib.suppress(OSError):  # its writer may be at it after all
+                file = Path(place, name)
+                if file.stat().st_mtime < before:
+                    file.unlink()
+                    removed += 1
+    return removed

@@ -156,6 +156,9 @@ def test_a_killed_run_shows_as_killed(tmp_path: Path, monkeypatch: pytest.Monkey
         assert (killed.status, killed.error) == ("killed", "Its process ended before it did.")
         assert loopline.pipelines.get(killed.id).status == "killed"
         monkeypatch.setenv("NOTES", str(chain.notes))
+        assert loopline.tracking.sweep() == [killed.id]  # as the worker does
+        for left in (killed.id, "nobody's"):
+            (chain.home / "work" / "runs" / left).mkdir(parents=True, exist_ok=True)
         done = loopline.pipelines.run(chain.folder, "chain", actor="ann", executor="inline")
         assert (done.status, loopline.tracking.get(killed.id).status) == ("finished", "killed")
         assert [fact.body["status"] for fact in loopline.ledger.about(killed.id, ("run.finished",))] == ["killed"]

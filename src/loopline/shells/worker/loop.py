@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import IO, Any
 
 from loopline.app.wiring import Loopline, open_home
+from loopline.kit.durable import sweep
 from loopline.shells.worker.chores import Chores
 from loopline.shells.worker.firing import Firings
 
 BEAT_S = 0.2
 TICK_S = 1.0
 SWEEP_S = 3.0
+TIDY_S = 600.0
 QUIET_S = 60.0
+WRITTEN = ("blobs", "keys", "predictions", "truth", "work/snapshots")
 log = logging.getLogger("loopline.worker")
 
 
@@ -59,6 +62,8 @@ class Worker:
         self._part("logs", chores.look)
         if self._time("sweep", SWEEP_S):
             self._part("runs", lambda: loopline.tracking.sweep())  # noqa: PLW0108  (building it may fail too)
+        if self._time("left behind", TIDY_S):
+            self._part("left behind", lambda: [sweep(self._home / name) for name in WRITTEN])
         return bool(more)
 
     def _tick(self, loopline: Loopline, chores: Chores) -> bool:

@@ -370,9 +370,18 @@ class Pipelines:
             return self._warm[name]
 
     def _lost(self) -> None:
-        """Mark runs whose process died, and take away what they left in the scratch folder."""
-        for run_id in self._tracking.sweep():
-            shutil.rmtree(self._home / "work" / "runs" / run_id, ignore_errors=True)
+        """Mark runs whose process died, and take away what they left in the scratch folder, whoever marked them."""
+        self._tracking.sweep()
+        scratch = self._home / "work" / "runs"
+        for folder in scratch.iterdir() if scratch.is_dir() else ():
+            if not self._runs(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _runs(self, run_id: str) -> bool:
+        try:
+            return self._tracking.get(run_id).status == "running"
+        except (Invalid, NotFound):  # nobody's
+            return False
 
 
 def silent(_: Progress) -> None:
