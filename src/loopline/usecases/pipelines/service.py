@@ -379,7 +379,7 @@ class Pipelines:
 
     def _runs(self, run_id: str) -> bool:
         try:
-            return self._tracking.get(run_id).status == "running"
+            return bool(self._tracking.get(run_id).status == "running")
         except (Invalid, NotFound):  # nobody's
             return False
 
