@@ -183,11 +183,20 @@ class Comparison:
         self._missing("version", trained, (one.version for one in registry.versions(ENDPOINT)))
         asked = [entry["revision"] for entry in self._new("deployment")]
         self._missing("revision", asked, (one.revision for one in serving.revisions(ENDPOINT)))
-        moves = len(registry.alias_history(ENDPOINT, "production"))
-        self._new("alias")
+        self._moves([move.version for move in registry.alias_history(ENDPOINT, "production")])
         self._new("step")
-        if moves < self.compared["alias"]:
-            self.lost.append(f"{self.compared['alias'] - moves} moves of the alias")
+
+    def _moves(self, history: list[int]) -> None:
+        """The acknowledged moves are in the alias's history, in their order, perhaps with others between them."""
+        self._new("alias")
+        place = 0
+        for entry in self._journal.all("alias"):
+            place += entry["how"] == "rollback"  # which always moves; a promotion may find the alias where it shall be
+            while place < len(history) and history[place] != entry["version"]:
+                place += 1
+            if place >= len(history):
+                self.lost.append(f"the {entry['how']} of the alias to {entry['version']}")
+                return
 
     def _facts(self) -> None:
         """The chain, the head, aliases and deployments; and as many things as facts tell of, in one look."""

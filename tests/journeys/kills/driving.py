@@ -214,10 +214,10 @@ class Driving:
                 self.journal.add("deployment", revision=made["revision"])
             elif way == "rollback":
                 moved = self.client.call("promotion.rollback", model=ENDPOINT, alias="production")
-                self.journal.add("alias", version=moved["version"])
+                self.journal.add("alias", version=moved["version"], how=way)
             else:
                 self.client.call("promotion.promote", model=ENDPOINT, version=number, alias="production")
-                self.journal.add("alias", version=number)
+                self.journal.add("alias", version=number, how=way)  # where it points there already, nothing moves
         except Unavailable:
             raise
         except LooplineError as error:  # a rule forbids it just now
