@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from loopline.usecases.datasets import cli
 from loopline.usecases.datasets.api import VERBS
 from loopline.usecases.datasets.model import Source
 from loopline.usecases.datasets.service import Datasets
+from loopline.usecases.datasets.sources import _write_rows as write_rows
 
 pytestmark = pytest.mark.integration
 
@@ -289,6 +291,17 @@ def test_a_query_on_sqlite_is_a_batch(datasets: Datasets, tmp_path: Path) -> Non
     refused = datasets.snapshot("table", "ada")
     assert (refused.digest, refused.refused) == (first.digest, ("query",))
     db.close()
+
+
+def test_equal_rows_give_equal_bytes_whatever_a_driver_leaves_behind(tmp_path: Path) -> None:
+    def written(garbage: int) -> bytes:
+        valid = pa.py_buffer(bytes([0b01 | garbage]))  # the second value is empty; six bits are nobody's
+        values = pa.py_buffer(struct.pack("<2d", 1.5, garbage))
+        table = pa.table({"x": pa.Array.from_buffers(pa.float64(), 2, [valid, values])})
+        write_rows(table, tmp_path / "rows.arrow")
+        return (tmp_path / "rows.arrow").read_bytes()
+
+    assert written(0) == written(0b1010100)
 
 
 def test_a_query_that_fails_is_named(datasets: Datasets, tmp_path: Path) -> None:
