@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loopline.app.wiring import all_verbs
+from loopline.core.verbs import Role
 
 JUNK = st.recursive(
     st.none()
@@ -45,6 +46,19 @@ def test_a_wrong_body_is_named(ask: Any, body: bytes, says: str) -> None:
     answer = ask("POST", "/api/v1/access/tokens", body)
     assert answer.status == 400
     assert says in answer.data["message"]
+
+
+@pytest.mark.unit
+def test_a_body_of_countless_values_is_refused_before_it_takes_memory(ask: Any) -> None:
+    answer = ask("POST", "/api/v1/access/tokens", b'{"name":[' + b"{}," * 1_000_001 + b"{}]}")
+    assert answer.status == 400
+    assert "1,000,000 values" in answer.data["message"]
+
+
+@pytest.mark.unit
+def test_a_role_that_does_not_reach_is_refused_whatever_the_body(askers: Any) -> None:
+    answer = askers[Role.VIEWER]("POST", "/api/v1/access/tokens", b"{")
+    assert answer.status == 403
 
 
 @pytest.mark.unit

@@ -19,6 +19,7 @@ from loopline.core.verbs import Caller, Verb
 from loopline.shells.http.guard import error_body
 
 JSON = "application/json"
+MOST_VALUES = 1_000_000  # a value takes far more memory than text; a file travels as one
 log = logging.getLogger("loopline.http")
 
 
@@ -33,8 +34,9 @@ def api_routes(loopline: Loopline) -> list[Route]:
 def endpoint(loopline: Loopline, verb: Verb) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
         try:
-            fields = await fields_of(request, verb)
             caller = request.state.caller
+            check_role(verb, caller)  # before the body is read: who may not ask costs nothing
+            fields = await fields_of(request, verb)
             content = await anyio.to_thread.run_sync(do, loopline, verb, fields, caller)
         except ClientDisconnect:
             return Response(status_code=413)
@@ -54,16 +56,21 @@ def do(loopline: Loopline, verb: Verb, fields: Mapping[str, Any], caller: Caller
 
 def perform(loopline: Loopline, verb: Verb, fields: Mapping[str, Any], caller: Caller) -> Any:
     """Check the caller's role and the fields, then do the verb."""
-    if caller.role < verb.role:
-        raise Refused(
-            f"{caller.name!r} is {caller.role.name.lower()}; {verb.name} needs {verb.role.name.lower()}.",
-            "Ask an admin for a token with that role.",
-        )
+    check_role(verb, caller)
     try:
         request = msgspec.convert(fields, verb.request, strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(f"{verb.name} was asked wrongly: {error}.", verb.summary + ".") from None
     return verb.call(loopline.get(verb.name.partition(".")[0]), request, caller)
+
+
+def check_role(verb: Verb, caller: Caller) -> None:
+    """Refused when the caller's role does not reach for the verb."""
+    if caller.role < verb.role:
+        raise Refused(
+            f"{caller.name!r} is {caller.role.name.lower()}; {verb.name} needs {verb.role.name.lower()}.",
+            "Ask an admin for a token with that role.",
+        )
 
 
 async def fields_of(request: Request, verb: Verb) -> dict[str, Any]:
@@ -94,6 +101,8 @@ async def body_of(request: Request) -> dict[str, Any]:
         return {}
     if request.headers.get("content-type", "").partition(";")[0].strip() != JSON:
         raise Invalid("The body is not declared as JSON.", "Send Content-Type: application/json.")
+    if content.count(b",") + content.count(b"[") + content.count(b"{") > MOST_VALUES:
+        raise Invalid(f"The body holds more than {MOST_VALUES:,} values.", "Send it in parts.")
     try:
         data = msgspec.json.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
