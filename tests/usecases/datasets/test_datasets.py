@@ -366,3 +366,9 @@ def test_the_commands_show_what_is_there(datasets: Datasets, loopline: Loopline,
     assert [row[2] for row in shown(cli.datasets, "flights")] == [3, 6]
     latest = screen.call("datasets.latest", name="flights")
     assert screen.call("datasets.rows", digest=latest["digest"], limit=1)[0]["carrier"] == "AA"
+
+
+def test_a_source_that_the_system_does_not_give_is_named(datasets: Datasets, folder: Path) -> None:
+    datasets.declare("long", Source(folder=str(folder / ("a" * 300))), None, "ada")
+    with pytest.raises(Unavailable, match="File name too long"):
+        datasets.snapshot("long", "ada")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -181,3 +182,18 @@ def test_forms_of_containers_are_told_apart() -> None:
 @given(one=st.lists(st.binary(max_size=4), max_size=4), two=st.lists(st.binary(max_size=4), max_size=4))
 def test_fields_are_never_confused(one: list[bytes], two: list[bytes]) -> None:
     assert (digest(*one) == digest(*two)) == (one == two)
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/escaped", "a/../../escaped"])
+def test_a_model_from_elsewhere_writes_only_into_its_folder(tmp_path: Path, name: str) -> None:
+    about = {
+        "format": "any",
+        "signature": {"inputs": [], "output": {"name": "y", "type": "float"}},
+        "files": {name: "d"},
+    }
+    content = json.dumps(about).encode()
+    (tmp_path / "blob").write_bytes(b"x")
+    reader = Reader(tmp_path / "in", {"d": str(tmp_path / "blob")}, {"any": object()})  # type: ignore[dict-item]
+    with pytest.raises(Invalid, match="escaped"):
+        reader.value(Leaf("model", "0" * 64, len(content), content))
+    assert not list(tmp_path.parent.rglob("escaped"))

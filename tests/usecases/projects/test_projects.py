@@ -173,7 +173,9 @@ def test_a_folder_without_a_project_is_named(tmp_path: Path, projects: Projects)
         projects.plan(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["../evil.py", "/etc/x.py", "a/../../x.py", ".hidden.py", "a/.hidden/x.py", "a\\b.py"])
+@pytest.mark.parametrize(
+    "name", ["../evil.py", "/etc/x.py", "a/../../x.py", ".hidden.py", "a/.hidden/x.py", "a\\b.py", "x" * 256]
+)
 def test_a_server_takes_no_file_that_could_leave_its_folder(name: str, projects: Projects) -> None:
     verb = next(verb for verb in VERBS if verb.name == "projects.apply")
     request = verb.request(config={"project": "x"}, folder="/nowhere", files={name: b""})
@@ -233,3 +235,10 @@ def test_init_makes_a_project_that_works_at_once_and_elsewhere(tmp_path: Path) -
     moved = Path(shutil.move(tmp_path / "parcels", tmp_path / "elsewhere"))
     environment["LOOPLINE_HOME"] = str(tmp_path / "second")
     assert "version 1" in called("loopline", "run", "training", folder=moved)
+
+
+@pytest.mark.parametrize("folder", ["", "relative", "/a\x00b", "/" + "a" * 5000])
+def test_a_server_is_told_a_whole_path_or_nothing(folder: str, projects: Projects) -> None:
+    verb = next(verb for verb in VERBS if verb.name == "projects.apply")
+    with pytest.raises(Invalid, match="no whole path"):
+        verb.call(projects, verb.request(config={"project": "x"}, folder=folder), Caller("ada", Role.ADMIN))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loopline.core.errors import CheckFailed, Conflict, Invalid, NotFound
+from loopline.core.errors import CheckFailed, Conflict, Invalid, NotFound, Unavailable
 from loopline.core.ids import checked_name
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
@@ -63,9 +63,13 @@ class Datasets:
         dataset = self.dataset(name)
         known = [batch for batch in self.batches(name) if batch.state != "gone"]
         intake = Intake(self._blobs, dataset, known, self._clock.text())
-        with ExitStack() as stack:
-            found = list(found_in(dataset.source, lambda: Path(stack.enter_context(tempfile.TemporaryDirectory()))))
-            batches = [intake.batch(file) for file in found]
+        try:
+            with ExitStack() as stack:
+                found = list(found_in(dataset.source, lambda: Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+                batches = [intake.batch(file) for file in found]
+        except OSError as error:
+            what = f"{error.strerror}: {str(error.filename)[:200]!r}"
+            raise Unavailable(f"The source of {name!r} cannot be read ({what}).", "Mend it, then try again.") from error
         if not batches:
             raise NotFound(f"The dataset {name!r} has no batch yet.", "Put Parquet or CSV files into its folder.")
         parts = intake.parts(batches)

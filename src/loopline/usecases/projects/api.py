@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import msgspec
 
+from loopline.core.errors import Invalid
 from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.projects.checking import checked_data, schema
 from loopline.usecases.projects.model import Declared, Plan, Project
+
+LONGEST_FOLDER = 1000
 
 
 class Nothing(msgspec.Struct):
@@ -48,6 +52,11 @@ def apply(service: Any, request: Given, caller: Caller) -> Plan:
 
 def declared(request: Given) -> Declared:
     """What was sent, checked again: a server trusts no client's reading."""
+    folder = request.folder
+    if not os.path.isabs(folder) or "\0" in folder or len(os.fsencode(folder)) > LONGEST_FOLDER:
+        raise Invalid(
+            f"{folder[:200]!r} is no whole path of a folder.", "Name it from the root, as `loopline apply` does."
+        )
     return Declared(
         config=checked_data(request.config),
         contracts=request.contracts,

@@ -26,7 +26,11 @@ class Manifest(msgspec.Struct, frozen=True):
 def keep(blobs: Blobs, files: Mapping[str, bytes]) -> str:
     """Store the files; answers the digest that names all of them. Invalid for a name that could leave its folder."""
     for name in files:
-        if not _NAME.match(name):
+        if (
+            not _NAME.match(name)
+            or len(name.encode()) > 1000
+            or any(len(part.encode()) > 255 for part in name.split("/"))
+        ):
             raise Invalid(f"{name!r} cannot be the name of a project's file.", "Use plain relative names.")
     manifest = Manifest({name: blobs.put(content) for name, content in sorted(files.items())})
     return blobs.put(msgspec.json.encode(manifest, order="sorted"))

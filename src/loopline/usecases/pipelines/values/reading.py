@@ -85,6 +85,10 @@ class Reader:
         folder = Path(self._folder) / f"in-{leaf.digest[:16]}"
         folder.mkdir(parents=True, exist_ok=True)
         for name, digest in about["files"].items():
+            if name.startswith("/") or ".." in Path(name).parts:  # a result may come from another installation
+                raise Invalid(
+                    f"{name!r} cannot be the name of a model's file.", "Clear the result, and run the step again."
+                )
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self._place(digest), folder / name)
         loaded = runtime.load(folder, signature)
