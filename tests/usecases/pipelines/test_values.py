@@ -88,9 +88,13 @@ def test_different_tables_have_different_bytes(table: pa.Table, other: pa.Table)
     assert (encoded(settled(table)) == encoded(settled(other))) == table.equals(other, check_metadata=True)
 
 
+def nested(inner):
+    return st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+
+
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    nested,
     max_leaves=12,
 )
 
