@@ -94,6 +94,7 @@ class Play:
         self.grounds, self.until, self._up = grounds, until, up
         self.chance = random.Random(seed)
         self.server = up(grounds.home)
+        self._build(grounds)
         self.starts: list[float] = []
         self.start_cpu: list[float] = []
         self.healed: list[float] = []
@@ -111,6 +112,12 @@ class Play:
         self._killer = subprocess.Popen(killer, stdin=pipe, stdout=pipe, text=True, env=environment)
         until(self._serves, HEALED_S)
         self.driving.start()
+
+    def _build(self, grounds: Grounds) -> None:
+        began, client = time.monotonic(), self.server.client
+        grounds.build(client, self.until)
+        client.close()
+        print(f"two versions trained, judged and deployed in {time.monotonic() - began:.0f} s")
 
     def round(self, wanted: str, trigger: str) -> None:
         """Drive, kill, wait until all is well again, compare."""

@@ -22,7 +22,7 @@ import pandas as pd
 from acknowledged import Journal
 from batches import write_batches, write_weather
 from desk import requests, truths
-from grounds import ENDPOINT, Grounds
+from grounds import ENDPOINT, FIRST_DAY, Grounds
 
 import loopline
 from loopline.core.errors import Invalid, LooplineError, Unavailable
@@ -30,7 +30,6 @@ from loopline.core.errors import Invalid, LooplineError, Unavailable
 PATIENCE_S = 15.0
 POINTS = 20
 TOLD = re.compile(r"  \S (\S+)  (hit|ran|failed|skipped)")
-FIRST_DAY = pd.Timestamp("2013-04-01", tz="UTC")
 
 
 class Gate:
