@@ -129,3 +129,42 @@ def test_a_killed_servers_address_is_not_believed(home: Path) -> None:
 def test_an_unknown_models_alias_is_not_found(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["alias", "nope", "production", "--home", str(home)]) == 3
     assert "'nope'" in capsys.readouterr().err
+
+
+def test_a_terminal_gets_no_control_characters_from_names(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_home(home) as opened:
+        opened.tracking.start(name="\x1b]0;owned\x07\tx", actor="test")
+    assert run(["runs", "--home", str(home)]) == 0
+    told = capsys.readouterr().out
+    assert "]0;owned" in told
+    assert not set("\x1b\x07") & set(told)
+    assert len(told.splitlines()[1].split("\t")) == len(told.splitlines()[0].split("\t"))
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "says"),
+    [
+        ("nonsense", "x", "not the address of a server"),
+        ("http://127.0.0.1:99999", "x", "not the address of a server"),
+        ("http://127.0.0.1:abc", "x", "not the address of a server"),
+        ("http://[::1", "x", "not the address of a server"),
+        ("http://127.0.0.1:1", "secret\nsecret", "characters that no token has"),
+        ("http://127.0.0.1:1", "x", "No server answers"),
+    ],
+)
+def test_the_servers_address_goes_before_a_home_in_the_environment(
+    home: Path,
+    url: str,
+    token: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LOOPLINE_HOME", str(home))
+    monkeypatch.setenv("LOOPLINE_URL", url)
+    monkeypatch.setenv("LOOPLINE_TOKEN", token)
+    assert run(["models"]) in (2, 5)
+    told = capsys.readouterr().err
+    assert says in told
+    assert "secret" not in told
+    assert run(["models", "--home", str(home)]) == 0

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Columns = Sequence[tuple[str, str]]
+# A name may hold what a terminal would obey: control characters are drawn, not sent.
+SHOWN = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
 def show(data: Any, as_json: bool, table: Columns | None, text: str | None, title: str | None) -> None:
@@ -15,7 +17,7 @@ def show(data: Any, as_json: bool, table: Columns | None, text: str | None, titl
     if as_json:
         print(json.dumps(data, ensure_ascii=False, default=str))
     elif text is not None:
-        print(text)
+        print(text.translate(SHOWN))
     elif table is not None:
         print_table(data, table, title)
     elif isinstance(data, Mapping):
@@ -55,7 +57,7 @@ def plain(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=str)
-    return str(value)
+    return str(value).translate(SHOWN | {ord("\t"): " ", ord("\n"): " "})
 
 
 def complain(message: str, hint: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -118,7 +117,7 @@ class Common:
 
     def __init__(self) -> None:
         self.json = False
-        self.home: str | None = os.environ.get("LOOPLINE_HOME") or None
+        self.home: str | None = None  # LOOPLINE_URL goes before LOOPLINE_HOME, as everywhere: see connect and find_home
         self.url: str | None = None
         self._client: Any = None
 

@@ -9,7 +9,7 @@ import select
 import threading
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
 
@@ -25,9 +25,9 @@ class Remote:
     """Talks to `loopline up` somewhere. One connection a thread, reopened when the server closed it."""
 
     def __init__(self, url: str, token: str | None) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Invalid(f"{url!r} is not the address of a server.", "Write it as http://127.0.0.1:8400.")
+        parts = parsed(url)
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise Invalid("The token holds characters that no token has.", "Look at LOOPLINE_TOKEN.")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._url = url
         self._base = parts.path.rstrip("/")
@@ -73,6 +73,18 @@ class Remote:
             self._connection.close()
 
 
+def parsed(url: str) -> SplitResult:
+    """The parts of a server's address; Invalid when it is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # a port beyond 65535, half of an IPv6 address
+        parts, port = SplitResult("", "", "", "", ""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise Invalid(f"{url!r} is not the address of a server.", "Write it as http://127.0.0.1:8400.")
+    return parts
+
+
 def address(verb: Verb, fields: Mapping[str, Any]) -> tuple[str, bytes | None]:
     """Path with query, and body: the path takes its placeholders, a GET or DELETE puts the rest into the query."""
     rest = dict(fields)
@@ -99,5 +111,5 @@ def understood(status: int, content: bytes) -> Any:
     if status < 400:
         return data
     if not isinstance(data, dict) or "message" not in data:
-        raise Unavailable(f"The server answered {status}.", "Try again.")
+        raise Unavailable(f"The server answered {status}.", "Check the address: it is that of the pages.")
     raise KINDS.get(data.get("error", ""), LooplineError)(data["message"], data.get("hint", ""))

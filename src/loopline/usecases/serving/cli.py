@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -81,7 +82,7 @@ def endpoints(obj: Any, endpoint: str | None, past: bool, at: str) -> None:
 def predict(obj: Any, endpoint: str, fields: tuple[str, ...], rows: Path | None, serving_url: str | None) -> None:
     """Ask ENDPOINT for predictions. The token comes from LOOPLINE_TOKEN."""
     given = _rows_in(rows) if rows else [dict(_field(text) for text in fields)]
-    answer = _post(obj, serving_url, f"/v1/endpoints/{endpoint}/predict", given)
+    answer = _post(obj, serving_url, f"/v1/endpoints/{quote(endpoint, safe='')}/predict", given)
     pairs = zip(answer["ids"], answer["predictions"], strict=True)
     columns = [("PREDICTION", "prediction"), ("ID", "id")]
     obj.show(answer if obj.json else [{"id": name, "prediction": value} for name, value in pairs], table=columns)
@@ -106,7 +107,7 @@ def truth(
         raise Invalid("Say which prediction and its true value.", "`loopline truth ENDPOINT ID VALUE`, or --rows FILE.")
     one = {"prediction_id": prediction_id, "value": value, "observed_at": observed_at}
     given = _rows_in(rows) if rows else [one]
-    answer = _post(obj, serving_url, f"/v1/endpoints/{endpoint}/truth", given)
+    answer = _post(obj, serving_url, f"/v1/endpoints/{quote(endpoint, safe='')}/truth", given)
     obj.show(answer, text=f"{answer['accepted']} rows of ground truth are on disk.")
 
 
