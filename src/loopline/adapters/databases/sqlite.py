@@ -19,6 +19,7 @@ Work = Callable[[Transaction], Any]
 LONGEST_GROUP = 64
 LOCK_WAIT_S = 20.0
 WAY_OUT = "Free disk or wait, then try again."
+UNWRITABLE = "See that the installation's folder and its files can be written."
 
 
 def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
@@ -107,7 +108,10 @@ def refusal_for(error: BaseException) -> LooplineError | None:
     if isinstance(error, sqlite3.ProgrammingError) and "closed database" in str(error):
         return Unavailable("The installation is being closed.", "Open it again.")
     if isinstance(error, sqlite3.OperationalError):
-        return None if is_mistake(error) else Unavailable(f"The database cannot do that just now ({error}).", WAY_OUT)
+        if is_mistake(error):
+            return None
+        closed = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        return Unavailable(f"The database cannot do that just now ({error}).", UNWRITABLE if closed else WAY_OUT)
     if type(error) is sqlite3.DatabaseError:
         return Unavailable(f"The database is damaged ({error}).", "Restore the installation from a copy.")
     return None
