@@ -17,6 +17,7 @@ from loopline.core.errors import Unavailable
 from loopline.shells.cli import run
 from loopline.shells.cli.group import root
 from loopline.shells.cli.up import server
+from loopline.shells.supervisor.service import Child
 
 pytestmark = pytest.mark.unit
 
@@ -168,3 +169,17 @@ def test_the_servers_address_goes_before_a_home_in_the_environment(
     assert says in told
     assert "secret" not in told
     assert run(["models", "--home", str(home)]) == 0
+
+
+@pytest.mark.parametrize("process", ["http", "dataplane", "worker"])
+def test_no_process_of_the_server_imports_what_lies_in_the_folder_it_was_started_in(
+    tmp_path: Path, process: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("html", "queue", "token", "argparse"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    child = Child(process, [f"loopline.shells.{process}", "--help"], ())
+    with open(tmp_path / "log", "wb") as log:
+        child.start(log)
+    assert child.process is not None
+    assert child.process.wait(30) == 0, (tmp_path / "log").read_text()

@@ -168,3 +168,20 @@ def test_a_hash_put_into_the_database_by_hand_must_be_unique(access: Access, loo
             "INSERT INTO access_tokens SELECT 'eve', role, hash, created_at, created_by, NULL FROM access_tokens"
         )
     db.close()
+
+
+def test_a_token_that_can_be_guessed_is_not_taken(access: Access) -> None:
+    with pytest.raises(Invalid, match="fewer than 12 characters"):
+        access.first("secret")
+    assert access.tokens() == []
+
+
+def test_a_link_signs_in_as_an_admin_who_is_left(access: Access) -> None:
+    access.first("the-first-secret")
+    access.new("ada", "admin", "test")
+    access.new("bob", "editor", "test")
+    access.revoke("first", "test")
+    assert access.session(access.sign_in(access.code())) == Caller("ada", Role.ADMIN)
+    access.revoke("ada", "test")
+    with pytest.raises(Refused, match="revoked"):
+        access.code()

@@ -6,9 +6,11 @@ import argparse
 import json
 import os
 import socket
+import sys
 from pathlib import Path
 
-from loopline.app.wiring import open_home
+from loopline.app.wiring import Loopline, open_home
+from loopline.core.errors import LooplineError, Refused
 from loopline.kit.processes import die_with_parent
 from loopline.shells.http.control import host_names, serve
 
@@ -20,16 +22,28 @@ def main() -> None:
     listening = socket.socket(fileno=arguments.fd)
     host, port = listening.getsockname()[:2]
     loopline = open_home(Path(arguments.home))
-    loopline.access.first(os.environ.get("LOOPLINE_TOKEN"))
+    try:
+        loopline.access.first(os.environ.get("LOOPLINE_TOKEN"))
+    except LooplineError as error:
+        loopline.close()
+        sys.exit(str(error))
 
     def ready() -> None:
         if arguments.ready_fd is not None:
-            os.write(arguments.ready_fd, json.dumps({"code": loopline.access.code()}).encode() + b"\n")
+            os.write(arguments.ready_fd, json.dumps({"code": code_of(loopline)}).encode() + b"\n")
 
     try:
         serve(loopline, listening, host_names(host, port, tuple(arguments.host_name)), ready)
     finally:
         loopline.close()
+
+
+def code_of(loopline: Loopline) -> str:
+    """A code for the first link; "" where no admin is left, so that the link leads to the form."""
+    try:
+        return str(loopline.access.code())
+    except Refused:
+        return ""
 
 
 def parsed() -> argparse.Namespace:

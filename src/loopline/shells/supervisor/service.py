@@ -44,7 +44,7 @@ class Child:
         environment = os.environ | {"LOOPLINE_PARENT": str(os.getpid())}
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *self._arguments],
+            [sys.executable, "-P", "-m", *self._arguments],  # -P: a project's html.py is not the one we import
             pass_fds=self._handles,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -170,9 +170,9 @@ class Supervisor:
                 return answer
             if self._children[0].ended():
                 break
-        raise Unavailable(
-            "The control plane did not start.", f"Its log is {self._home / 'logs' / 'control-plane.log'}."
-        )
+        log = self._home / "logs" / "control-plane.log"
+        last = log.read_text(errors="replace").strip().splitlines()[-1:] if self._children[0].ended() else []
+        raise Unavailable("The control plane did not start.", " ".join([*last, f"Its log is {log}."]))
 
     def _watch(self) -> None:
         while not self._ending:

@@ -117,7 +117,7 @@ class Child:
         questions, self._questions = os.pipe()
         self._answers, answers = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "loopline.shells.worker.chore", "--home", str(home)],
+            [sys.executable, "-P", "-m", "loopline.shells.worker.chore", "--home", str(home)],
             stdin=questions,
             stdout=answers,
             env=os.environ | {"LOOPLINE_PARENT": str(os.getpid())},

@@ -57,7 +57,7 @@ class Firings:
         self._starts[firing.id] = self._starts.get(firing.id, 0) + 1
         with open(home / "logs" / f"firing-{firing.id}.log", "ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "loopline.shells.worker.fire", firing.id, "--home", str(home)],
+                [sys.executable, "-P", "-m", "loopline.shells.worker.fire", firing.id, "--home", str(home)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

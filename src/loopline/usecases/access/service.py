@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from loopline.core.errors import NotFound, Refused, Taken
+from loopline.core.errors import Invalid, NotFound, Refused, Taken
 from loopline.core.ids import checked_name
 from loopline.core.times import to_text
 from loopline.core.verbs import Caller, Role
@@ -15,6 +15,7 @@ from loopline.usecases.access.model import NewToken, Token, hashed, new_secret, 
 from loopline.usecases.access.needs import Facts
 
 FIRST = "first"
+SHORTEST_CHOSEN = 12
 CODE_LIFE = timedelta(minutes=10)
 SESSION_LIFE = timedelta(hours=12)
 
@@ -59,7 +60,12 @@ class Access:
     def first(self, chosen: str | None) -> str | None:
         """Make the admin token of a new installation, `chosen` (LOOPLINE_TOKEN) or a random one, and answer its secret;
         on an installation that has it, put `chosen` in its place. None when nothing changed; Refused when `chosen` is
-        a token that was revoked."""
+        a token that was revoked, Invalid when it is too short to be secret."""
+        if chosen and len(chosen) < SHORTEST_CHOSEN:
+            raise Invalid(
+                f"The token in LOOPLINE_TOKEN has fewer than {SHORTEST_CHOSEN} characters.",
+                "Choose a long random one, or unset LOOPLINE_TOKEN.",
+            )
 
         def work(tx: Transaction) -> str | None:
             known = store.known_hash(tx, hashed(chosen)) if chosen else None
@@ -81,12 +87,20 @@ class Access:
         found = self._database.read(lambda tx: store.token_by_hash(tx, hashed(secret)))
         return Caller(found["name"], Role(found["role"])) if found else None
 
-    def code(self, name: str = FIRST) -> str:
-        """A one-time code that a browser may exchange for a session within ten minutes."""
+    def code(self, name: str = "") -> str:
+        """A one-time code that a browser may exchange, within ten minutes, for a session of the token `name`: else of
+        the first token, else of another admin's. Refused when every admin's token was revoked."""
+        name = name or self._admin()
         secret, now = new_secret("code"), self._clock.now()
         expires = to_text(now + CODE_LIFE)
         self._database.write(lambda tx: store.insert_code(tx, hashed(secret), name, expires, to_text(now)))
         return secret
+
+    def _admin(self) -> str:
+        living = [token.name for token in self.tokens() if token.role == "admin" and token.revoked_at is None]
+        if not living:
+            raise Refused("Every admin's token was revoked.", "Make one: `loopline token new NAME --role admin`.")
+        return FIRST if FIRST in living else living[0]
 
     def sign_in(self, code: str) -> str:
         """Exchange a one-time code for a session's secret. Refused when it was used, is old or unknown."""

@@ -77,6 +77,7 @@ def contracts_of(folder: Path, references: dict[str, str]) -> dict[str, dict[str
     """The contracts that `references` (dataset → file.py:name) name, as data."""
     command = [
         sys.executable,
+        "-P",
         "-m",
         "loopline.usecases.projects.contracts",
         str(folder),
