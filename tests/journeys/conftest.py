@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Up:
         self.link, self.serving_url = running["link"], running["serving_url"]
         self.url = self.link.partition("/sign-in")[0]
 
-    @property
+    @cached_property
     def client(self) -> Any:
         return loopline.connect(url=self.url, token=TOKEN)
 
@@ -49,7 +50,10 @@ class Up:
         """The supervised processes by name."""
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            words = child.cmdline()
+            try:
+                words = child.cmdline()
+            except psutil.NoSuchProcess:  # killed a moment ago, and not yet buried
+                continue
             found |= {part: child for module, part in PARTS.items() if module in words}
         return found
 
@@ -59,6 +63,8 @@ class Up:
         return [top, *top.children(recursive=True)]
 
     def stop(self) -> int:
+        if "client" in self.__dict__:
+            self.client.close()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         if self.process.stdout is not None:
