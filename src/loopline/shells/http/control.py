@@ -43,7 +43,7 @@ async def not_found(request: Request, _: Exception) -> Response:
 
 
 async def wrong_method(request: Request, error: Exception) -> Response:
-    refused = Invalid(f"{request.method} is not possible at {request.url.path[:200]!r}.", "See docs/api for the verbs.")
+    refused = Invalid(f"{request.method} is not possible at {request.url.path[:200]!r}.", "Ask with another method.")
     headers: Mapping[str, str] = getattr(error, "headers", None) or {}
     return Response(error_body(refused), 405, headers, media_type=JSON)
 

@@ -93,7 +93,7 @@ class Monitoring:
         if found is None:
             raise NotFound(
                 f"Endpoint {endpoint!r} has not been evaluated yet.",
-                f"It is, a moment after its first predictions; or run `loopline monitor {endpoint}`.",
+                "It is, a moment after its first predictions; `loopline endpoints` lists endpoints.",
             )
         return found[1]
 
