@@ -73,7 +73,7 @@ def test_nothing_acknowledged_is_lost(
         play.last()
     finally:
         play.close()
-    figures = play.figures() | {"rounds": rounds, "seed": seed}
+    figures = play.figures() | {"rounds": rounds, "seed": seed, "problems": len(play.problems)}
     print(json.dumps(figures, indent=2))
     torture_result(f"kill -9, {rounds} times", **figures)
     assert not play.problems
@@ -98,6 +98,7 @@ class Play:
         self.starts: list[float] = []
         self.start_cpu: list[float] = []
         self.healed: list[float] = []
+        self.gone: list[float] = []
         self.kills: Counter[str] = Counter()
         self.moments: Counter[str] = Counter()
         self.orphans = self.failed_beside = 0
@@ -139,11 +140,12 @@ class Play:
 
     def _kill(self, wanted: str, trigger: str) -> tuple[str, dict[str, Any]]:
         """kill -9 the process wanted (or the writer of a temporary file); another one when it is not there."""
-        for _ in range(50):
+        for attempt in range(50):
             parts = self._parts()
             pid = 0 if not wanted else parts.get(wanted) or self.chance.choice(sorted(parts.values()))
             names = {pid: name for name, pid in parts.items()}
-            killed = self._order(pid, trigger)
+            spared = parts.get("control plane", 0) if not attempt and self.chance.random() < 0.7 else 0
+            killed = self._order(pid, trigger, spared)
             if killed["pid"]:
                 victim = names.get(killed["pid"]) or named(killed["command"])
                 self.kills[victim] += 1
@@ -151,10 +153,10 @@ class Play:
                 return victim, killed
         raise AssertionError(f"there was no {wanted or 'writer'} to kill")
 
-    def _order(self, pid: int, trigger: str) -> dict[str, Any]:
+    def _order(self, pid: int, trigger: str, spared: int) -> dict[str, Any]:
         assert self._killer.stdin is not None
         assert self._killer.stdout is not None
-        order = {"pid": pid, "trigger": trigger, "patience_s": 1.5 if pid else 10}
+        order = {"pid": pid, "trigger": trigger, "patience_s": 1.5 if pid else 8, "spare": spared}
         self._killer.stdin.write(json.dumps(order) + "\n")
         self._killer.stdin.flush()
         answer: dict[str, Any] = json.loads(self._killer.stdout.readline())
@@ -203,13 +205,20 @@ class Play:
     def _start_again(self) -> None:
         """After the supervisor fell: its children end, its ports are free, and the next start is quick."""
         self.server.process.wait(10)
-        self.until(lambda: not self._strays(), 10)
+        self._wait_until_gone()
         addresses = [urlsplit(url) for url in (self.server.url, self.server.serving_url)]
         for address in addresses:
             with socket.socket() as free:
                 free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 free.bind((address.hostname, address.port))
         self._start("--port", str(addresses[0].port), "--serving-port", str(addresses[1].port))
+
+    def _wait_until_gone(self) -> None:
+        """Nobody outlives those who started it."""
+        began = time.monotonic()
+        self.until(lambda: not self._strays(), 15)
+        self.gone.append(time.monotonic() - began)
+        self.orphans += self.gone[-1] > GONE_S
 
     def _start(self, *ports: str) -> None:
         """Within two seconds; on a machine that is busy with other things, with two seconds of CPU time."""
@@ -225,10 +234,7 @@ class Play:
 
     def _wait_until_healed(self, victim: str, before: dict[str, int], pid: int) -> None:
         """The fallen part stands again, everything answers, nobody is orphaned, no dead run is said to be running."""
-        gone = time.monotonic()
-        self.until(lambda: not self._strays(), 10)
-        if time.monotonic() - gone > GONE_S:
-            self.orphans += 1
+        self._wait_until_gone()
         planes = ("control plane", "data plane", "worker")
         self.until(lambda: set(planes) <= self._parts().keys() and pid not in self._parts().values(), HEALED_S)
         parts = self._parts()
@@ -296,6 +302,7 @@ class Play:
             "unflushed_predictions_gone": self.comparison.vanished,
             "predictions_failed_while_others_fell": self.failed_beside,
             "orphans": self.orphans,
+            "gone_s_max": round(max(self.gone), 2),
             "starts": len(self.starts),
             "start_s_max": round(max(self.starts), 2),
             "start_s_median": round(statistics.median(self.starts), 2),

@@ -1,8 +1,8 @@
 """Kills one process at one moment: `python -S killing.py HOME`, orders as lines of JSON on stdin.
 
-An order is {"pid": …, "trigger": …, "patience_s": …}. Triggers: "time" at once; "head" when the ledger's head is written
+An order is {"pid": …, "trigger": …, "patience_s": …, "spare": …}. Triggers: "time" at once; "head" when the ledger's head is written
 (between the promise and the commit); "wal" when the database's log is; "segment" when a prediction or truth log is;
-"rename" when a temporary file appears, and then its writer falls unless a pid is given. Whatever the trigger, after
+"rename" when a temporary file appears, and then its writer falls unless a pid is given (`spare` never does). Whatever the trigger, after
 `patience_s` the pid falls without it. The answer is {"pid", "command", "trigger", "file", "at"}; `at` in seconds of the
 machine's monotonic clock, pid 0 when nobody was there to kill. It is a process of its own so that it is quick.
 """
@@ -56,22 +56,23 @@ class Watch:
         return found
 
 
-def wanted(trigger: str, name: str) -> bool:
+def wanted(trigger: str, name: str, spare: int) -> bool:
     """Whether a file's name is what the trigger waits for."""
     if trigger == "rename":
-        return TEMPORARY.match(name) is not None
+        writer = TEMPORARY.match(name)
+        return writer is not None and int(writer[1]) != spare
     return name == {"head": "ledger.head", "wal": "loopline.db-wal"}.get(trigger, name)
 
 
 def obey(home: Path, order: dict[str, object]) -> dict[str, object]:
     """Wait for the moment and kill."""
-    trigger, pid = str(order["trigger"]), int(str(order["pid"]))
+    trigger, pid, spare = str(order["trigger"]), int(str(order["pid"])), int(str(order["spare"]))
     until = time.monotonic() + float(str(order["patience_s"]))
     watch = None if trigger == "time" else Watch(home, trigger)
     while watch is not None:
         events = watch.events(until - time.monotonic())
-        file = next((f"{folder}/{name}" for folder, name in events if wanted(trigger, name)), "")
-        if file or not events:
+        file = next((f"{folder}/{name}" for folder, name in events if wanted(trigger, name, spare)), "")
+        if file or time.monotonic() > until:
             writer = TEMPORARY.match(os.path.basename(file)) if not pid else None
             os.close(watch.handle)
             return kill(int(writer[1]) if writer else pid, trigger if file else "time", file)
