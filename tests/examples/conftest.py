@@ -13,14 +13,15 @@ sys.path.insert(0, str(EXAMPLE))
 
 @pytest.fixture(scope="module", autouse=True)
 def own_modules():
-    """Other tests have projects with a `pipeline.py` too: forget theirs, and find ours first."""
+    """Other tests have projects with a `pipeline.py` too: put theirs aside, and take ours away afterwards."""
+    names = [file.stem for file in EXAMPLE.glob("*.py")]
+    others = {name: sys.modules.pop(name) for name in names if name in sys.modules}
     sys.path.insert(0, str(EXAMPLE))
-    for file in EXAMPLE.glob("*.py"):
-        known = sys.modules.get(file.stem)
-        if known is not None and getattr(known, "__file__", None) != str(file):
-            del sys.modules[file.stem]
     yield
     sys.path.remove(str(EXAMPLE))
+    for name in names:
+        sys.modules.pop(name, None)
+    sys.modules.update(others)
 
 
 @pytest.fixture(scope="session")

@@ -160,7 +160,7 @@ def test_a_killed_run_shows_as_killed(tmp_path: Path, monkeypatch: pytest.Monkey
         for left in (killed.id, "nobody's"):
             (chain.home / "work" / "runs" / left).mkdir(parents=True, exist_ok=True)
         done = loopline.pipelines.run(chain.folder, "chain", actor="ann", executor="inline")
-        assert (done.status, loopline.tracking.get(killed.id).status) == ("finished", "killed")
+        assert (done.error, done.status, loopline.tracking.get(killed.id).status) == ("", "finished", "killed")
         assert [fact.body["status"] for fact in loopline.ledger.about(killed.id, ("run.finished",))] == ["killed"]
         assert not list((chain.home / "work" / "runs").glob("*"))
 
