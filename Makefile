@@ -49,7 +49,7 @@ test: $(VENV)/.dev browser-installed
 	$(BIN)/pytest -q -m "(journey or browser) and not torture" --durations=10
 
 torture: $(VENV)/.dev
-	$(BIN)/pytest -m torture --torture-results benchmarks/torture.json
+	$(BIN)/pytest tests -m torture --torture-results=benchmarks/torture.json
 
 bench: $(VENV)/.dev
 	@for bench in pipelines/overhead pipelines/flights serving/bench serving/swaps monitoring/drift monitoring/gates monitoring/windows; do \
