@@ -124,7 +124,7 @@ COLUMNS = {
     "subject": ("'other'", "''", "subject || ' '"),
     "actor": ("'eve'", "x'fffe'", "CAST(x'ff41' AS TEXT)"),
     "body": ("'{}'", "'not json'", "replace(body, ':', ': ')"),
-    "previous": (f"'{GENESIS}'",),
+    "previous": (f"'{'f' * len(GENESIS)}'",),  # the first fact's is GENESIS already
     "digest": (f"'{GENESIS}'",),
     "seq": ("-1", "1000", "'ten'", "5.5"),
 }
