@@ -116,19 +116,10 @@ def figures(installation: Any, endpoint: str, tally: Tally, swaps: int, seconds:
     ]
 
 
-def registered(fact: dict[str, Any]) -> tuple[str, str, str]:
-    metrics = fact["body"].get("metrics") or {}
-    auc = f"AUC {metrics['auc']:.3f} on its held-out days" if "auc" in metrics else ""
-    return f"registered {fact['subject']}", f"{auc} by {fact['actor']}", "cyan"
-
-
 def decided(fact: dict[str, Any]) -> tuple[str, str, str]:
-    verdict = fact["body"]["verdict"]
-    return (
-        f"gate {fact['subject']}: {verdict}",
-        str(fact["body"].get("reason", "")),
-        "green" if verdict == "passed" else "red",
-    )
+    verdict, checks = fact["body"]["verdict"], fact["body"]["checks"]
+    unmet = [f"{name} {found.replace('_', ' ')}" for name, found in checks.items() if found != "passed"]
+    return f"gate {fact['subject']}: {verdict}", ", ".join(unmet), "green" if verdict == "passed" else "red"
 
 
 def plainly(word: str, style: str, *keys: str) -> Callable[[dict[str, Any]], tuple[str, str, str]]:
@@ -145,7 +136,7 @@ def plainly(word: str, style: str, *keys: str) -> Callable[[dict[str, Any]], tup
 
 
 TOLD: dict[str, Callable[[dict[str, Any]], tuple[str, str, str]]] = {
-    "model.version_registered": registered,
+    "model.version_registered": lambda fact: (f"registered {fact['subject']}", f"by {fact['actor']}", "cyan"),
     "gate.decided": decided,
     "alias.moved": plainly("alias", "", "from", "to"),
     "deployment.live": plainly("live", "bold green", "revision", "version"),
