@@ -79,7 +79,7 @@ def columns(flights: pd.DataFrame) -> list:
     return list(flights.columns)
 
 
-@step(cached=False)
+@step(no_cache=True)
 def always() -> int:
     noted("always")
     return 1

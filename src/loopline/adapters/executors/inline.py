@@ -27,6 +27,13 @@ class Inline:
         future.set_result(outcome)
         return future
 
+    def stop(self, future: Future[Outcome]) -> None:
+        """Nothing: `submit` answers only when the call has ended."""
+
+    def log(self, future: Future[Outcome]) -> bytes:
+        """Nothing: no call runs while somebody asks."""
+        return b""
+
     def close(self) -> None:
         """Nothing is left to end."""
 

@@ -51,6 +51,12 @@ class Processes:
         self._waiting.put((call, future))
         return future
 
+    def stop(self, future: Future[Outcome]) -> None:
+        future.cancel()
+
+    def log(self, future: Future[Outcome]) -> bytes:
+        return b""
+
     def close(self) -> None:
         with self._lock:
             self._closed = True

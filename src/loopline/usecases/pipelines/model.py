@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-StepStatus = Literal["hit", "ran", "failed", "skipped"]
+StepStatus = Literal["hit", "ran", "failed", "skipped", "running", "cancelled"]
 FORMAT = "loopline-1"  # part of every key: raised when values are stored differently
 INLINE = 4096  # bytes up to which a value lives in its row
 
@@ -40,12 +40,64 @@ class Many(msgspec.Struct, frozen=True, tag="many", omit_defaults=True):
     """A list, tuple or dict of values; `names` are a dict's keys or a named tuple's fields (`title` is its name)."""
 
     form: Literal["list", "tuple", "dict"]
-    items: tuple[Leaf | Ref | Data | Many, ...]
+    items: tuple[Leaf | Ref | Data | Many | Choice, ...]
     names: tuple[str, ...] = ()
     title: str = ""
 
 
-Tree = Leaf | Ref | Data | Many
+class Choice(msgspec.Struct, frozen=True, tag="choice", omit_defaults=True):
+    """`then` when the value at `condition` counts as true, else `otherwise`; known when the condition is."""
+
+    condition: Ref
+    then: Leaf | Ref | Data | Many | Choice
+    otherwise: Leaf | Ref | Data | Many | Choice
+
+
+Tree = Leaf | Ref | Data | Many | Choice
+
+
+class Guard(msgspec.Struct, frozen=True):
+    """A node is only wanted when the value at `condition` counts as `wanted`."""
+
+    condition: Ref
+    wanted: bool
+
+
+class File(msgspec.Struct, frozen=True, tag="file"):
+    """A file or folder that a step reads by itself; a relative path counts from the project's folder."""
+
+    path: str
+
+
+class Url(msgspec.Struct, frozen=True, tag="url"):
+    """An address that a step reads by itself. Its ETag or Last-Modified stands for the content, else the content does."""
+
+    url: str
+
+
+class Query(msgspec.Struct, frozen=True, tag="query"):
+    """A database that a step reads by itself: what `query` answers at `url` stands for the content, as in
+    `Query("postgresql://…", "SELECT max(changed_at), count(*) FROM flights")`. `${NAME}` in the url is taken from the
+    environment."""
+
+    url: str
+    query: str
+
+
+External = File | Url | Query
+
+
+class Search(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a node's trials are chosen: `space` maps an argument to (low, high), (low, high, "log") or choices; `measure`
+    names the number in a trial's result (empty: the result is it); `width` trials run side by side."""
+
+    space: dict[str, Any]
+    trials: int
+    direction: Literal["minimize", "maximize"] = "minimize"
+    measure: str = ""
+    sampler: str = "tpe"
+    seed: int = 0
+    width: int = 4
 
 
 class Piece(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -67,16 +119,42 @@ class Code(msgspec.Struct, frozen=True):
     python: str
 
 
+class Options(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How a step is run. `max_age` is the oldest result taken from the cache, in seconds (0: any age), `volatile` names
+    arguments that do not count for the key, `externals` what the step reads by itself. A failed call is made `retries`
+    times again, after `backoff` seconds, doubled each time. `timeout` is in seconds, `memory` in bytes (0: no limit);
+    `cpu` counts slots; `environment` are variables for the call; `seed` starts the random numbers."""
+
+    cached: bool = True
+    max_age: float = 0.0
+    volatile: tuple[str, ...] = ()
+    externals: tuple[External, ...] = ()
+    retries: int = 0
+    backoff: float = 1.0
+    timeout: float = 0.0
+    cpu: float = 1.0
+    memory: int = 0
+    environment: dict[str, str] = {}
+    seed: int | None = None
+
+
 class Node(msgspec.Struct, frozen=True, omit_defaults=True):
     """One call of a step in a pipeline. `target` is "module:name" where the worker finds it, `label` tells it from
-    other calls of the same step, `arguments` are bound by name."""
+    other calls of the same step, `arguments` are bound by name.
+
+    With `over` the node stands for one call for each item of the arguments named there (a map), with `search` for one
+    call for each trial; its value is the list of theirs, or the search's summary.
+    """
 
     step: str
     label: str
     target: str
     code: str
     arguments: dict[str, Tree]
-    cached: bool = True
+    options: Options = Options()
+    guards: tuple[Guard, ...] = ()
+    over: tuple[str, ...] = ()
+    search: Search | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -111,7 +189,9 @@ class Argument(msgspec.Struct, frozen=True):
 class StepRun(msgspec.Struct, frozen=True, kw_only=True):
     """One step of one pipeline run. `made_by` is the run whose result a hit took; `log` a blob's digest.
 
-    Seconds are wall clock and CPU (0 for a hit); `max_rss` is the process's peak memory in bytes.
+    Seconds are wall clock and CPU (0 for a hit); `max_rss` is the process's peak memory in bytes. `attempts` counts its
+    calls, `warnings` those issued; `part_of` is the label of the map or search that a call belongs to. A `running` step has
+    begun and not ended.
     """
 
     position: int
@@ -126,6 +206,9 @@ class StepRun(msgspec.Struct, frozen=True, kw_only=True):
     max_rss: int = 0
     log: str = ""
     error: str = ""
+    attempts: int = 1
+    part_of: str = ""
+    warnings: int = 0
 
 
 class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +229,8 @@ class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     error: str = ""
     counts: dict[str, int] = {}
+    release: str = ""
+    environment: str = ""
 
     def count(self, status: StepStatus) -> int:
         """How many steps ended so."""

@@ -198,7 +198,7 @@ class Running:
             self._failed(position, node, "", Outcome(error=f"It gave no part {missing} that {node.label} takes."))
             return True
         key = self._keys[position] = key_of(node, arguments)
-        row = self._found(key) if node.cached else None
+        row = self._found(key) if node.options.cached else None
         if row is None or not self._whole(value := store.value(row)):
             return False
         self.values[position] = value

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from loopline.core.errors import Invalid
 from loopline.core.ids import checked_name
+from loopline.usecases.pipelines.model import External, Options
+from loopline.usecases.pipelines.options import options_from
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,16 +35,13 @@ tracing: ContextVar[Tracer | None] = ContextVar("tracing", default=None)
 
 
 class Step(Generic[P, R]):
-    """A function whose result is kept by what it was made from. Called as the plain function it is.
+    """A function whose result is kept by what it was made from. Called as the plain function it is."""
 
-    `cached` says whether a result may be taken from the cache.
-    """
-
-    def __init__(self, function: Callable[P, R], name: str = "", cached: bool = True) -> None:
+    def __init__(self, function: Callable[P, R], name: str = "", options: Options = Options()) -> None:
         functools.update_wrapper(self, function)
         self.function: Any = function
         self.name = checked_name("step", name or function.__name__)
-        self.cached = cached
+        self.options = options
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         tracer = tracing.get()
@@ -97,11 +96,32 @@ class Pipeline(Generic[P, R]):
 @overload
 def step(function: Callable[P, R], /) -> Step[P, R]: ...
 @overload
-def step(*, name: str = "", cached: bool = True) -> Callable[[Callable[P, R]], Step[P, R]]: ...
-def step(function: Any = None, /, *, name: str = "", cached: bool = True) -> Any:
-    """Make a function a step: `@step`, or `@step(cached=False)` for one that must run each time."""
+def step(
+    *,
+    name: str = "",
+    no_cache: bool = False,
+    max_age: str | float = 0.0,
+    volatile: Sequence[str] = (),
+    uses: Sequence[External] = (),
+    retries: int = 0,
+    backoff: float = 1.0,
+    timeout: str | float = 0.0,
+    cpu: float = 1.0,
+    memory: str | int = 0,
+    environment: Mapping[str, str] = {},
+    seed: int | None = None,
+) -> Callable[[Callable[P, R]], Step[P, R]]: ...
+def step(function: Any = None, /, *, name: str = "", **options: Any) -> Any:
+    """Make a function a step: `@step`, or `@step(no_cache=True)` for one that must run each time.
+
+    `max_age` is the oldest result taken from the cache ("7d"), `volatile` names parameters that do not count, `uses` what
+    the step reads by itself (`File`, `Url`, `Query`). A failed call is made `retries` times again, after `backoff` seconds,
+    doubled each time. `timeout` ("10m") and `memory` ("2GB") limit a call, which takes `cpu` slots; `environment` are
+    variables for it; `seed` starts the random numbers. Raises Invalid for an option that cannot be.
+    """
+    made = options_from(options)
     if function is None:
-        return functools.partial(_made, Step, name=name, cached=cached)
+        return functools.partial(_made, Step, name=name, options=made)
     return _made(Step, function)
 
 

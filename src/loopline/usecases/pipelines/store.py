@@ -16,9 +16,11 @@ _RESULT = "SELECT key, value, size, run_id, made_at, seconds FROM pipelines_resu
 _OF_LAST = f"""{_RESULT} WHERE key IN (SELECT key FROM pipelines_steps WHERE run_id =
  (SELECT run_id FROM pipelines_runs WHERE plan = :plan ORDER BY started_at DESC LIMIT 1))"""
 _ADD_STEP = """INSERT INTO pipelines_steps (run_id, position, step, label, key, status, made_by, started_at, seconds,
- cpu_seconds, max_rss, log, error) VALUES (:run_id, :position, :step, :label, :key, :status, :made_by, :started_at,
- :seconds, :cpu_seconds, :max_rss, :log, :error) ON CONFLICT (run_id, position) DO UPDATE SET status = excluded.status,
- key = excluded.key, made_by = excluded.made_by, seconds = excluded.seconds, log = excluded.log, error = excluded.error"""
+ cpu_seconds, max_rss, log, error, attempts, part_of, warnings) VALUES (:run_id, :position, :step, :label, :key, :status, :made_by, :started_at,
+ :seconds, :cpu_seconds, :max_rss, :log, :error, :attempts, :part_of, :warnings) ON CONFLICT (run_id, position) DO UPDATE
+ SET status = excluded.status, key = excluded.key, made_by = excluded.made_by, started_at = excluded.started_at,
+ seconds = excluded.seconds, cpu_seconds = excluded.cpu_seconds, max_rss = excluded.max_rss, log = excluded.log,
+ error = excluded.error, attempts = excluded.attempts, part_of = excluded.part_of, warnings = excluded.warnings"""
 _ADD_RESULT = """INSERT INTO pipelines_results (key, value, size, run_id, made_at, seconds)
  VALUES (:key, :value, :size, :run_id, :made_at, :seconds) ON CONFLICT (key) DO """
 _REPLACE = (

@@ -73,7 +73,7 @@ class Notes:
                 target=f"{step.function.__module__}:{step.function.__qualname__}",
                 code=self.codes[step][0].digest,
                 arguments=trees,
-                cached=step.cached,
+                options=step.options,
             )
         )
         returns = self._hints[step].get("return")
