@@ -231,7 +231,7 @@ def test_init_makes_a_project_that_works_at_once_and_elsewhere(tmp_path: Path) -
 
     assert "loopline run training" in called("loopline", "init", "parcels", "--owner", 'a "b": c', folder=tmp_path)
     assert "version 1" in called("loopline", "run", "training", folder=tmp_path / "parcels")
-    assert "2 passed" in called("pytest", "-q", "-p", "no:cacheprovider", folder=tmp_path / "parcels")
+    assert "3 passed" in called("pytest", "-q", "-p", "no:cacheprovider", folder=tmp_path / "parcels")
     moved = Path(shutil.move(tmp_path / "parcels", tmp_path / "elsewhere"))
     environment["LOOPLINE_HOME"] = str(tmp_path / "second")
     assert "version 1" in called("loopline", "run", "training", folder=moved)

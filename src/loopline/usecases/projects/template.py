@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from loopline.core.errors import Invalid, Taken, Unavailable
 from loopline.core.ids import checked_name
 
 SKELETON = Path(__file__).parent / "skeleton"
 ANSWERS = ".loopline-answers.yaml"
+PRISTINE = ".loopline-template.zip"
 SCHEMA = ".loopline-schema.json"
-RENAMED = {"gitignore": ".gitignore"}
+LONGEST_OWNER = 200
 
 
-def make(name: str, folder: Path, owner: str = "", local: bool = False) -> list[str]:
+def make(name: str, folder: Path, owner: str = "", local: bool = False, skeleton: Path = SKELETON) -> list[str]:
     """Make the project `name` in `folder`, with data; answers its files. It appears whole or not at all.
 
-    Raises Taken when the folder holds something, Invalid for a name that cannot be a model's.
+    Raises Taken when the folder holds something, Invalid for a name or an owner that cannot be.
     """
     checked_name("project", name)
+    _checked_owner(owner)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Taken(f"{folder} is there already and holds something.", "Choose another name, or --into a new folder.")
     try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".init-", dir=folder.absolute().parent))
-        scratch.chmod(0o755)
-        _fill(scratch, {"name": name, "owner": owner}, local)
-        if folder.exists():
-            folder.rmdir()
-        os.rename(scratch, folder)
+        _placed(folder.absolute(), {"name": name, "owner": owner}, local, skeleton)
     except OSError as error:
         raise Unavailable(
             f"The project cannot be made in {folder} ({error.strerror}).", "Choose another --into."
@@ -40,42 +41,92 @@ def make(name: str, folder: Path, owner: str = "", local: bool = False) -> list[
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def _fill(folder: Path, answers: dict[str, str], local: bool) -> None:
+def rendered(answers: Mapping[str, Any], skeleton: Path = SKELETON) -> dict[str, bytes]:
+    """Every file that the template gives for `answers`, by its name in the project: what copier would give."""
     import jinja2
+    import yaml
+
+    said = yaml.safe_load((skeleton / "copier.yml").read_text(encoding="utf-8"))
+    root, suffix = skeleton / said["_subdirectory"], said["_templates_suffix"]
+    engine = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(root),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701  (plain text files; nothing here is a page)
+        **said["_envops"],
+    )
+    questions = {key: asked.get("default") for key, asked in said.items() if not key.startswith("_")}
+    filled = questions | {"loopline": installed()} | {key: answers[key] for key in questions if key in answers}
+    files = {}
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and "__pycache__" not in path.parts:
+            plain = not name.endswith(suffix)
+            files[name.removesuffix(suffix)] = (
+                path.read_bytes() if plain else engine.get_template(name).render(filled).encode()
+            )
+    return files
+
+
+def installed() -> str:
+    """The version of Loopline whose template this is."""
+    from importlib.metadata import version
+
+    return version("loopline")
+
+
+def packed(files: Mapping[str, bytes]) -> bytes:
+    """The files as a zip archive; the same files are the same bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)
+    return out.getvalue()
+
+
+def schema_file() -> bytes:
+    """The JSON schema of loopline.yaml, for editors."""
     import msgspec
 
-    from loopline.usecases.projects.checking import checked, schema
+    from loopline.usecases.projects.checking import schema
 
-    engine = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(SKELETON),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        autoescape=False,  # noqa: S701  (plain text files; nothing here is a page)
-    )
-    for source in sorted(engine.list_templates(extensions=["j2"])):
-        name = source.removesuffix(".j2")
-        target = folder / RENAMED.get(name, name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(engine.get_template(source).render(answers), encoding="utf-8")
-    checked((folder / "loopline.yaml").read_text(encoding="utf-8"))
-    (folder / SCHEMA).write_bytes(msgspec.json.format(msgspec.json.encode(schema())))
-    (folder / ANSWERS).write_text(_answers_file(answers), encoding="utf-8")
+    return msgspec.json.format(msgspec.json.encode(schema()))
+
+
+def _checked_owner(owner: str) -> None:
+    if len(owner) > LONGEST_OWNER or not owner.isprintable():
+        raise Invalid("The owner is no line of text.", f"Give a name or an address of at most {LONGEST_OWNER} letters.")
+
+
+def _placed(folder: Path, answers: dict[str, str], local: bool, skeleton: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".init-", dir=folder.parent))
+    try:
+        scratch.chmod(0o755)
+        _fill(scratch, answers, local, skeleton)
+        if folder.exists():  # an empty folder, perhaps the one that the caller stands in: it stays the same
+            for path in scratch.iterdir():
+                os.rename(path, folder / path.name)
+        else:
+            os.rename(scratch, folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _fill(folder: Path, answers: dict[str, str], local: bool, skeleton: Path) -> None:
+    from loopline.usecases.projects.checking import checked
+
+    files = rendered(answers, skeleton)
+    checked(files["loopline.yaml"].decode())
+    for name, content in {**files, SCHEMA: schema_file(), PRISTINE: packed(files)}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     if local:
         (folder / ".loopline").mkdir()
     _bring_data(folder)
 
 
-def _answers_file(answers: dict[str, str]) -> str:
-    from importlib.metadata import version
-
-    import yaml
-
-    lines = yaml.safe_dump({"_template": "built-in", "_loopline": version("loopline"), **answers}, sort_keys=False)
-    return f"# What the template was asked; kept for updates.\n{lines}"
-
-
 def _bring_data(folder: Path) -> None:
     done = subprocess.run([sys.executable, "batches.py"], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Invalid("The example's data could not be made.", done.stderr.strip().splitlines()[-1][:200])
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise Invalid("The example's data could not be made.", last[0][:200])

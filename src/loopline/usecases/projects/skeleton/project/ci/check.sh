@@ -1,0 +1,9 @@
+#!/bin/sh
+# What every change must pass, the same here and on every CI: style, tests, and a loopline.yaml that can be applied.
+set -eu
+cd "$(dirname "$0")/.."
+if [ -z "${VIRTUAL_ENV:-}" ] && [ -f .venv/bin/activate ]; then . .venv/bin/activate; fi
+python -m ruff check .
+python -m ruff format --check .
+python -m pytest -q
+python -m loopline plan
