@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from loopline.adapters.blobs.files import Files
 from loopline.core.errors import NotFound, Unavailable
@@ -57,6 +60,53 @@ class TestFiles(BlobsContract):
 
     def test_kept_files_cannot_be_written_by_mistake(self, blobs: Files) -> None:
         assert blobs.path(blobs.put(b"x")).stat().st_mode & 0o777 == 0o444
+
+    def test_taking_a_file_over_mends_a_damaged_one(self, blobs: Files, tmp_path: Path) -> None:
+        digest = blobs.put(LARGE)
+        os.truncate(blobs.path(digest), 5)
+        (tmp_path / "source").write_bytes(LARGE)
+        blobs.adopt(digest, tmp_path / "source")
+        assert blobs.get(digest) == LARGE
+
+    def test_a_file_with_another_content_than_its_writer_said_is_damage_to_the_next_process(
+        self, blobs: Files, tmp_path: Path
+    ) -> None:
+        (tmp_path / "source").write_bytes(b"other")
+        blobs.adopt("a" * 64, tmp_path / "source")
+        blobs.settle()
+        with pytest.raises(NotFound, match="damaged"):
+            Files(tmp_path / "blobs").path("a" * 64)
+
+    def test_what_was_asked_for_lately_is_not_forgotten(self, blobs: Files) -> None:
+        digest = blobs.put(b"old")
+        place = blobs.path(digest)
+        for ask in (blobs.get, blobs.path, lambda _: blobs.put(b"old")):
+            os.utime(place, (1e9, 1e9))
+            assert next(blobs.kept()).used_at == 1e9
+            ask(digest)
+            assert next(blobs.kept()).used_at > time.time() - 60
+            assert place.stat().st_mtime == 1e9
+            assert blobs.remove(digest, time.time() - 60) == 0
+        os.utime(place, (1e9, 1e9))
+        assert blobs.remove(digest, time.time() - 60) == 3
+        assert list(place.parent.iterdir()) == []
+
+    def test_what_the_disk_did_not_take_is_dropped_and_said(
+        self, blobs: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "source").write_bytes(b"lost")
+        digest = blake3(b"lost").hexdigest()
+
+        def failing(handle: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", failing)
+            blobs.adopt(digest, tmp_path / "source")
+            with pytest.raises(Unavailable, match="Input/output error"):
+                blobs.settle()
+        assert not blobs.has(digest)
+        blobs.settle()
 
     def test_nothing_half_written_stays_when_the_disk_is_full(self, tmp_path: Path) -> None:
         done = subprocess.run([sys.executable, "-c", FULL_DISK, tmp_path], capture_output=True, text=True, check=True)

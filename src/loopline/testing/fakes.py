@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +13,7 @@ from blake3 import blake3
 
 from loopline.core.errors import Invalid, NotFound
 from loopline.core.times import from_text, to_text
+from loopline.ports.blobs import Kept
 
 
 class FixedClock:
@@ -40,10 +43,12 @@ class MemoryBlobs:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._kept: dict[str, bytes] = {}
+        self._used_at: dict[str, float] = {}
 
     def put(self, content: bytes) -> str:
         digest = str(blake3(content).hexdigest())
         self._kept[digest] = content
+        self._used_at[digest] = time.time()
         return digest
 
     def put_file(self, path: Path) -> str:
@@ -52,9 +57,17 @@ class MemoryBlobs:
         except OSError as error:
             raise Invalid(f"{path} cannot be read ({error.strerror}).", "Name a file that exists.") from error
 
+    def adopt(self, digest: str, path: Path) -> None:
+        self.put_file(path)
+        path.unlink()
+
+    def settle(self) -> None:
+        return None
+
     def get(self, digest: str) -> bytes:
         if digest not in self._kept:
             raise NotFound(f"No bytes are kept under {digest[:80]!r}.", "Run what made them again.")
+        self._used_at[digest] = time.time()
         return self._kept[digest]
 
     def path(self, digest: str) -> Path:
@@ -72,3 +85,12 @@ class MemoryBlobs:
 
     def size(self, digest: str) -> int:
         return len(self.get(digest))
+
+    def kept(self) -> Iterator[Kept]:
+        return iter([Kept(digest, len(content), self._used_at[digest]) for digest, content in self._kept.items()])
+
+    def remove(self, digest: str, before: float) -> int:
+        if self._used_at.get(digest, before) >= before:
+            return 0
+        del self._used_at[digest]
+        return len(self._kept.pop(digest))

@@ -1,18 +1,27 @@
-"""Blobs as files: blobs/ab/cdef…, written once, checked when read."""
+"""Blobs as files: blobs/ab/cdef…, written once, checked when read.
+
+The time of last access is set by us, and says when a blob was last put or asked for; the time of change is never touched.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from blake3 import blake3
 
+from loopline.adapters.blobs.syncing import Syncing, sync_file
 from loopline.core.errors import Invalid, NotFound, Unavailable
 from loopline.kit.durable import make_folder, sync_folder
+from loopline.ports.blobs import Kept
 
 PIECE = 1 << 20
+MAPPED = 16 * PIECE  # files from here on are hashed by several threads
+TOUCHED_FOR_S = 600.0  # for so long a time of last access is near enough
 
 
 class Files:
@@ -21,6 +30,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._checked: dict[str, tuple[int, int, int]] = {}
+        self._syncing = Syncing(folder)
 
     def put(self, content: bytes) -> str:
         digest = blake3(content).hexdigest()
@@ -34,9 +44,28 @@ class Files:
         except OSError as error:
             raise Invalid(f"{path} cannot be read ({error.strerror}).", "Name a file that exists.") from error
 
-    def get(self, digest: str) -> bytes:
+    def adopt(self, digest: str, path: Path) -> None:
+        place = self._place(digest)
         try:
-            content = self._place(digest).read_bytes()
+            if self._there(place, digest):
+                path.unlink()
+            else:
+                self._move(path, place, digest)
+        except OSError as error:
+            raise unwritable(error) from error
+        self._syncing.add(place)
+
+    def settle(self) -> None:
+        lost = self._syncing.wait()
+        if lost is not None:
+            self._checked.clear()
+            raise unwritable(lost)
+
+    def get(self, digest: str) -> bytes:
+        place = self._place(digest)
+        try:
+            content = place.read_bytes()
+            touch(place)
         except FileNotFoundError:
             raise missing(digest) from None
         except OSError as error:
@@ -48,11 +77,9 @@ class Files:
     def path(self, digest: str) -> Path:
         place = self._place(digest)
         try:
-            stamp = stamp_of(place)
-            if self._checked.get(digest) != stamp:
-                if digest_of(place) != digest:
-                    raise damaged(digest)
-                self._checked[digest] = stamp
+            touch(place)
+            if not self._whole(place, digest):
+                raise damaged(digest)
         except FileNotFoundError:
             raise missing(digest) from None
         except OSError as error:
@@ -74,25 +101,84 @@ class Files:
         except FileNotFoundError:
             raise missing(digest) from None
 
+    def kept(self) -> Iterator[Kept]:
+        for folder in sorted(self._folder.glob("[0-9a-f][0-9a-f]")):
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if len(entry.name) == 62 and not entry.name.startswith("."):
+                        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                            stat = entry.stat()
+                            yield Kept(folder.name + entry.name, stat.st_size, used_at(stat))
+
+    def remove(self, digest: str, before: float) -> int:
+        place = self._place(digest)
+        leaving = place.with_name(f".{place.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        try:
+            if used_at(place.stat()) >= before:
+                return 0
+            os.rename(place, leaving)
+            stat = leaving.stat()
+            if used_at(stat) >= before:  # somebody asked for it between the two lines above
+                os.rename(leaving, place)
+                return 0
+            leaving.unlink()
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise unwritable(error) from error
+        self._checked.pop(digest, None)
+        return stat.st_size
+
     def _place(self, digest: str) -> Path:
         if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
             raise NotFound(f"{digest[:80]!r} is not a digest.", "A digest is 64 hexadecimal digits.")
         return self._folder / digest[:2] / digest[2:]
 
+    def _there(self, place: Path, digest: str) -> bool:
+        """Whether the bytes are there and right; if so they count as used from now on."""
+        try:
+            touch(place)
+            return self._whole(place, digest)
+        except FileNotFoundError:
+            return False
+
+    def _whole(self, place: Path, digest: str) -> bool:
+        stamp = stamp_of(place)
+        if self._checked.get(digest) != stamp:
+            if digest_of(place) != digest:
+                return False
+            self._checked[digest] = stamp
+        return True
+
+    def _move(self, path: Path, place: Path, digest: str) -> None:
+        """Rename the file into its place; over another file system, copy it."""
+        path.chmod(0o444)
+        if place.exists():  # damaged: what replaces it must last at once
+            sync_file(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.rename(path, place)
+        except OSError:
+            if not path.is_file():
+                raise
+            self.put_file(path)
+            path.unlink()
+            return
+        self._checked[digest] = stamp_of(place)
+
     def _keep(self, digest: str, content: Iterator[bytes]) -> str:
         place = self._place(digest)
-        if place.is_file() and digest_of(place) == digest:
-            return digest
         try:
+            if self._there(place, digest):
+                sync_file(place)  # another process may have adopted it just now
+                return digest
             make_folder(place.parent)
             self._write(place, digest, content)
         except OSError as error:
-            raise Unavailable(
-                f"Bytes could not be kept ({error.strerror}).", "Free disk space, then try again."
-            ) from error
+            raise unwritable(error) from error
         return digest
 
-    def _write(self, place: Path, digest: str, content: Iterator[bytes]) -> None:
+    def _write(self, place: Path, digest: str, content: Iterable[bytes]) -> None:
         temporary = place.with_name(f".{place.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
         seen = blake3()
         try:
@@ -121,9 +207,11 @@ def digest_of(path: Path) -> str:
     """BLAKE3 of a file's bytes."""
     digest = blake3()
     with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size >= MAPPED:
+            return str(blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest())
         for piece in pieces(file):
             digest.update(piece)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 def stamp_of(path: Path) -> tuple[int, int, int]:
@@ -132,12 +220,29 @@ def stamp_of(path: Path) -> tuple[int, int, int]:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
+def touch(place: Path) -> None:
+    """Note that a file is in use now, its time of change left as it is."""
+    stat, now = place.stat(), time.time()
+    if used_at(stat) < now - TOUCHED_FOR_S:
+        with contextlib.suppress(PermissionError):  # a file of somebody else is no file to remove either
+            os.utime(place, ns=(int(now * 1e9), stat.st_mtime_ns))
+
+
+def used_at(stat: os.stat_result) -> float:
+    """When a file was last put or asked for."""
+    return max(stat.st_atime, stat.st_mtime)
+
+
 def missing(digest: str) -> NotFound:
     return NotFound(f"No bytes are kept under {digest}.", "Run what made them again.")
 
 
 def unreadable(digest: str, error: OSError) -> Unavailable:
     return Unavailable(f"The bytes kept under {digest} cannot be read ({error.strerror}).", "Look at the disk.")
+
+
+def unwritable(error: OSError) -> Unavailable:
+    return Unavailable(f"Bytes could not be kept ({error.strerror}).", "Free disk space, then try again.")
 
 
 def damaged(digest: str) -> NotFound:

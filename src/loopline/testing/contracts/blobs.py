@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,38 @@ class BlobsContract:
             thread.join()
         assert set(digests) == {blake3(LARGE).hexdigest()}
         assert blobs.get(digests[0]) == LARGE
+
+    @pytest.mark.parametrize("content", [b"x", LARGE], ids=["small", "3 MB"])
+    def test_a_finished_file_is_taken_over(self, blobs: Blobs, tmp_path: Path, content: bytes) -> None:
+        digest = blake3(content).hexdigest()
+        for _ in range(2):  # the second time they are there already
+            (tmp_path / "source").write_bytes(content)
+            blobs.adopt(digest, tmp_path / "source")
+            assert not (tmp_path / "source").exists()
+            assert blobs.path(digest).read_bytes() == content
+        blobs.settle()
+        blobs.settle()
+        assert blobs.get(digest) == content
+        assert blobs.put(content) == digest
+
+    def test_everything_kept_is_listed_with_its_size_and_last_use(self, blobs: Blobs) -> None:
+        began = time.time()
+        digests = {blobs.put(b"one"): 3, blobs.put(LARGE): len(LARGE)}
+        assert {one.digest: one.size for one in blobs.kept()} == digests
+        assert all(began - 5 <= one.used_at <= time.time() + 5 for one in blobs.kept())
+
+    def test_bytes_are_forgotten_unless_used_since(self, blobs: Blobs) -> None:
+        digest, other = blobs.put(b"one"), blobs.put(b"other")
+        assert blobs.remove(digest, time.time() - 60) == 0
+        assert blobs.has(digest)
+        assert blobs.remove(digest, time.time() + 60) == 3
+        assert blobs.remove(digest, time.time() + 60) == 0
+        assert not blobs.has(digest)
+        with pytest.raises(NotFound):
+            blobs.path(digest)
+        assert blobs.get(other) == b"other"
+        assert blobs.put(b"one") == digest
+        assert blobs.get(digest) == b"one"
 
     @pytest.mark.parametrize("digest", [UNKNOWN, "", "../../etc/passwd", "Z" * 64, "a" * 63])
     def test_what_is_not_kept_is_not_found(self, blobs: Blobs, digest: str) -> None:
