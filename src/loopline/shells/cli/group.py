@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "datasets": (USECASE.format("datasets"), "datasets", "List datasets, snapshots and refused batches."),
     "plan": (USECASE.format("projects"), "plan", "Show what `apply` would change."),
     "apply": (USECASE.format("projects"), "apply", "Make the installation as loopline.yaml says."),
+    "project": (USECASE.format("projects"), "project", "Merge a newer template into this project."),
     "models": (USECASE.format("registry"), "models", "List registered models."),
     "versions": (USECASE.format("registry"), "versions", "List a model's versions."),
     "alias": (USECASE.format("registry"), "alias", "Show where an alias points and has pointed."),

@@ -1,4 +1,4 @@
-"""`loopline plan`, `loopline apply`, `loopline init`."""
+"""`loopline plan`, `loopline apply`, `loopline init`, `loopline project`."""
 
 from __future__ import annotations
 
@@ -51,6 +51,34 @@ def init(obj: Any, name: str, into: Path | None, owner: str, local: bool) -> Non
     files = make(name, folder, owner=owner, local=local)
     text = f"made {folder} with {len(files)} files\n  cd {folder}\n  loopline run training"
     obj.show({"folder": str(folder.absolute()), "files": files}, text=text)
+
+
+@click.group()
+def project() -> None:
+    """What concerns a project as a whole."""
+
+
+@project.command()
+@click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--check", is_flag=True, help="Only say what would be done, and how the project deviates.")
+@click.pass_obj
+def update(obj: Any, folder: Path | None, check: bool) -> None:
+    """Merge the newest template into the project in FOLDER (default: here), and keep what was changed there."""
+    import msgspec
+
+    from loopline.core.errors import CheckFailed
+    from loopline.usecases.projects.folders import found_folder
+    from loopline.usecases.projects.updating import told
+    from loopline.usecases.projects.updating import update as updated
+
+    done = updated(found_folder(folder), check)
+    obj.show(msgspec.to_builtins(done), text=told(done))
+    conflicts = done.named("conflict")
+    if conflicts and not check:
+        raise CheckFailed(
+            f"Both the template and the project changed the same lines of {', '.join(conflicts)}.",
+            "Choose between the marked lines.",
+        )
 
 
 def read(folder: Path | None) -> dict[str, Any]:

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from loopline.core.errors import Invalid, Taken, Unavailable
+from loopline.core.errors import Invalid, NotFound, Taken, Unavailable
 from loopline.core.ids import checked_name
 
 SKELETON = Path(__file__).parent / "skeleton"
@@ -21,6 +22,7 @@ ANSWERS = ".loopline-answers.yaml"
 PRISTINE = ".loopline-template.zip"
 SCHEMA = ".loopline-schema.json"
 LONGEST_OWNER = 200
+LARGEST_PRISTINE = 10_000_000
 
 
 def make(name: str, folder: Path, owner: str = "", local: bool = False, skeleton: Path = SKELETON) -> list[str]:
@@ -81,6 +83,44 @@ def packed(files: Mapping[str, bytes]) -> bytes:
         for name in sorted(files):
             archive.writestr(zipfile.ZipInfo(name), files[name], zipfile.ZIP_DEFLATED)
     return out.getvalue()
+
+
+def answers_of(folder: Path) -> dict[str, Any]:
+    """What the template was asked for the project in `folder`, and the version of Loopline that asked it."""
+    import yaml
+
+    path = folder / ANSWERS
+    if not path.is_file():
+        raise NotFound(f"There is no {ANSWERS} in {folder}.", "Only a project made by `loopline init` can be updated.")
+    try:
+        said = yaml.safe_load(path.read_text(encoding="utf-8"))
+        answers = {key: said[key] for key in ("name", "owner", "_loopline")}
+        if not all(isinstance(value, str) for value in answers.values()):
+            raise TypeError
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError):
+        raise Invalid(f"{path} does not hold a name, an owner and _loopline as texts.", "Restore it.") from None
+    checked_name("project", answers["name"])
+    _checked_owner(answers["owner"])
+    return answers
+
+
+def pristine_of(folder: Path) -> dict[str, bytes]:
+    """The files as the template gave them to the project in `folder`."""
+    path = folder / PRISTINE
+    if not path.is_file():
+        raise NotFound(f"There is no {PRISTINE} in {folder}.", "Restore it: an update needs to know what was given.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            if sum(info.file_size for info in infos) > LARGEST_PRISTINE or not all(_inside(i.filename) for i in infos):
+                raise zipfile.BadZipFile
+            return {info.filename: archive.read(info) for info in infos}
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError):
+        raise Invalid(f"{path} is not what `loopline init` wrote.", "Restore it.") from None
+
+
+def _inside(name: str) -> bool:
+    return not name.startswith("/") and not {"", "..", ".git"} & set(name.split("/")) and "\\" not in name
 
 
 def schema_file() -> bytes:
