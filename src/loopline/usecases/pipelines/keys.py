@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from loopline.kit.installed import installed
 from loopline.usecases.pipelines import files
 from loopline.usecases.pipelines.hashing import digest_all, of_tree
-from loopline.usecases.pipelines.model import FORMAT, Data, Leaf, Many, Node, Plan, Tree, refs
+from loopline.usecases.pipelines.model import FORMAT, Choice, Data, Leaf, Many, Node, Plan, Tree, refs
 
 
-def needs_of(node: Node) -> frozenset[int]:
-    """Positions of the nodes whose results a node takes."""
+def needs_of(node: Node) -> frozenset[int] | None:
+    """Positions of the nodes whose results a node takes; None when that hangs on conditions."""
+    if node.guards or any(is_open(tree) for tree in node.arguments.values()):
+        return None
     return frozenset(ref.node for tree in node.arguments.values() for ref in refs(tree))
 
 
-def key_of(node: Node, arguments: Mapping[str, Tree]) -> str:
-    """The cache key of a step call: code (with Python and distributions), and arguments by name."""
-    fields = [part for name in sorted(arguments) for part in (name, of_tree(arguments[name]))]
-    return digest_all(("step", FORMAT, node.code, *fields))
+def is_open(tree: Tree) -> bool:
+    """Whether a value hangs on a condition somewhere inside."""
+    return isinstance(tree, Choice) or (isinstance(tree, Many) and any(is_open(item) for item in tree.items))
+
+
+def key_of(node: Node, arguments: Mapping[str, Tree], beside: Sequence[str] = ()) -> str:
+    """The cache key of a step call: code (with Python and distributions), arguments by name but for volatile ones, and
+    what is counted `beside` them (externals, the seed)."""
+    counted = sorted(arguments.keys() - set(node.options.volatile)) if node.options.volatile else sorted(arguments)
+    fields = [part for name in counted for part in (name, of_tree(arguments[name]))]
+    return digest_all(("step", FORMAT, node.code, *fields, *beside))
 
 
 def datasets_in(tree: Tree) -> set[str]:
     """Names of the datasets inside an argument, as people write them."""
     if isinstance(tree, Data):
         return {f"dataset {tree.dataset}"}
+    if isinstance(tree, Choice):
+        return datasets_in(tree.then) | datasets_in(tree.otherwise)
     return {name for item in tree.items for name in datasets_in(item)} if isinstance(tree, Many) else set()
 
 

@@ -88,8 +88,9 @@ External = File | Url | Query
 
 
 class Search(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a node's trials are chosen: `space` maps an argument to (low, high), (low, high, "log") or choices; `measure`
-    names the number in a trial's result (empty: the result is it); `width` trials run side by side."""
+    """How a node's trials are chosen: `space` maps an argument to {"range": [low, high]}, {"range": [low, high, "log"]} or
+    a list of choices; `measure` names the number in a trial's result (empty: the result is it); `width` trials run side
+    by side."""
 
     space: dict[str, Any]
     trials: int
@@ -169,6 +170,8 @@ class Plan(msgspec.Struct, frozen=True):
     codes: dict[str, Code]
     outside: dict[str, str]
     """Files beyond the project's folder whose code is part of it, with their digests."""
+    signature: dict[str, dict[str, Any]] = {}
+    """The pipeline's parameters: name → type and default as people write them."""
     files: dict[str, str] = {}
     """Files of the project whose code is part of it, with the digests of the blobs that keep them."""
 
@@ -180,7 +183,7 @@ class Plan(msgspec.Struct, frozen=True):
 class Argument(msgspec.Struct, frozen=True):
     """One argument of a step call as its key sees it: `source` tells where it came from, `shown` what it is."""
 
-    kind: Literal["parameter", "input"]
+    kind: Literal["parameter", "input", "external", "volatile"]
     digest: str
     source: str
     shown: str
@@ -190,8 +193,8 @@ class StepRun(msgspec.Struct, frozen=True, kw_only=True):
     """One step of one pipeline run. `made_by` is the run whose result a hit took; `log` a blob's digest.
 
     Seconds are wall clock and CPU (0 for a hit); `max_rss` is the process's peak memory in bytes. `attempts` counts its
-    calls, `warnings` those issued; `part_of` is the label of the map or search that a call belongs to. A `running` step has
-    begun and not ended.
+    calls, `warnings` those issued; `part_of` is the label of the map or search that a call belongs to; `output` is
+    the digest of its result. A `running` step has begun and not ended.
     """
 
     position: int
@@ -209,6 +212,7 @@ class StepRun(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 1
     part_of: str = ""
     warnings: int = 0
+    output: str = ""
 
 
 class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -238,13 +242,41 @@ class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What a run tells while it goes on: a step began (`status` empty) or ended; `total` steps there are."""
+    """What a run tells while it goes on: a step began (`status` empty) or ended, or printed `log` (`status` running);
+    `total` steps there are."""
 
     label: str
     status: str
     seconds: float
     position: int
     total: int
+    log: str = ""
+
+
+class GraphNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A step in the graph of a run: `needs` are the labels of those whose results it takes, `after` and `until` seconds
+    from the run's start (None: not begun, not ended), `calls` counts those of a map or search."""
+
+    label: str
+    step: str
+    status: str
+    needs: tuple[str, ...] = ()
+    part_of: str = ""
+    calls: int = 0
+    seconds: float = 0.0
+    after: float | None = None
+    until: float | None = None
+    error: str = ""
+
+
+class Graph(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as a graph; `now` is seconds from its start to its end, or to now."""
+
+    run_id: str
+    pipeline: str
+    status: str
+    now: float
+    nodes: tuple[GraphNode, ...]
 
 
 class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -296,6 +328,10 @@ def refs(tree: Tree) -> Iterable[Ref]:
     elif isinstance(tree, Many):
         for item in tree.items:
             yield from refs(item)
+    elif isinstance(tree, Choice):
+        yield tree.condition
+        yield from refs(tree.then)
+        yield from refs(tree.otherwise)
 
 
 def leaves(tree: Tree) -> Iterable[Leaf]:

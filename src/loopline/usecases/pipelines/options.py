@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loopline.core.errors import Invalid
-from loopline.usecases.pipelines.model import External, File, Options, Query, Url
+from loopline.usecases.pipelines.model import External, File, Options, Query, Search, Url
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d|w)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -22,6 +22,27 @@ def options_from(written: Mapping[str, Any]) -> Options:
         raise Invalid(f"A step has no option {unknown[0]!r}.", f"It has {', '.join(['name', *_READERS])}.")
     found = dict(_READERS[name](name, value) for name, value in written.items())
     return Options(**found)
+
+
+def search_from(written: Mapping[str, Any]) -> Search:
+    """How trials are chosen; Invalid names what cannot be."""
+    space = {str(name): list(one) if isinstance(one, list | tuple) else one for name, one in written["space"].items()}
+    for name, one in space.items():
+        if not isinstance(one, list) or not one:
+            raise Invalid(
+                f"The space of {name!r} cannot be {str(one)[:60]!r}.",
+                'Write (low, high), (low, high, "log") or a list of choices.',
+            )
+    spelt = {name: {"range": one} if isinstance(written["space"][name], tuple) else one for name, one in space.items()}
+    if not spelt:
+        raise Invalid("A search has no space.", "Give space={parameter: (low, high), …}.")
+    for name, known in (("direction", ("minimize", "maximize")), ("sampler", ("tpe", "random", "grid"))):
+        if written[name] not in known:
+            raise Invalid(f"A search's {name} cannot be {written[name]!r}.", f"Write one of {', '.join(known)}.")
+    for name, most in (("trials", 100_000), ("width", 1000)):
+        if not isinstance(written[name], int) or not 1 <= written[name] <= most:
+            raise Invalid(f"A search's {name} cannot be {written[name]!r}.", f"Write a number from 1 to {most}.")
+    return Search(**{**written, "space": spelt})
 
 
 def duration(name: str, value: Any) -> tuple[str, float]:

@@ -1,48 +1,21 @@
-"""A run as it began, and what it brought: outputs, their maker, metrics."""
+"""What a run brought: outputs, their maker, metrics."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from typing import Protocol
 
-from loopline.usecases.pipelines.model import Leaf, Plan, Tree, leaves
-from loopline.usecases.pipelines.running import Running
+from loopline.usecases.pipelines.model import Leaf, StepRun, Tree, leaves
 
 
-class Started:
-    """A run with everything that was known when it began."""
+class Done(Protocol):
+    """A run that ended: values and step runs by position."""
 
-    def __init__(
-        self,
-        run_id: str,
-        project: str,
-        folder: Path,
-        stamp: str,
-        plan_key: str,
-        plan: Plan,
-        snapshots: Mapping[str, str],
-        actor: str,
-        registers: str,
-        began: float,
-        tags: Mapping[str, str],
-    ) -> None:
-        self.run_id = run_id
-        self.project = project
-        self.folder = folder
-        self.stamp = stamp
-        self.plan_key = plan_key
-        self.plan = plan
-        self.snapshots = dict(snapshots)
-        self.actor = actor
-        self.registers = registers
-        self.began = began
-        self.tags = tags
-        self.at = ""
-        self.process = ""
-        self.around: dict[str, Any] = {}
-        self.begun = False
+    @property
+    def values(self) -> dict[int, Tree]: ...
+    @property
+    def steps(self) -> dict[int, StepRun]: ...
 
 
 def outputs_of(result: Tree | None) -> list[tuple[str, str, str]]:
@@ -51,7 +24,7 @@ def outputs_of(result: Tree | None) -> list[tuple[str, str, str]]:
     return [("result" if len(found) == 1 else f"result {n}", leaf.digest, leaf.kind) for n, leaf in enumerate(found, 1)]
 
 
-def maker_of(running: Running, result: Leaf) -> str:
+def maker_of(running: Done, result: Leaf) -> str:
     """The run that made a value."""
     for position, value in running.values.items():
         if any(leaf is result or leaf.digest == result.digest for leaf in leaves(value)):
@@ -59,7 +32,7 @@ def maker_of(running: Running, result: Leaf) -> str:
     return ""
 
 
-def metrics_of(running: Running) -> dict[str, float]:
+def metrics_of(running: Done) -> dict[str, float]:
     """Metrics of the models made, and of each step that gave a flat map of numbers (under the step's label)."""
     found: dict[str, float] = {}
     for position, value in running.values.items():

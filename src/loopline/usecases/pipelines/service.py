@@ -7,43 +7,43 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from loopline.core.errors import KINDS, Invalid, NotFound
+from loopline.core.errors import KINDS, Conflict, Invalid, NotFound
 from loopline.core.ids import checked_name, new_id
-from loopline.core.tables import Signature
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
-from loopline.ports.database import Database, Row, Transaction
+from loopline.ports.database import Database
 from loopline.ports.executor import Call, Executor
 from loopline.ports.runtime import Runtime
-from loopline.usecases.pipelines import explaining, files, snapshots, store
+from loopline.usecases.pipelines import explaining, files, graphs, snapshots, store
+from loopline.usecases.pipelines.ground import Ground, Terms
 from loopline.usecases.pipelines.hashing import digest
 from loopline.usecases.pipelines.keys import current, datasets_of
+from loopline.usecases.pipelines.launching import Launch, Started
 from loopline.usecases.pipelines.model import (
     FORMAT,
     CacheStats,
     Code,
+    External,
+    Graph,
     Import,
-    Leaf,
     PipelineRun,
     Plan,
     Progress,
     StepRun,
-    Tree,
     Why,
 )
 from loopline.usecases.pipelines.needs import Datasets, Registry, Tracking
-from loopline.usecases.pipelines.outcomes import Started, maker_of, metrics_of, outputs_of
-from loopline.usecases.pipelines.running import Ground, Running
 from loopline.usecases.pipelines.work import Trace
 
 TRACE = "loopline.usecases.pipelines.work:trace"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+PLANS = "2"  # raised when plans say more
 _PLANS_KEPT = 64
 
 
@@ -68,7 +68,7 @@ class Pipelines:
         self._home = home
         self._tracking = tracking
         self._datasets = datasets
-        self._registry = registry
+        self._launch = Launch(database, clock, tracking, registry)
         self._runtimes = {name: f"{type(one).__module__}:{type(one).__qualname__}" for name, one in runtimes.items()}
         self._executors = executors
         self._warm: dict[str, Executor] = {}
@@ -88,25 +88,107 @@ class Pipelines:
         registers: str = "",
         executor: str = "processes",
         tags: Mapping[str, str] | None = None,
+        python: str = "",
+        release: str = "",
+        environment: str = "",
+        bindings: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        force: Iterable[str] = (),
+        seed: int = 0,
     ) -> PipelineRun:
         """Run a pipeline of a project: what is known is taken, what is not runs in worker processes.
 
         `registers` is the model's name where neither the model nor the pipeline says one (default: the project's
-        name, which is by default the folder's). A step that fails makes the run `failed`, and what does not need it
-        still runs. Raises Invalid or NotFound for a wrong pipeline, parameter, dataset or project.
+        name, which is by default the folder's). `python` is the interpreter of the steps, `bindings` the datasets to read
+        for those that the pipeline names, `variables` secrets for the steps' environment, which are neither kept nor
+        part of a key. Steps whose labels stand in `force` run anew (all of them for "*"), and `seed` starts random numbers. A
+        step that fails makes the run `failed`, and what does not need it still runs. Raises Invalid or NotFound for a
+        wrong pipeline, parameter, dataset, label or project.
         """
         began = time.perf_counter()
         folder = Path(project_folder).resolve()
         project = checked_name("project", project or folder.name)
         self._lost()
         stamp = files.stamp_of(folder)
-        plan_key, plan = self._plan(folder, file, stamp, pipeline_name, dict(params or {}), executor)
-        newest = {name: self._datasets.latest(name).digest for name in sorted(datasets_of(plan))}
-        known = self._database.read(lambda tx: store.results_of_last(tx, plan_key))
+        given = dict(params or {})
+        plan_key, plan = self._plan(folder, file, stamp, pipeline_name, given, executor, python)
+        terms = self._terms(plan, folder, bindings or {}, force, seed, python, variables or {})
         started = Started(
-            new_id(), project, folder, stamp, plan_key, plan, newest, actor, registers, began, dict(tags or {})
+            run_id=new_id(),
+            project=project,
+            folder=folder,
+            file=file,
+            stamp=stamp,
+            plan_key=plan_key,
+            plan=plan,
+            terms=terms,
+            actor=actor,
+            registers=registers,
+            executor=executor,
+            given=given,
+            tags=dict(tags or {}),
+            release=release,
+            environment=environment,
+            basis=basis_of(plan_key, plan, terms),
+            began=began,
         )
-        return self._go(started, known, progress or silent, executor)
+        return self._launch.go(started, self._ground(executor), progress or silent)
+
+    def plan(
+        self,
+        project_folder: str | Path,
+        pipeline_name: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        file: str = "pipeline.py",
+        executor: str = "processes",
+        python: str = "",
+    ) -> Plan:
+        """What a pipeline would do with these parameters: traced, not run. Raises Invalid or NotFound as `run` does."""
+        folder = Path(project_folder).resolve()
+        stamp = files.stamp_of(folder)
+        return self._plan(folder, file, stamp, pipeline_name, dict(params or {}), executor, python)[1]
+
+    def again(
+        self, run_id: str, *, actor: str, progress: Callable[[Progress], None] | None = None, since: str = ""
+    ) -> PipelineRun:
+        """Run what a run ran, with its parameters, on the project's files as they are now; what it finished is not run
+        again. `since` names a step that shall run anew, with all that needs it. Runs of a release are Conflict."""
+        run = self.get(run_id)
+        asked = self._database.read(lambda tx: store.asked(tx, run.run_id))
+        if asked is None or asked["release"]:
+            raise Conflict(f"The run {run.run_id[:8]} ran a release.", "Run it again with `loopline run RELEASE`.")
+        force = self._needing(run, since) if since else ()
+        return self.run(
+            asked["folder"],
+            run.pipeline,
+            msgspec.json.decode(asked["params"] or "{}"),
+            actor=actor,
+            progress=progress,
+            file=asked["file"] or "pipeline.py",
+            project=run.project,
+            registers=asked["registers"],
+            executor=asked["executor"] or "processes",
+            tags={"again": run.run_id},
+            force=force,
+        )
+
+    def cancel(self, run_id: str, actor: str) -> PipelineRun:
+        """Ask that a running pipeline be ended: its steps are stopped within a second, those that finished are kept.
+
+        Conflict when it has ended already.
+        """
+        run = self.get(run_id)
+        if run.status != "running":
+            raise Conflict(f"The run {run.run_id[:8]} has {run.status} already.", "There is nothing to cancel.")
+        self._database.write(lambda tx: store.cancel(tx, run.run_id, actor))
+        return run
+
+    def graph(self, run_id: str) -> Graph:
+        """A run as a graph: which step needs which, how each stands, and when it ran."""
+        run = self.get(run_id)
+        plan = self._database.read(lambda tx: store.plan_of(tx, run.run_id))
+        return graphs.graph(run, plan, self._clock.now())
 
     def why(self, run_id: str, step: str) -> Why:
         """Why a step of a run was a hit, or what differed so that it ran."""
@@ -155,6 +237,9 @@ class Pipelines:
         """What a step of a run printed and logged; of a hit, what it printed when it ran."""
         run = self.get(run_id)
         found = explaining.step_of(run, step)
+        if found.status == "running":
+            live = self._home / "work" / "runs" / run.run_id / f"{found.position}.log"
+            return live.read_text(encoding="utf-8", errors="replace") if live.is_file() else ""
         if found.status == "hit" and found.made_by != run.run_id:
             made = self._database.read(lambda tx: store.steps(tx, found.made_by))
             found = next((one for one in made if one.key == found.key), found)
@@ -181,152 +266,49 @@ class Pipelines:
         now = self._tracking.get(run.run_id)
         return msgspec.structs.replace(run, status=now.status, error=now.error)
 
-    def _go(
-        self, started: Started, known: Mapping[str, Row], progress: Callable[[Progress], None], executor: str
-    ) -> PipelineRun:
-        running = Running(
-            self._ground(executor),
-            started.run_id,
-            started.plan,
-            str(started.folder),
-            started.stamp,
-            started.snapshots,
-            known,
-            progress,
-            lambda: self._begin_now(started),
-        )
-        started.process, started.around = self._tracking.here(started.folder, started.stamp)
-        started.at = self._clock.text()
-        running.hits()
-        try:
-            running.go()
-            return self._finish(started, running)
-        except BaseException as error:
-            self._abandon(started, error)
-            raise
-
-    def _begin_now(self, started: Started) -> None:
-        self._database.write(lambda tx: self._begin(tx, started))
-        started.begun = True
-
-    def _begin(self, tx: Transaction, started: Started) -> None:
-        self._tracking.start_in(
-            tx,
-            started.run_id,
-            started.plan.pipeline,
-            started.project,
-            "pipeline",
-            started.actor,
-            params=started.plan.params,
-            tags={"project": started.project, "source": started.stamp, **started.tags},
-            surroundings=started.around,
-            process=started.process,
-            started_at=started.at,
-        )
-        row = {
-            "run_id": started.run_id,
-            "pipeline": started.plan.pipeline,
-            "project": started.project,
-            "folder": str(started.folder),
-            "plan": started.plan_key,
-            "source": started.stamp,
-            "started_at": started.at,
-        }
-        store.add_run(tx, row)
-
-    def _finish(self, started: Started, running: Running) -> PipelineRun:
-        steps = tuple(running.steps[position] for position in sorted(running.steps))
-        failed = next((step for step in steps if step.status == "failed"), None)
-        result = None if failed or started.plan.result is None else running.resolve(started.plan.result)
-        model = self._registered(started, running, result) if result is not None else None
-        error = f"The step {failed.label} failed: {failed.error}" if failed else ""
-        outputs = outputs_of(result)
-        links = [("input", name, found, "dataset") for name, found in started.snapshots.items()]
-        links += [("output", *one) for one in outputs] + ([("output", *model[2])] if model else [])
-        status, metrics = "failed" if failed else "finished", metrics_of(running)
-        seconds = time.perf_counter() - started.began
-
-        def work(tx: Transaction) -> None:
-            if not started.begun:
-                self._begin(tx, started)
-            store.add_steps(tx, started.run_id, running.unkept())
-            store.end_run(
-                tx, started.run_id, seconds, [one[1] for one in outputs], *(model[:2] if model else (None, None))
-            )
-            self._tracking.note_in(tx, started.run_id, metrics, links)
-            self._tracking.finish_in(tx, started.run_id, status, started.actor, error=error)
-
-        self._database.write(work)
-        return PipelineRun(
-            run_id=started.run_id,
-            pipeline=started.plan.pipeline,
-            project=started.project,
-            status=status,
-            started_at=started.at,
-            seconds=seconds,
-            steps=steps,
-            outputs=tuple(one[1] for one in outputs),
-            model=model[0] if model else None,
-            version=model[1] if model else None,
-            source=started.stamp,
-            error=error,
+    def _terms(
+        self,
+        plan: Plan,
+        folder: Path,
+        bindings: Mapping[str, str],
+        force: Iterable[str],
+        seed: int,
+        python: str,
+        variables: Mapping[str, str],
+    ) -> Terms:
+        labels = {node.label for node in plan.nodes}
+        forced = frozenset(labels if "*" in force else force)
+        for label in sorted(forced - labels):
+            raise NotFound(f"The pipeline {plan.pipeline!r} has no step {label!r}.", f"Steps: {', '.join(labels)}.")
+        newest = {name: self._datasets.latest(bindings.get(name, name)).digest for name in sorted(datasets_of(plan))}
+        outside = {one for node in plan.nodes for one in node.options.externals}
+        return Terms(
+            snapshots=newest,
+            externals=marks_of(outside, folder),
+            force=forced,
+            seed=seed,
+            python=python,
+            variables=dict(variables),
         )
 
-    def _registered(
-        self, started: Started, running: Running, result: Tree
-    ) -> tuple[str, int, tuple[str, str, str]] | None:
-        """Register the model that the pipeline returned, under the run that made it; the same again is the same version."""
-        if not isinstance(result, Leaf) or result.kind != "model" or result.content is None:
-            return None
-        about = msgspec.json.decode(result.content)
-        name = about["name"] or started.plan.registers or started.registers or started.project
-        maker = maker_of(running, result)
-        metadata = {
-            **about["metadata"],
-            "code": started.stamp,
-            "snapshots": started.snapshots,
-            "pipeline": started.plan.pipeline,
-        }
-        version = self._registry.register(
-            name,
-            about["manifest"],
-            self._answerable(maker, name, started.run_id),
-            {key: value for key, value in about["metrics"].items() if value is not None},
-            msgspec.convert(about["signature"], Signature),
-            about["evaluation"],
-            about["profile"],
-            metadata,
-            started.actor,
-        )
-        return version.model, version.version, (f"{version.model}/{version.version}", about["manifest"], "model")
-
-    def _answerable(self, maker: str, model: str, run_id: str) -> str:
-        """The run to register under: the one that made the model, if it lived to finish or had registered it."""
-        if maker == run_id:
-            return run_id
-        try:
-            made = self._tracking.get(maker)
-        except NotFound:  # its result was imported from another installation
-            return run_id
-        registered = any(link.kind == "model" and link.direction == "output" for link in made.links)
-        return maker if made.status == "finished" or registered else run_id
-
-    def _abandon(self, started: Started, error: BaseException) -> None:
-        if not started.begun:
-            return
-        status = "failed" if isinstance(error, Exception) else "killed"
-        said = str(error) or type(error).__name__
-        self._database.write(lambda tx: self._tracking.finish_in(tx, started.run_id, status, started.actor, error=said))
+    def _needing(self, run: PipelineRun, since: str) -> set[str]:
+        """A step of a run and all that needs it."""
+        found = explaining.step_of(run, since)
+        forced = {found.part_of or found.label}
+        for node in self.graph(run.run_id).nodes:
+            if forced & set(node.needs):
+                forced.add(node.label)
+        return {label for label in forced if "[" not in label}
 
     def _plan(
-        self, folder: Path, file: str, stamp: str, pipeline: str, params: dict[str, Any], executor: str
+        self, folder: Path, file: str, stamp: str, pipeline: str, params: dict[str, Any], executor: str, python: str
     ) -> tuple[str, Plan]:
         """The plan for these files and params: from memory, the database, or traced where user code may run."""
         given = json.dumps(params, sort_keys=True, default=refused)
-        key = digest("plan", FORMAT, PYTHON, str(folder), file, stamp, pipeline, given)
+        key = digest("plan", FORMAT, PLANS, python or PYTHON, str(folder), file, stamp, pipeline, given)
         plan = self._plans.get(key) or self._database.read(lambda tx: store.plan(tx, key))
-        if plan is None or not current(plan):
-            plan = self._traced(Trace(str(folder), file, stamp, pipeline, params), executor)
+        if plan is None or not (python or current(plan)):
+            plan = self._traced(Trace(str(folder), file, stamp, pipeline, params), executor, python)
             kept = plan
             self._database.write(lambda tx: store.put_plan(tx, key, kept, self._clock.text()))
         while len(self._plans) >= _PLANS_KEPT:
@@ -334,8 +316,9 @@ class Pipelines:
         self._plans[key] = plan
         return key, plan
 
-    def _traced(self, trace: Trace, executor: str) -> Plan:
-        call = Call(target=TRACE, payload=msgspec.msgpack.encode(trace), label=f"the pipeline {trace.pipeline}")
+    def _traced(self, trace: Trace, executor: str, python: str) -> Plan:
+        label = f"the pipeline {trace.pipeline}"
+        call = Call(target=TRACE, payload=msgspec.msgpack.encode(trace), label=label, python=python)
         outcome = self._executor(executor).submit(call).result()
         if outcome.error:
             raise KINDS.get(outcome.kind, Invalid)(
@@ -374,7 +357,7 @@ class Pipelines:
         self._tracking.sweep()
         scratch = self._home / "work" / "runs"
         for folder in scratch.iterdir() if scratch.is_dir() else ():
-            if not self._runs(folder.name):
+            if folder.is_dir() and not self._runs(folder.name):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _runs(self, run_id: str) -> bool:
@@ -382,6 +365,26 @@ class Pipelines:
             return bool(self._tracking.get(run_id).status == "running")
         except (Invalid, NotFound):  # nobody's
             return False
+
+
+def basis_of(plan_key: str, plan: Plan, terms: Terms) -> str:
+    """A digest of all that a run's results hang on; empty when some step must run or grows old whatever is known."""
+    options = [node.options for node in plan.nodes]
+    if terms.force or any(not one.cached or one.max_age for one in options):
+        return ""
+    snapshots = [part for pair in sorted(terms.snapshots.items()) for part in pair]
+    outside = sorted(repr(one) + mark for one, mark in terms.externals.items())
+    return digest("basis", plan_key, str(terms.seed), *snapshots, "", *outside)
+
+
+def marks_of(externals: Iterable[External], folder: Path) -> dict[External, str]:
+    """What stands for the content of each external now."""
+    found = sorted(externals, key=repr)
+    if not found:
+        return {}
+    from loopline.usecases.pipelines.identity.externals import fingerprint
+
+    return {one: fingerprint(one, folder) for one in found}
 
 
 def silent(_: Progress) -> None:

@@ -10,8 +10,8 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from loopline.core.errors import Invalid
 from loopline.core.ids import checked_name
-from loopline.usecases.pipelines.model import External, Options
-from loopline.usecases.pipelines.options import options_from
+from loopline.usecases.pipelines.model import External, Options, Search
+from loopline.usecases.pipelines.options import options_from, search_from
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,9 +26,13 @@ class Dataset:
 
 
 class Tracer(Protocol):
-    """Who notes the calls of steps."""
+    """Who notes the calls of steps and of pipelines inside pipelines, and which of them hang on a condition."""
 
     def called(self, step: Step[Any, Any], arguments: Mapping[str, Any]) -> Any: ...
+    def mapped(self, step: Step[Any, Any], arguments: Mapping[str, Any], over: tuple[str, ...]) -> Any: ...
+    def searched(self, step: Step[Any, Any], arguments: Mapping[str, Any], search: Search) -> Any: ...
+    def branched(self, condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any] | None) -> Any: ...
+    def inside(self, pipeline: Pipeline[Any, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any: ...
 
 
 tracing: ContextVar[Tracer | None] = ContextVar("tracing", default=None)
@@ -42,6 +46,12 @@ class Step(Generic[P, R]):
         self.function: Any = function
         self.name = checked_name("step", name or function.__name__)
         self.options = options
+        for one in options.volatile:
+            if one not in self.signature.parameters:
+                raise Invalid(
+                    f"The step {self.name!r} has no parameter {one!r} that could be volatile.",
+                    f"It takes {self.signature}.",
+                )
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         tracer = tracing.get()
@@ -65,6 +75,61 @@ class Step(Generic[P, R]):
         bound.apply_defaults()
         return dict(bound.arguments)
 
+    def map(self, *, over: str | Sequence[str], **arguments: Any) -> Any:
+        """Call the step once for each item of the list (or dict) given for the parameter `over`, side by side; several
+        names go together item by item. Gives the list (or dict) of results, in order.
+
+        Raises Invalid for a name that is not given, and for lists of different lengths.
+        """
+        names = (over,) if isinstance(over, str) else tuple(over)
+        for name in names:
+            if name not in arguments:
+                raise Invalid(
+                    f"The step {self.name!r} is mapped over {name!r}, which is not given.", f"Write {name}=[…]."
+                )
+        tracer = tracing.get()
+        if tracer is not None:
+            return tracer.mapped(self, self.bound((), arguments), names)
+        return each(self, arguments, names)
+
+    def search(
+        self,
+        *,
+        space: Mapping[str, Any],
+        trials: int,
+        direction: str = "minimize",
+        measure: str = "",
+        sampler: str = "tpe",
+        seed: int = 0,
+        width: int = 4,
+        **arguments: Any,
+    ) -> Any:
+        """Call the step with arguments drawn from `space` until `trials` are done, `width` side by side: a
+        hyper-parameter search. Gives {"best": arguments, "value": number, "trials": […]}.
+
+        `space` maps a parameter to (low, high), (low, high, "log") or a list of choices; `measure` names the number in
+        the step's result (default: the result is it); `sampler` is tpe, random or grid. Raises Invalid for a space or
+        direction that cannot be.
+        """
+        asked = {"space": dict(space), "trials": trials, "direction": direction, "measure": measure}
+        chosen = search_from(asked | {"sampler": sampler, "seed": seed, "width": width})
+        tracer = tracing.get()
+        if tracer is not None:
+            return tracer.searched(self, self.bound((), {**arguments, **dict.fromkeys(chosen.space)}), chosen)
+        from loopline.usecases.pipelines.searching import searched
+
+        return searched(chosen, lambda point: self.function(**arguments, **point))
+
+    def code(self, territory: Any) -> tuple[Any, dict[str, str]]:
+        """The closure of the step's code, and the files beyond the project that belong to it with their digests."""
+        from loopline.usecases.pipelines.identity import code_of
+
+        return code_of(self.function, territory)
+
+    def target(self) -> str:
+        """Where a worker process finds the step: "module:name"."""
+        return f"{self.function.__module__}:{self.function.__qualname__}"
+
     def __repr__(self) -> str:
         return f"<step {self.name}>"
 
@@ -82,6 +147,9 @@ class Pipeline(Generic[P, R]):
         self.registers = checked_name("model", registers) if registers else ""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        tracer = tracing.get()
+        if tracer is not None:
+            return tracer.inside(self, args, kwargs)  # type: ignore[no-any-return]
         return self.function(*args, **kwargs)
 
     @functools.cached_property
@@ -91,6 +159,35 @@ class Pipeline(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<pipeline {self.name}>"
+
+
+def branch(condition: Any, then: Callable[[], Any], otherwise: Callable[[], Any] | None = None) -> Any:
+    """What `then()` gives when `condition` counts as true, else what `otherwise()` gives (default: None).
+
+    Inside a pipeline both are traced and only one of them runs, once the step that gives the condition has ended:
+    `model = branch(enough, lambda: large(frame), lambda: small(frame))`.
+    """
+    tracer = tracing.get()
+    if tracer is not None and isinstance(condition, Handle):
+        return tracer.branched(condition, then, otherwise)
+    if condition:
+        return then()
+    return None if otherwise is None else otherwise()
+
+
+def each(step: Step[Any, Any], arguments: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    """A mapped call of plain values."""
+    lists = {name: arguments[name] for name in names}
+    first = lists[names[0]]
+    for name, one in lists.items():
+        if not isinstance(one, list | tuple | dict) or len(one) != len(first):
+            raise Invalid(
+                f"The step {step.name!r} cannot be mapped over {name!r}: it is no list of the same length.",
+                "Give lists (or dicts) of one length.",
+            )
+    keys = list(first) if isinstance(first, dict) else range(len(first))
+    done = [step.function(**{**arguments, **{name: lists[name][key] for name in names}}) for key in keys]
+    return dict(zip(keys, done, strict=True)) if isinstance(first, dict) else done
 
 
 @overload

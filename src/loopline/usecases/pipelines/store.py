@@ -16,16 +16,18 @@ _RESULT = "SELECT key, value, size, run_id, made_at, seconds FROM pipelines_resu
 _OF_LAST = f"""{_RESULT} WHERE key IN (SELECT key FROM pipelines_steps WHERE run_id =
  (SELECT run_id FROM pipelines_runs WHERE plan = :plan ORDER BY started_at DESC LIMIT 1))"""
 _ADD_STEP = """INSERT INTO pipelines_steps (run_id, position, step, label, key, status, made_by, started_at, seconds,
- cpu_seconds, max_rss, log, error, attempts, part_of, warnings) VALUES (:run_id, :position, :step, :label, :key, :status, :made_by, :started_at,
- :seconds, :cpu_seconds, :max_rss, :log, :error, :attempts, :part_of, :warnings) ON CONFLICT (run_id, position) DO UPDATE
+ cpu_seconds, max_rss, log, error, attempts, part_of, warnings, output) VALUES (:run_id, :position, :step, :label, :key, :status, :made_by, :started_at,
+ :seconds, :cpu_seconds, :max_rss, :log, :error, :attempts, :part_of, :warnings, :output) ON CONFLICT (run_id, position) DO UPDATE
  SET status = excluded.status, key = excluded.key, made_by = excluded.made_by, started_at = excluded.started_at,
  seconds = excluded.seconds, cpu_seconds = excluded.cpu_seconds, max_rss = excluded.max_rss, log = excluded.log,
- error = excluded.error, attempts = excluded.attempts, part_of = excluded.part_of, warnings = excluded.warnings"""
+ error = excluded.error, attempts = excluded.attempts, part_of = excluded.part_of, warnings = excluded.warnings,
+ output = excluded.output"""
 _ADD_RESULT = """INSERT INTO pipelines_results (key, value, size, run_id, made_at, seconds)
  VALUES (:key, :value, :size, :run_id, :made_at, :seconds) ON CONFLICT (key) DO """
 _REPLACE = (
     "UPDATE SET value = excluded.value, size = excluded.size, run_id = excluded.run_id, made_at = excluded.made_at"
 )
+_STEP = ", ".join(StepRun.__struct_fields__)
 _RUN = """SELECT p.*, t.status, t.error FROM pipelines_runs p JOIN tracking_runs t ON t.id = p.run_id"""
 _tree: msgspec.json.Decoder[Tree] = msgspec.json.Decoder(Tree)
 _plan = msgspec.json.Decoder(Plan)
@@ -69,10 +71,41 @@ def value(row: Row) -> Tree:
 def add_run(tx: Transaction, row: Mapping[str, Any]) -> None:
     """A pipeline run that begins."""
     tx.run(
-        """INSERT INTO pipelines_runs (run_id, pipeline, project, folder, plan, source, started_at)
-        VALUES (:run_id, :pipeline, :project, :folder, :plan, :source, :started_at)""",
+        """INSERT INTO pipelines_runs (run_id, pipeline, project, folder, plan, source, started_at, file, registers, executor,
+        params, release, environment, same_as, basis) VALUES (:run_id, :pipeline, :project, :folder, :plan, :source,
+        :started_at, :file, :registers, :executor, :params, :release, :environment, :same_as, :basis)""",
         row,
     )
+
+
+def same_basis(tx: Transaction, basis: str) -> tuple[str, dict[str, Row]] | None:
+    """The newest finished run on that basis that has step runs of its own, with the results of its steps by key."""
+    found = tx.row(
+        """SELECT p.run_id FROM pipelines_runs p JOIN tracking_runs t ON t.id = p.run_id WHERE p.basis = :basis
+        AND p.same_as = '' AND t.status = 'finished' ORDER BY p.started_at DESC LIMIT 1""",
+        {"basis": basis},
+    )
+    if found is None:
+        return None
+    keys = "SELECT key FROM pipelines_steps WHERE run_id = :run_id"
+    rows = tx.rows(f"{_RESULT} WHERE key IN ({keys})", {"run_id": found["run_id"]})
+    return found["run_id"], {row["key"]: row for row in rows}
+
+
+def cancelled_by(tx: Transaction, run_id: str) -> str:
+    """Who asked that the run be ended, empty when nobody did."""
+    row = tx.row("SELECT cancelled_by FROM pipelines_runs WHERE run_id = :id", {"id": run_id})
+    return row["cancelled_by"] if row else ""
+
+
+def cancel(tx: Transaction, run_id: str, actor: str) -> None:
+    """Ask that a run be ended."""
+    tx.run("UPDATE pipelines_runs SET cancelled_by = :actor WHERE run_id = :id", {"id": run_id, "actor": actor})
+
+
+def asked(tx: Transaction, run_id: str) -> Row | None:
+    """How a run was asked for: folder, file, params and the rest."""
+    return tx.row("SELECT * FROM pipelines_runs WHERE run_id = :id", {"id": run_id})
 
 
 def end_run(
@@ -122,13 +155,23 @@ def runs(tx: Transaction, limit: int) -> list[PipelineRun]:
     """The newest pipeline runs, newest first, with their steps counted."""
     rows = tx.rows(f"{_RUN} ORDER BY p.started_at DESC LIMIT :limit", {"limit": limit})
     counts: dict[str, dict[str, int]] = {}
-    for start in range(0, len(rows), _AT_ONCE):
-        marks, params = marked([row["run_id"] for row in rows[start : start + _AT_ONCE]])
+    whose = sorted({row["same_as"] or row["run_id"] for row in rows})
+    for start in range(0, len(whose), _AT_ONCE):
+        marks, params = marked(whose[start : start + _AT_ONCE])
         counted = f"""SELECT run_id, status, COUNT(*) AS number FROM pipelines_steps WHERE run_id IN ({marks})
             GROUP BY run_id, status"""
         for row in tx.rows(counted, params):
             counts.setdefault(row["run_id"], {})[row["status"]] = row["number"]
-    return [assembled(row, (), counts.get(row["run_id"], {})) for row in rows]
+    return [
+        assembled(row, (), as_hits(counts.get(row["same_as"], {})) if row["same_as"] else counts.get(row["run_id"], {}))
+        for row in rows
+    ]
+
+
+def as_hits(counts: Mapping[str, int]) -> dict[str, int]:
+    """How many steps ended how in a run that took everything over."""
+    hits = counts.get("hit", 0) + counts.get("ran", 0)
+    return {"hit": hits, **{name: number for name, number in counts.items() if name not in ("hit", "ran")}}
 
 
 def plan_of(tx: Transaction, run_id: str) -> Plan | None:
@@ -152,14 +195,36 @@ def assembled(row: Row, of_run: Sequence[StepRun], counts: Mapping[str, int] | N
         version=row["version"],
         source=row["source"],
         error=row["error"],
+        release=row["release"],
+        environment=row["environment"],
         counts=dict(Counter(step.status for step in of_run) if counts is None else counts),
     )
 
 
 def steps(tx: Transaction, run_id: str) -> list[StepRun]:
     """The step runs of a run by position."""
-    rows = tx.rows("SELECT * FROM pipelines_steps WHERE run_id = :id ORDER BY position", {"id": run_id})
-    return [StepRun(**{name: row[name] for name in StepRun.__struct_fields__}) for row in rows]
+    same = tx.row("SELECT same_as FROM pipelines_runs WHERE run_id = :id", {"id": run_id})
+    source = same["same_as"] if same and same["same_as"] else run_id
+    rows = tx.rows(f"SELECT {_STEP} FROM pipelines_steps WHERE run_id = :id ORDER BY position", {"id": source})
+    found = [StepRun(**row) for row in rows]
+    return found if source == run_id else [taken(step, source) for step in found]
+
+
+def taken(step: StepRun, run_id: str) -> StepRun:
+    """A step run as the hit that takes its result; those left out stay so."""
+    if step.status not in ("hit", "ran"):
+        return step
+    return StepRun(
+        position=step.position,
+        step=step.step,
+        label=step.label,
+        key=step.key,
+        status="hit",
+        made_by=step.made_by or run_id,
+        started_at=step.started_at,
+        part_of=step.part_of,
+        output=step.output,
+    )
 
 
 def key_parts(tx: Transaction, key: str) -> tuple[Code, dict[str, Argument], str] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ class Trace(msgspec.Struct, frozen=True):
 
 class Perform(msgspec.Struct, frozen=True):
     """Call the step `target` with resolved arguments. `places` says where the bytes of large ones lie (digest → path),
-    `scratch` where to write, `runtimes` how to make the model formats ("module:Class" by format)."""
+    `scratch` where to write, `runtimes` how to make the model formats ("module:Class" by format). Random numbers start at
+    `seed`, also those of the `libraries` that its code imports."""
 
     folder: str
     stamp: str
@@ -36,6 +38,8 @@ class Perform(msgspec.Struct, frozen=True):
     places: dict[str, str]
     scratch: str
     runtimes: dict[str, str]
+    seed: int = 0
+    libraries: list[str] = []
 
 
 class Performed(msgspec.Struct, frozen=True):
@@ -74,10 +78,21 @@ def perform(payload: bytes) -> bytes:
         annotations = annotations_of(step.function)
         values = {name: reader.value(tree, annotations.get(name)) for name, tree in asked.arguments.items()}
         args, kwargs = arranged(step.signature.parameters, values)
+        begin_random(asked.seed, asked.libraries)
         result = step.function(*args, **kwargs)
         writer = Writer(scratch, runtimes)
         value = writer.tree(result, f"the result of {step.name}")
     return msgspec.msgpack.encode(Performed(value, writer.files))
+
+
+def begin_random(seed: int, libraries: Sequence[str]) -> None:
+    """Start random numbers at the seed, so that a step that draws some gives the same whenever it runs."""
+    if "random" in sys.modules:
+        sys.modules["random"].seed(seed)
+    if "numpy" in libraries:
+        importlib.import_module("numpy.random").seed(seed)
+    if "torch" in libraries:
+        importlib.import_module("torch").manual_seed(seed)
 
 
 def arranged(parameters: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:

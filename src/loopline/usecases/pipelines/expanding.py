@@ -1,0 +1,97 @@
+"""Maps and searches: from one node to its calls, and from their results to its value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from loopline.core.errors import Invalid
+from loopline.usecases.pipelines.model import Leaf, Many, Node, Tree
+from loopline.usecases.pipelines.values.writing import text
+
+Content = Callable[[Leaf], bytes]
+
+
+def calls_of(node: Node, arguments: Mapping[str, Tree], content: Content) -> list[Node]:
+    """The calls of a map, one for each item. Invalid for a value that has no items, or lists of different lengths."""
+    lists = {name: items_of(arguments[name], name, node, content) for name in node.over}
+    lengths = {name: len(items) for name, (items, _) in lists.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise Invalid(f"{node.label} is mapped over lists of different lengths: {told}.", "Give lists of one length.")
+    names = names_of(node, arguments, content)
+    return [
+        call(node, names[n] if names else n, {**arguments, **{name: items[n] for name, (items, _) in lists.items()}})
+        for n in range(next(iter(lengths.values())))
+    ]
+
+
+def call(node: Node, which: int | str, arguments: Mapping[str, Tree]) -> Node:
+    """One call of a map or search."""
+    return msgspec.structs.replace(
+        node, label=f"{node.label}[{which}]", arguments=dict(arguments), guards=(), over=(), search=None
+    )
+
+
+def names_of(node: Node, arguments: Mapping[str, Tree], content: Content) -> tuple[str, ...]:
+    """The keys under which the results of a map stand; none for a list."""
+    for name in node.over:
+        _, names = items_of(arguments[name], name, node, content)
+        if names:
+            return names
+    return ()
+
+
+def items_of(tree: Tree, name: str, node: Node, content: Content) -> tuple[Sequence[Tree], tuple[str, ...]]:
+    """The items of a list or dict, with a dict's keys."""
+    if isinstance(tree, Many):
+        return tree.items, tree.names if tree.form == "dict" else ()
+    if isinstance(tree, Leaf) and tree.kind == "json":
+        value = json.loads(content(tree))
+        if isinstance(value, dict):
+            return [text(one) for one in value.values()], tuple(value)
+        if isinstance(value, list):
+            return [text(one) for one in value], ()
+    raise Invalid(
+        f"{node.label} is mapped over {name!r}, which is {a(tree)} and no list.", "Give it a list or a dict of items."
+    )
+
+
+def gathered(node: Node, arguments: Mapping[str, Tree], values: Sequence[Tree], content: Content) -> Tree:
+    """The value of a map."""
+    names = names_of(node, arguments, content)
+    return Many("dict", tuple(values), names) if names else Many("list", tuple(values))
+
+
+def measured(node: Node, value: Tree | None, content: Content) -> float | None:
+    """The number that a trial of a search is judged by; None for a failed one. Invalid when there is none."""
+    if value is None or node.search is None:
+        return None
+    found: Any = None
+    if isinstance(value, Leaf) and value.kind in ("json", "model"):
+        found = json.loads(content(value))
+        found = found.get("metrics", {}) if value.kind == "model" else found
+    if node.search.measure:
+        found = found.get(node.search.measure) if isinstance(found, dict) else None
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        what = f"no number {node.search.measure!r}" if node.search.measure else "no number"
+        raise Invalid(f"A trial of {node.label} gave {what}.", "Name the number to judge by with measure=.")
+    return float(found)
+
+
+def truth(tree: Tree, content: Content) -> bool:
+    """Whether a condition's value counts as true. Invalid for one that is neither JSON nor a list."""
+    if isinstance(tree, Many):
+        return bool(tree.items)
+    if isinstance(tree, Leaf) and tree.kind == "json":
+        return bool(json.loads(content(tree)))
+    raise Invalid(f"A branch hangs on {a(tree)}, which is neither true nor false.", "Give it a step that answers bool.")
+
+
+def a(tree: Tree) -> str:
+    """What a value is, in words."""
+    kind = tree.kind if isinstance(tree, Leaf) else tree.form if isinstance(tree, Many) else "value"
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

@@ -1,0 +1,57 @@
+"""What a run stands on, and on what terms it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from loopline.ports.blobs import Blobs
+from loopline.ports.clock import Clock
+from loopline.ports.database import Database
+from loopline.ports.executor import Executor
+from loopline.usecases.pipelines.model import External
+
+
+class Ground:
+    """Engines, the executor (started when first needed), and where snapshots lie as files."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        clock: Clock,
+        executor: Callable[[], Executor],
+        snapshot_file: Callable[[str], Path],
+        runtimes: Mapping[str, str],
+        scratch: Path,
+    ) -> None:
+        self.database = database
+        self.blobs = blobs
+        self.clock = clock
+        self.executor = executor
+        self.snapshot_file = snapshot_file
+        self.runtimes = dict(runtimes)
+        self.scratch = scratch
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """On what terms a run runs: `snapshots` are the digests of its datasets by the names that the pipeline uses,
+    `externals` what stands for the content of what steps read by themselves, `force` the labels of steps that run anew
+    whatever is known, `seed` starts random numbers, `python` is the interpreter of the steps, `variables` are secrets for
+    their environment."""
+
+    snapshots: dict[str, str] = {}
+    externals: dict[External, str] = {}
+    force: frozenset[str] = frozenset()
+    seed: int = 0
+    python: str = ""
+    variables: dict[str, str] = {}
+
+    def masked(self, content: bytes) -> bytes:
+        """A log without the secrets that stand in it."""
+        for secret in self.variables.values():
+            if len(secret) >= 4:
+                content = content.replace(secret.encode(), b"***")
+        return content

@@ -1,0 +1,94 @@
+"""A run of which everything is known to be what an earlier run gave: taken over at once, with no key made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from loopline.ports.blobs import Blobs
+from loopline.ports.database import Row
+from loopline.usecases.pipelines import expanding, store
+from loopline.usecases.pipelines.model import Choice, Data, Leaf, Many, Plan, Ref, StepRun, Tree, at, leaves
+from loopline.usecases.pipelines.values.blobs import blobs_of
+
+
+class Same:
+    """The outcome of the earlier run as that of this one: every step that ran there is a hit here. `results` are rows by
+    key. Files, lock, parameters and inputs have the digests that they had then, so every key would be the same."""
+
+    cancelled = ""
+    trials: tuple[tuple[str, dict[str, Any], float | None, StepRun], ...] = ()
+
+    def __init__(
+        self,
+        run_id: str,
+        plan: Plan,
+        steps: Sequence[StepRun],
+        results: Mapping[str, Row],
+        snapshots: Mapping[str, str],
+        metrics: Mapping[str, float | str],
+    ) -> None:
+        self.run_id = run_id
+        self.metrics = {name: float(value) for name, value in metrics.items()}
+        self.steps = {step.position: store.taken(step, run_id) for step in steps}
+        self._plan = plan
+        self._results = results
+        self._snapshots = snapshots
+        self.values = Values(self.steps, results, plan)
+
+    def whole(self, blobs: Blobs) -> bool:
+        """Whether the results are all there, and the bytes of what the pipeline returns."""
+        keys = {step.key for step in self.steps.values() if step.status == "hit" and self._is_call(step)}
+        if not keys <= self._results.keys():
+            return False
+        if self._plan.result is None:
+            return True
+        try:
+            tree = self.resolve(self._plan.result)
+        except LookupError:
+            return False
+        return all(blobs.has(one) for leaf in leaves(tree) if "dataset" not in leaf.meta for one in blobs_of(leaf))
+
+    def unkept(self) -> list[StepRun]:
+        """Nothing: the rows of the earlier run stand for those of this one."""
+        return []
+
+    def resolve(self, tree: Tree) -> Tree:
+        """A tree with references replaced by what they stand for; LookupError where that cannot be told."""
+        if isinstance(tree, Ref):
+            value = self.values[tree.node]
+            return at(value, tree.path) if tree.path else value
+        if isinstance(tree, Data):
+            return Leaf("table", self._snapshots[tree.dataset], 0, None, {"frame": "pyarrow", "dataset": tree.dataset})
+        if isinstance(tree, Many):
+            return msgspec.structs.replace(tree, items=tuple(self.resolve(item) for item in tree.items))
+        if isinstance(tree, Choice):
+            holds = expanding.truth(self.resolve(tree.condition), no_content)
+            return self.resolve(tree.then if holds else tree.otherwise)
+        return tree
+
+    def _is_call(self, step: StepRun) -> bool:
+        node = self._plan.nodes[step.position] if step.position < len(self._plan.nodes) else None
+        return node is None or not (node.over or node.search)
+
+
+class Values(dict[int, Tree]):
+    """Values by position, read when asked for."""
+
+    def __init__(self, steps: Mapping[int, StepRun], results: Mapping[str, Row], plan: Plan) -> None:
+        super().__init__()
+        self._steps = steps
+        self._results = results
+
+    def __missing__(self, position: int) -> Tree:
+        value = self[position] = store.value(self._results[self._steps[position].key])
+        return value
+
+
+def no_content(leaf: Leaf) -> bytes:
+    """The bytes of a leaf that lives in its row; LookupError for others."""
+    if leaf.content is None:
+        raise LookupError(leaf.digest)
+    return leaf.content
