@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from loopline.core.errors import NotFound
 from loopline.ports.blobs import Blobs
 from loopline.ports.database import Row
 from loopline.usecases.pipelines import expanding, store
@@ -47,9 +48,12 @@ class Same:
             return True
         try:
             tree = self.resolve(self._plan.result)
-        except LookupError:
+            for leaf in leaves(tree):
+                for digest in blobs_of(leaf) if "dataset" not in leaf.meta else ():
+                    blobs.path(digest)  # its bytes are checked
+        except (LookupError, NotFound):
             return False
-        return all(blobs.has(one) for leaf in leaves(tree) if "dataset" not in leaf.meta for one in blobs_of(leaf))
+        return True
 
     def unkept(self) -> list[StepRun]:
         """Nothing: the rows of the earlier run stand for those of this one."""
