@@ -1,42 +1,56 @@
-"""One call with everything measured around it: the same for every executor of this machine."""
+"""One call with everything measured around it: the same for every executor."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 import time
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from loopline.core.errors import LooplineError
-from loopline.ports.executor import Call, Outcome
+from loopline.ports.executor import Call, Outcome, Standing, stand
 
 LOG_BYTES = 1 << 20
 _targets: dict[str, Callable[[bytes], bytes]] = {}
 
 
-def called(call: Call, log: Callable[[], bytes], peak: Callable[[], int]) -> Outcome:
-    """Call the target; `log` and `peak` are asked afterwards. Answers an outcome also when the code calls sys.exit."""
+def called(call: Call, log: Callable[[], bytes], peak: Callable[[], int], warned: Callable[[], int]) -> Outcome:
+    """Call the target; `log`, `peak` and `warned` are asked afterwards. Answers an outcome also when the code calls
+    sys.exit."""
+    standing = Standing(call.moved.get(call.folder, call.folder), call.moved)
+    stand(standing)
+    answer, error, hint, kind, trace, reason = b"", "", "", "", "", ""
     began, cpu = time.perf_counter(), time.process_time()
-    answer, error, hint, kind, trace = b"", "", "", "", ""
     try:
         answer = target(call.target)(call.payload)
     except LooplineError as refusal:
         error, hint, kind, trace = refusal.message, refusal.hint, refusal.kind, of_user(refusal.__cause__)
+    except MemoryError as failure:
+        error, hint, trace, reason = *out_of_memory(call, failure), of_user(failure), "memory"
     except KeyboardInterrupt:
         raise
     except BaseException as failure:  # whatever the code of a project raises becomes an outcome
         error, trace = f"{type(failure).__name__}: {failure}", of_user(failure)
+    finally:
+        stand(None)
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
     return Outcome(
         answer=answer,
         error=error,
         hint=hint,
         kind=kind,
         trace=trace,
-        seconds=time.perf_counter() - began,
-        cpu_seconds=time.process_time() - cpu,
+        reason=reason,
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
         log=log(),
         max_rss=peak(),
+        warnings=warned(),
+        files=standing.handed,
     )
 
 
@@ -65,19 +79,54 @@ def tail(content: bytes) -> bytes:
     return b"[the beginning of this log was cut]\n" + content[-LOG_BYTES:]
 
 
-def ended(call: Call, code: int | None) -> Outcome:
-    """The outcome of a call whose process ended with `code` (negative: the signal)."""
+class Warned:
+    """Shows Python's warnings on standard error, and counts them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def show(
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: Any = None,
+        line: str | None = None,
+    ) -> None:
+        """What `warnings.showwarning` is to do."""
+        self.count += 1
+        (file or sys.stderr).write(f"WARNING {category.__name__}: {message} ({filename}, line {lineno})\n")
+
+    def taken(self) -> int:
+        """The count, which begins anew."""
+        count, self.count = self.count, 0
+        return count
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Count for a while; afterwards warnings are shown as before."""
+        before, warnings.showwarning = warnings.showwarning, self.show
+        try:
+            yield
+        finally:
+            warnings.showwarning = before
+
+
+def out_of_memory(call: Call, failure: BaseException | None = None) -> tuple[str, str]:
+    """Sentence and hint for a call that wanted more memory than there was, or than it may have."""
     what = call.label or "A call"
-    if code == -9:
-        error = f"The process of {what} was killed (signal 9), most likely because memory ran out."
-        return Outcome(error=error, hint="Give it less data at once, or a machine with more memory.", died=True)
-    why = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-    return Outcome(error=f"The process of {what} ended {why}.", hint="Its log may say more.", died=True)
+    if call.memory:
+        return f"{what[:1].upper()}{what[1:]} needed more than its {megabytes(call.memory)} of memory.", (
+            "Give it more with memory=, or less data at once."
+        )
+    said = f": {failure}" if failure and str(failure) else ""
+    return f"{what[:1].upper()}{what[1:]} ran out of memory{said}.", "Give it less data at once."
 
 
-def closed(call: Call) -> Outcome:
-    """The outcome of a call that the closing of its executor cut short."""
-    return Outcome(error=f"{call.label or 'A call'} was stopped.", hint="Run it again.", died=True)
+def megabytes(size: int) -> str:
+    """A number of bytes as people write it beside memory=."""
+    return f"{size / (1 << 20):.6g} MB"
 
 
 def peak_rss() -> int:

@@ -3,186 +3,320 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import queue
-import signal
-import subprocess
-import sys
+import select
 import tempfile
 import threading
+import time
+from collections import deque
 from concurrent.futures import Future
-from typing import IO
+from pathlib import Path
 
 import msgspec
 
-from loopline.adapters.executors.calling import closed, ended, tail
-from loopline.adapters.executors.child import LENGTH
+import loopline
+from loopline.adapters.executors.ending import ended, late, over_memory, stopped, unstarted
+from loopline.adapters.executors.watching import Watch
+from loopline.adapters.executors.worker import Key, Worker
 from loopline.core.errors import Unavailable
-from loopline.kit.processes import PATIENT_THREADS
 from loopline.ports.executor import Call, Outcome
 
-Waiting = queue.SimpleQueue["tuple[Call, Future[Outcome]] | None"]
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Outcome).decode
+_TOLERANCE = 1e-9
+
+
+class Pending:
+    """A call that waits (no worker) or runs."""
+
+    __slots__ = ("began", "call", "cpu", "deadline", "end", "future", "key", "worker")
+
+    def __init__(self, call: Call, slots: int) -> None:
+        self.call = call
+        self.future: Future[Outcome] = Future()
+        self.key: Key = (call.python, tuple(sorted(call.environment.items())) if call.environment else ())
+        self.cpu = min(call.cpu, float(slots)) if call.cpu > 0 else 1.0
+        self.worker: Worker | None = None
+        self.began = self.deadline = 0.0
+        self.end: Outcome | None = None  # why it is being ended
 
 
 class Processes:
-    """At most `slots` processes, started with the first calls and kept warm until `close`.
+    """At most `slots` idle processes, started with the first calls and kept warm, one kind for each interpreter and
+    environment, until another kind needs the room or `close`.
 
-    Each has a thread of its own here that starts and feeds it: the kernel ends a worker with that very thread.
+    A call goes to an idle process at once. All else is the matter of one thread, which starts the processes (the kernel
+    ends their guards with that very thread), takes in outcomes and looks after limits.
     """
 
     def __init__(self, slots: int = 2) -> None:
         self.slots = slots
-        self._waiting: Waiting = queue.SimpleQueue()
-        self._lanes: list[Lane] = []
-        self._lock = threading.Lock()
-        self._open = 0
+        self._lock = threading.RLock()
+        self._waiting: deque[Pending] = deque()
+        self._calls: dict[Future[Outcome], Pending] = {}
+        self._workers: dict[int, Worker] = {}
+        self._running: dict[Worker, Pending] = {}
+        self._used = 0.0
         self._closed = False
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        self._package: tempfile.TemporaryDirectory[str] | None = None
+        self._watch = Watch()
+        self._thread: threading.Thread | None = None
 
     def submit(self, call: Call) -> Future[Outcome]:
-        future: Future[Outcome] = Future()
+        pending = Pending(call, self.slots)
+        content = _encode(call)
         with self._lock:
             if self._closed:
                 raise Unavailable("The workers are closed.", "Open the installation again.")
-            self._open += 1
-            if len(self._lanes) < min(self.slots, self._open):
-                self._lanes.append(Lane(self._waiting))
-        future.add_done_callback(self._count_down)
-        self._waiting.put((call, future))
-        return future
+            self._calls[pending.future] = pending
+            worker = None if self._waiting else self._idle(pending)
+            if worker is not None:
+                self._begin(worker, pending, content)
+            else:
+                self._waiting.append(pending)
+            if worker is None or worker.unsent or call.timeout or call.memory:
+                self._wake()
+        return pending.future
 
     def stop(self, future: Future[Outcome]) -> None:
-        future.cancel()
+        with self._lock:
+            pending = self._calls.get(future)
+            if pending is None:
+                return
+            outcome = stopped(pending.call)
+            if pending.worker is not None:
+                pending.end = pending.end or outcome
+                pending.worker.kill()
+                return
+            del self._calls[future]
+        if future.set_running_or_notify_cancel():
+            future.set_result(outcome)
 
     def log(self, future: Future[Outcome]) -> bytes:
-        return b""
+        with self._lock:
+            pending = self._calls.get(future)
+            return pending.worker.log() if pending is not None and pending.worker is not None else b""
 
     def close(self) -> None:
         with self._lock:
-            self._closed = True
-        for lane in self._lanes:
-            lane.kill()
-            self._waiting.put(None)
-        for lane in self._lanes:
-            lane.join()
-        self._drain()
+            first, self._closed = not self._closed, True
+            self._wake()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        if first and self._thread is None:
+            self._release()
 
-    def _count_down(self, future: Future[Outcome]) -> None:
-        with self._lock:
-            self._open -= 1
+    def _idle(self, pending: Pending) -> Worker | None:
+        """A worker that could take the call now."""
+        if self._used + pending.cpu > self.slots + _TOLERANCE:
+            return None
+        for worker in self._workers.values():
+            if worker.key == pending.key and worker not in self._running and not worker.doomed:
+                return worker
+        return None
 
-    def _drain(self) -> None:
-        while not self._waiting.empty():
-            item = self._waiting.get()
-            if item is not None and item[1].set_running_or_notify_cancel():
-                item[1].set_result(closed(item[0]))
+    def _begin(self, worker: Worker, pending: Pending, content: bytes) -> None:
+        """Give a call to a worker, unless it was cancelled meanwhile."""
+        if not pending.future.set_running_or_notify_cancel():
+            self._calls.pop(pending.future, None)
+            return
+        self._running[worker] = pending
+        self._used += pending.cpu
+        pending.worker = worker
+        if worker.ready:
+            self._clock(worker, pending)
+        with contextlib.suppress(BrokenPipeError):  # its end is noticed in a moment
+            worker.send(content)
 
+    def _clock(self, worker: Worker, pending: Pending) -> None:
+        """The call begins now: what limits it is counted from here."""
+        pending.began = time.monotonic()
+        if pending.call.timeout:
+            pending.deadline = pending.began + pending.call.timeout
+        if pending.call.memory:
+            self._watch.begin(worker.pid, pending.call.memory)
 
-class Lane:
-    """One worker process and the thread that owns it."""
-
-    def __init__(self, waiting: Waiting) -> None:
-        self._waiting = waiting
-        self._worker: Worker | None = None
-        self._stopped = False
-        self._thread = threading.Thread(target=self._serve, name="executor-lane", daemon=True)
-        self._thread.start()
-
-    def kill(self) -> None:
-        """End the process; the call in it is answered as stopped."""
-        self._stopped = True
-        if self._worker is not None:
-            self._worker.kill()
-
-    def join(self) -> None:
-        """Wait for the thread, which waits for the process."""
-        self._thread.join()
+    def _wake(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._serve, name="executor", daemon=True)
+            self._thread.start()
+        with contextlib.suppress(BlockingIOError, OSError):
+            os.write(self._wake_write, b"!")
 
     def _serve(self) -> None:
-        while (item := self._waiting.get()) is not None:
-            call, future = item
-            if future.set_running_or_notify_cancel():
-                future.set_result(self._outcome(call))
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker.end()
+        poll = select.poll()
+        poll.register(self._wake_read, select.POLLIN)
+        while not self._closed or self._workers:
+            self._dispatch(poll)
+            for file, _ in poll.poll(self._patience()):
+                if file == self._wake_read:
+                    os.read(self._wake_read, 4096)
+                elif file in self._workers:
+                    self._take(self._workers[file], poll)
+                else:
+                    self._push(file, poll)
+            self._enforce(poll)
+        for pending in list(self._calls.values()):
+            self.stop(pending.future)
+        self._release()
 
-    def _outcome(self, call: Call) -> Outcome:
-        if self.stopped():
-            return closed(call)
-        try:
-            self._worker = self._worker or Worker()
-            if self.stopped():  # killed between the check and the start
-                self._worker.kill()
-            return self._worker.ask(call)
-        except (OSError, msgspec.MsgspecError) as error:
-            return self._lost(call, error)
+    def _release(self) -> None:
+        with self._lock:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            self._wake_write = -1
+            if self._package is not None:
+                self._package.cleanup()
 
-    def stopped(self) -> bool:
-        """Whether `kill` was called, from whichever thread."""
-        return self._stopped
+    def _dispatch(self, poll: select.poll) -> None:
+        """Begin what can begin: in order, on idle workers, or on new ones where there is room."""
+        while True:
+            with self._lock:
+                pending = self._first()
+                if pending is None:
+                    return
+                worker = self._idle(pending)
+                if worker is not None:
+                    self._waiting.popleft()
+                    self._begin(worker, pending, _encode(pending.call))
+                    continue
+                self._make_room()
+            try:
+                worker = Worker(pending.key, self._folder())
+            except OSError as error:
+                self._unstarted(pending, str(error))
+                continue
+            with self._lock:
+                self._workers[worker.outcomes] = worker
+            poll.register(worker.outcomes, select.POLLIN)
 
-    def _lost(self, call: Call, error: Exception) -> Outcome:
-        if self._worker is None:
-            return Outcome(error=f"No worker process could be started ({error}).", died=True)
-        (code, log), self._worker = self._worker.end(), None
-        outcome = closed(call) if self._stopped else ended(call, code)
-        return msgspec.structs.replace(outcome, log=log)
+    def _first(self) -> Pending | None:
+        """The first that waits, when there are slots for it."""
+        while self._waiting and (self._waiting[0].future not in self._calls or self._waiting[0].future.cancelled()):
+            self._calls.pop(self._waiting.popleft().future, None)
+        if self._closed or not self._waiting or self._used + self._waiting[0].cpu > self.slots + _TOLERANCE:
+            return None
+        return self._waiting[0]
+
+    def _make_room(self) -> None:
+        """End idle workers of other kinds, so that no more than `slots` processes are there beside what runs."""
+        idle = [one for one in self._workers.values() if one not in self._running and not one.doomed]
+        for worker in idle[: max(0, len(self._running) + len(idle) + 1 - self.slots)]:
+            worker.kill()
+
+    def _folder(self) -> str:
+        """A folder in which an interpreter that has no Loopline finds this one, and nothing else."""
+        if self._package is None:
+            self._package = tempfile.TemporaryDirectory(prefix="loopline-package-")
+            Path(self._package.name, "loopline").symlink_to(Path(loopline.__file__).parent)
+        return self._package.name
+
+    def _take(self, worker: Worker, poll: select.poll) -> None:
+        """Take in what a worker sent, or its end."""
+        contents = worker.received()
+        if contents is None:
+            self._lost(worker, poll)
+            return
+        for content in contents:
+            with self._lock:
+                pending = self._running.get(worker)
+                if content:
+                    self._free(worker)
+                else:
+                    worker.ready = True
+                    if pending is not None:
+                        self._clock(worker, pending)
+            if content and pending is not None:
+                self._dispatch(poll)
+                pending.future.set_result(decoded(pending.call, content))
+
+    def _push(self, file: int, poll: select.poll) -> None:
+        """Send more of a call that a pipe did not take at once."""
+        with self._lock:
+            for worker in self._workers.values():
+                if worker.calls == file and worker.unsent:
+                    with contextlib.suppress(BrokenPipeError):
+                        if not worker.send(b""):
+                            return
+        poll.unregister(file)
+
+    def _free(self, worker: Worker) -> None:
+        pending = self._running.pop(worker, None)
+        if pending is not None:
+            self._used -= pending.cpu
+            self._watch.end(worker.pid)
+            self._calls.pop(pending.future, None)
+            pending.worker = None
+
+    def _lost(self, worker: Worker, poll: select.poll) -> None:
+        """A worker has ended: answer its call."""
+        poll.unregister(worker.outcomes)
+        with self._lock:
+            log = worker.log()
+            del self._workers[worker.outcomes]
+            pending = self._running.get(worker)
+            self._free(worker)
+        code = worker.end()
+        if pending is None:
+            return
+        outcome = pending.end
+        if outcome is None and not worker.ready:
+            outcome = unstarted(pending.call, last_line(log) or f"exit code {code}")
+        outcome = outcome or ended(pending.call, code, log)
+        seconds = time.monotonic() - pending.began if pending.began else 0.0
+        self._dispatch(poll)
+        pending.future.set_result(msgspec.structs.replace(outcome, log=log, seconds=seconds))
+
+    def _unstarted(self, pending: Pending, why: str) -> None:
+        with self._lock:
+            if pending in self._waiting:
+                self._waiting.remove(pending)
+            self._calls.pop(pending.future, None)
+        if pending.future.set_running_or_notify_cancel():
+            pending.future.set_result(unstarted(pending.call, why))
+
+    def _patience(self) -> float | None:
+        """Milliseconds until something must be looked after; None when only events matter."""
+        with self._lock:
+            ends = [pending.deadline for pending in self._running.values() if pending.deadline]
+        wait = max(0.0, min(ends) - time.monotonic()) * 1000 + 1 if ends else None
+        return min(wait or Watch.EVERY_MS, Watch.EVERY_MS) if self._watch.on else wait
+
+    def _enforce(self, poll: select.poll) -> None:
+        """End what took too long or too much, and everything once closed; send what pipes did not take yet."""
+        with self._lock:
+            over, now = self._watch.over(), 0.0
+            for worker, pending in self._running.items():
+                if worker.unsent:
+                    poll.register(worker.calls, select.POLLOUT)
+                if worker.pid in over:
+                    self._end(worker, pending, over_memory(pending.call))
+                now = now or time.monotonic()
+                if pending.deadline and pending.deadline <= now:
+                    self._end(worker, pending, late(pending.call))
+            if self._closed:
+                for worker in self._workers.values():
+                    if worker in self._running:
+                        self._running[worker].end = self._running[worker].end or stopped(self._running[worker].call)
+                    worker.kill()
+
+    def _end(self, worker: Worker, pending: Pending, why: Outcome) -> None:
+        pending.end = pending.end or why
+        if not worker.doomed:
+            worker.kill()
 
 
-class Worker:
-    """A spawned process with a pipe each way and a file for what it prints."""
+def decoded(call: Call, content: bytes) -> Outcome:
+    """What a worker sent; one with another Loopline may send what this one does not understand."""
+    try:
+        return _decode(content)
+    except msgspec.MsgspecError as error:
+        return unstarted(call, f"it speaks another language: {error}")
 
-    def __init__(self) -> None:
-        self._log: IO[bytes] = tempfile.TemporaryFile("a+b", prefix="loopline-log-")  # noqa: SIM115  (lives as long)
-        fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)  # the log is emptied while both ends hold it open
-        calls, self._calls = os.pipe()
-        self._outcomes, outcomes = os.pipe()
-        try:
-            self._process = self._started(calls, outcomes)
-        except BaseException:
-            os.close(self._calls)
-            os.close(self._outcomes)
-            raise
-        finally:
-            os.close(calls)
-            os.close(outcomes)
-        self._reader, self._writer = os.fdopen(self._outcomes, "rb"), os.fdopen(self._calls, "wb")
 
-    def _started(self, calls: int, outcomes: int) -> subprocess.Popen[bytes]:
-        log = self._log.fileno()
-        names = [str(number) for number in (calls, outcomes, log, os.getpid())]
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "loopline.adapters.executors.child", *names],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=(calls, outcomes, log),
-            process_group=0,
-            env=PATIENT_THREADS | os.environ,
-        )
-
-    def ask(self, call: Call) -> Outcome:
-        """Send a call, wait for its outcome; BrokenPipeError when the process ended instead."""
-        content = msgspec.msgpack.encode(call)
-        self._writer.write(LENGTH.pack(len(content)) + content)
-        self._writer.flush()
-        head = self._reader.read(LENGTH.size)
-        if len(head) < LENGTH.size:
-            raise BrokenPipeError("the process ended")
-        return msgspec.msgpack.decode(self._reader.read(LENGTH.unpack(head)[0]), type=Outcome)
-
-    def kill(self) -> None:
-        """End the process and everything it started, now."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def end(self) -> tuple[int, bytes]:
-        """Its exit code, once it has ended, and what it printed during its last call."""
-        code = self._process.wait()
-        for pipe in (self._reader, self._writer):
-            with contextlib.suppress(OSError):  # bytes that nobody will read
-                pipe.close()
-        with self._log as log:
-            log.seek(0)
-            return code, tail(log.read())
+def last_line(log: bytes) -> str:
+    """The last line that a process printed."""
+    lines = log.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
