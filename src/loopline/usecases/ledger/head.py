@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from loopline.core.errors import Unavailable
-from loopline.kit.durable import make_folder, write_file
+from loopline.kit.durable import write_file
+from loopline.kit.signing import Signer
 from loopline.usecases.ledger.model import GENESIS
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 LONGEST_FILE = 64 * 1024
 
@@ -43,8 +40,7 @@ class Head:
 
     def __init__(self, home: Path) -> None:
         self._path = home / "ledger.head"
-        self._key_path = home / "keys" / "ledger.key"
-        self._key: Ed25519PrivateKey | None = None
+        self._signer = Signer(home / "keys" / "ledger.key")
 
     def prepare(self, count: int, digest: str) -> Line:
         """Say durably what the chain will be; undone by nothing, overruled by the next line."""
@@ -97,7 +93,7 @@ class Head:
 
     def _append(self, state: str, count: int, digest: str, *, durable: bool) -> Line:
         line = Line(state, count, digest)
-        line = msgspec.structs.replace(line, signature=self._private().sign(line.content()).hex())
+        line = msgspec.structs.replace(line, signature=self._signer.sign(line.content()))
         content = msgspec.json.encode(line) + b"\n"
         try:
             self._write(content, durable)
@@ -132,24 +128,11 @@ class Head:
         write_file(self._path, last + content, 0o600)
 
     def _read(self, text: bytes) -> Line | None:
-        from cryptography.exceptions import InvalidSignature
-
         try:
             line = msgspec.json.decode(text, type=Line)
-            self._private().public_key().verify(bytes.fromhex(line.signature), line.content())
-        except (msgspec.DecodeError, ValueError, InvalidSignature):
+        except (msgspec.DecodeError, ValueError):
             return None
-        return line
-
-    def _private(self) -> Ed25519PrivateKey:
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-        if self._key is None:
-            if not self._key_path.exists():
-                make_folder(self._key_path.parent, 0o700)
-                write_key(self._key_path, Ed25519PrivateKey.generate())
-            self._key = Ed25519PrivateKey.from_private_bytes(self._key_path.read_bytes())
-        return self._key
+        return line if self._signer.verify(line.content(), line.signature) else None
 
 
 def standing(lines: list[Line]) -> list[Line]:
@@ -163,15 +146,3 @@ def standing(lines: list[Line]) -> list[Line]:
 def allowed(lines: list[Line]) -> set[tuple[int, str]]:
     """The (count, digest) pairs that these lines bear out."""
     return {(line.count, line.digest) for line in standing(lines) if line.state != "broken"}
-
-
-def write_key(path: Path, key: Any) -> None:
-    """Keep a private key for its owner's eyes; the first of several processes wins."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    write_file(temporary, key.private_bytes_raw(), 0o600)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
