@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from loopline.core.errors import LooplineError, NotFound, Unavailable
+from loopline.core.errors import LooplineError, NotFound
 from loopline.core.times import from_text, to_text
 from loopline.ports.database import Row
 from loopline.ports.executor import Call, Outcome
@@ -79,8 +79,8 @@ class Running:
         self._terms = terms
         self._known = dict(known)
         self._progress = progress
-        self._claims = Claims(ground.scratch / "claims")
-        self._journal = Journal(ground.database, run_id, self._before_rows, self._tell, self._claims.give_back)
+        self._claims = Claims(ground.scratch.parent / "claims")
+        self._journal = Journal(ground.database, run_id, self._before_rows_of_steps, self._tell, self._claims.give_back)
         self._began_at = ground.clock.text()
         self._nodes: list[Node] = list(plan.nodes)
         self._needs = [needs_of(node) for node in plan.nodes]
@@ -375,10 +375,17 @@ class Running:
             self._begin()
             self._begin = None
 
+    def _before_rows_of_steps(self) -> None:
+        """So do the bytes of their results."""
+        self._before_rows()
+        self._ground.blobs.settle()
+
     def _call(self, position: int, node: Node, arguments: dict[str, Tree], places: dict[str, str]) -> Call:
         scratch, options = f"{self._scratch}/{position}", node.options
         seed = self._terms.seed if options.seed is None else options.seed
-        libraries: list[str] = [name for name in ("numpy", "torch") if name in self._plan.codes[node.code].distributions]
+        libraries: list[str] = [
+            name for name in ("numpy", "torch") if name in self._plan.codes[node.code].distributions
+        ]
         perform = Perform(
             self._folder,
             self._stamp,
@@ -395,6 +402,8 @@ class Running:
             payload=msgspec.msgpack.encode(perform),
             label=f"the step {node.label}",
             folder=scratch,
+            places=places,
+            projects={self._stamp: self._folder},
             timeout=options.timeout,
             memory=options.memory,
             cpu=options.cpu,
@@ -467,8 +476,7 @@ class Running:
             return
         performed = _performed.decode(outcome.answer)
         for digest, path in performed.files.items():
-            if self._ground.blobs.put_file(Path(path)) != digest:
-                raise Unavailable(f"A file that {node.label} wrote changed while it was kept.", "Run it again.")
+            self._ground.blobs.adopt(digest, Path(path))
         if performed.files:
             shutil.rmtree(f"{self._scratch}/{position}", ignore_errors=True)
         self.values[position] = performed.value

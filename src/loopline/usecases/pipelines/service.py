@@ -319,7 +319,8 @@ class Pipelines:
     def _traced(self, trace: Trace, executor: str, python: str) -> Plan:
         label = f"the pipeline {trace.pipeline}"
         call = Call(target=TRACE, payload=msgspec.msgpack.encode(trace), label=label, python=python)
-        outcome = self._executor(executor).submit(call).result()
+        local = executor if executor == "inline" else "processes"  # tracing reads the project's folder
+        outcome = self._executor(local).submit(call).result()
         if outcome.error:
             raise KINDS.get(outcome.kind, Invalid)(
                 outcome.error if outcome.kind else f"The pipeline {trace.pipeline!r} fails: {outcome.error}.",

@@ -29,6 +29,9 @@ _REPLACE = (
 )
 _STEP = ", ".join(StepRun.__struct_fields__)
 _RUN = """SELECT p.*, t.status, t.error FROM pipelines_runs p JOIN tracking_runs t ON t.id = p.run_id"""
+_USES = """FROM pipelines_runs p JOIN pipelines_steps s
+ ON s.run_id = CASE WHEN p.same_as = '' THEN p.run_id ELSE p.same_as END"""
+_TAKEN = "CASE WHEN p.same_as <> '' AND s.status = 'ran' THEN 'hit' ELSE s.status END"
 _tree: msgspec.json.Decoder[Tree] = msgspec.json.Decoder(Tree)
 _plan = msgspec.json.Decoder(Plan)
 _json = msgspec.json.Encoder()
@@ -260,10 +263,10 @@ def first_run_of(tx: Transaction, key: str) -> str:
 def stats(tx: Transaction) -> CacheStats:
     """The cache in numbers."""
     kept = tx.row("SELECT COUNT(*) AS results, COALESCE(SUM(size), 0) AS size FROM pipelines_results") or {}
-    used = tx.rows("SELECT status, COUNT(*) AS number FROM pipelines_steps GROUP BY status")
+    used = tx.rows(f"SELECT {_TAKEN} AS status, COUNT(*) AS number {_USES} GROUP BY 1")
     saved = tx.row(
-        """SELECT COALESCE(SUM(r.seconds), 0) AS seconds FROM pipelines_steps s JOIN pipelines_results r ON r.key = s.key
-        WHERE s.status = 'hit'"""
+        f"""SELECT COALESCE(SUM(r.seconds), 0) AS seconds {_USES} JOIN pipelines_results r ON r.key = s.key
+        WHERE {_TAKEN} = 'hit'"""
     )
     counts = {row["status"]: row["number"] for row in used}
     return CacheStats(

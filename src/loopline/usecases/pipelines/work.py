@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from loopline.ports.executor import handed, here
 from loopline.ports.runtime import Runtime
 from loopline.usecases.pipelines.model import Plan, Tree
 from loopline.usecases.pipelines.project import imported, pipeline_in, project_code, step_at
@@ -59,9 +60,10 @@ def trace(payload: bytes) -> bytes:
     from loopline.usecases.pipelines.tracing import traced
 
     asked = _traces.decode(payload)
-    with project_code(asked.folder, asked.stamp):
-        pipeline = pipeline_in(imported(asked.file, asked.folder), asked.pipeline)
-        plan: Plan = traced(pipeline, asked.params, Path(asked.folder))
+    folder = here(asked.folder)
+    with project_code(folder, asked.stamp):
+        pipeline = pipeline_in(imported(asked.file, folder), asked.pipeline)
+        plan: Plan = traced(pipeline, asked.params, Path(folder))
         return msgspec.msgpack.encode(plan)
 
 
@@ -71,10 +73,11 @@ def perform(payload: bytes) -> bytes:
     from loopline.usecases.pipelines.values.writing import Writer
 
     asked = _performs.decode(payload)
-    runtimes, scratch = made(asked.runtimes), asked.scratch
-    with project_code(asked.folder, asked.stamp):
+    runtimes, folder, scratch = made(asked.runtimes), here(asked.folder), here(asked.scratch)
+    places = {digest: here(path) for digest, path in asked.places.items()}
+    with project_code(folder, asked.stamp):
         step = step_at(asked.target)
-        reader = Reader(scratch, asked.places, runtimes)
+        reader = Reader(scratch, places, runtimes)
         annotations = annotations_of(step.function)
         values = {name: reader.value(tree, annotations.get(name)) for name, tree in asked.arguments.items()}
         args, kwargs = arranged(step.signature.parameters, values)
@@ -82,7 +85,7 @@ def perform(payload: bytes) -> bytes:
         result = step.function(*args, **kwargs)
         writer = Writer(scratch, runtimes)
         value = writer.tree(result, f"the result of {step.name}")
-    return msgspec.msgpack.encode(Performed(value, writer.files))
+    return msgspec.msgpack.encode(Performed(value, {digest: handed(path) for digest, path in writer.files.items()}))
 
 
 def begin_random(seed: int, libraries: Sequence[str]) -> None:
