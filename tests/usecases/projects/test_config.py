@@ -9,7 +9,8 @@ import pytest
 
 from loopline.core.errors import Invalid
 from loopline.usecases.projects.checking import checked, checked_data, schema
-from loopline.usecases.projects.model import differences, gate_rules, monitor_rules, policies_of
+from loopline.usecases.projects.model import gate_rules, monitor_rules, policies_of
+from loopline.usecases.projects.plans import differences
 
 pytestmark = pytest.mark.unit
 

@@ -138,6 +138,13 @@ class Application:
                 self._routes[path] = methods
         return self.endpoints[name]
 
+    def drop(self, name: str) -> None:
+        """An endpoint was retired: its routes go, and its revisions as soon as they have answered."""
+        served = self.endpoints.pop(name)
+        for path, _ in self._of(served):
+            self._routes.pop(path, None)
+        self.leaving += [revision for revision in (served.live, served.warm) if revision is not None]
+
     def tick(self) -> None:
         """Once a second: time, slow connections, waiting and leaving revisions."""
         self.now = self.loop.time()

@@ -43,6 +43,9 @@ class Plane:
                     self._app.tokens.forget()
                     for each in desired:
                         self._agree(self._app.route(each.endpoint.name), each)
+                    for name in self._app.endpoints.keys() - {each.endpoint.name for each in desired}:
+                        self._call_off(self._app.endpoints[name])
+                        self._app.drop(name)
                 self._complained = ""
             except (LooplineError, OSError) as error:
                 self._complain(str(error))

@@ -12,6 +12,8 @@ from loopline.core.errors import Invalid
 from loopline.core.tables import Column, ColumnType
 from loopline.core.times import from_text
 
+DECLARED = "dataset.declared"
+RETIRED = "dataset.retired"
 SNAPSHOT_TAKEN = "dataset.snapshot_taken"
 BATCH_REFUSED = "dataset.batch_refused"
 BATCH_RELEASED = "dataset.batch_released"
@@ -161,6 +163,14 @@ class Source(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             raise Invalid("A query needs the url of its database.", "Write url: sqlite:///data.db or postgresql://….")
         if re.search(r"://[^/@]*:(?!\$\{)[^/@]+@", self.url):
             raise Invalid("The url of a database holds a password.", "Write ${NAME} and set NAME in the environment.")
+
+
+def wish_of(source: Source, contract: Contract | None) -> dict[str, Any]:
+    """A declaration as plain data: where the batches come from, and the digest of what they must be."""
+    from blake3 import blake3
+
+    digest = None if contract is None else blake3(msgspec.json.encode(contract, order="sorted")).hexdigest()
+    return {"folder": source.folder, "url": source.url, "query": source.query, "contract": digest}
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

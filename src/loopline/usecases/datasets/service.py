@@ -36,36 +36,66 @@ class Datasets:
 
     def declare(self, name: str, source: Source, contract: Contract | None, actor: str) -> bool:
         """Say where a dataset comes from and what its batches must be; whether that was new. A folder is absolute."""
-        checked_name("dataset", name)
-        known = self._database.read(lambda tx: store.dataset(tx, name))
-        if known is not None and (known.source, _plain(known.contract)) == (source, _plain(contract)):
+        known = self._database.read(lambda tx: store.standing(tx, name))
+        if known == model.wish_of(source, contract):
             return False
-        at = self._clock.text()
-        self._database.write(lambda tx: store.declare(tx, name, source, contract, at, actor))
+        return self._database.write(lambda tx: self.declare_in(tx, name, source, contract, actor))
+
+    def declare_in(
+        self,
+        tx: Transaction,
+        name: str,
+        source: Source | Mapping[str, str],
+        contract: Contract | Mapping[str, Any] | None,
+        actor: str,
+    ) -> bool:
+        """`declare` as part of a greater change, also from plain data; one that was retired is there again."""
+        checked_name("dataset", name)
+        source, contract = _declared(name, source, contract)
+        wish = model.wish_of(source, contract)
+        if store.standing(tx, name) == wish:
+            return False
+        store.declare(tx, name, source, contract, self._clock.text(), actor)
+        self._ledger.append(tx, model.DECLARED, name, actor, {"dataset": name, **wish})
+        return True
+
+    def standing_in(self, tx: Transaction, name: str) -> dict[str, Any] | None:
+        """What a dataset is declared to be (folder, url, query, digest of the contract); None when there is none."""
+        return store.standing(tx, name)
+
+    def wish(self, name: str, source: Mapping[str, str], contract: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What `standing_in` would answer once this is declared; Invalid for a wrong contract."""
+        return model.wish_of(*_declared(name, source, contract))
+
+    def retire_in(self, tx: Transaction, name: str, actor: str) -> bool:
+        """Take a dataset off the list: nothing is taken in any more. Its batches and snapshots stay."""
+        if not store.retire(tx, name, self._clock.text()):
+            return False
+        self._ledger.append(tx, model.RETIRED, name, actor, {"dataset": name})
         return True
 
     def declare_from(
         self, name: str, source: Mapping[str, str], contract: Mapping[str, Any] | None, actor: str
     ) -> bool:
         """`declare` from plain data, as a project's configuration holds it."""
-        try:
-            made = None if contract is None else msgspec.convert(contract, Contract)
-        except msgspec.ValidationError as error:
-            raise Invalid(f"The contract of {name!r} is wrong: {error}.", "Mend contract.py.") from None
-        return self.declare(name, Source(**source), made, actor)
+        return self.declare(name, *_declared(name, source, contract), actor)
 
-    def snapshot(self, name: str, actor: str) -> Snapshot:
+    def snapshot(self, name: str, actor: str, variables: Mapping[str, str] | None = None) -> Snapshot:
         """Take in what the source holds now and answer the snapshot of it; the same content answers the same one.
 
         Only files that changed are read. A batch that breaks the contract is stored and reported, and left out.
+        `variables` stand for `${NAME}` in a database's url before those of the process; they are not kept.
         Raises NotFound for an unknown dataset or an empty source, CheckFailed when no batch may be used.
         """
         dataset = self.dataset(name)
+        if self._database.read(lambda tx: store.standing(tx, name)) is None:
+            raise Conflict(f"The dataset {name!r} was retired.", "Declare it in loopline.yaml, then `loopline apply`.")
         known = [batch for batch in self.batches(name) if batch.state != "gone"]
         intake = Intake(self._blobs, dataset, known, self._clock.text())
         try:
             with ExitStack() as stack:
-                found = list(found_in(dataset.source, lambda: Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+                scratch = lambda: Path(stack.enter_context(tempfile.TemporaryDirectory()))  # noqa: E731
+                found = list(found_in(dataset.source, scratch, variables))
                 batches = [intake.batch(file) for file in found]
         except OSError as error:
             what = f"{error.strerror}: {str(error.filename)[:200]!r}"
@@ -210,8 +240,13 @@ class Datasets:
 _RELEASE_HINT = "Correct the files, or release a batch with `loopline datasets NAME --accept BATCH`."
 
 
-def _plain(contract: Contract | None) -> Any:
-    return None if contract is None else msgspec.to_builtins(contract)
+def _declared(name: str, source: Any, contract: Any) -> tuple[Source, Contract | None]:
+    """Source and contract from plain data; Invalid for a contract that is wrong."""
+    try:
+        made = msgspec.convert(contract, Contract | None) if isinstance(contract, Mapping) else contract
+    except msgspec.ValidationError as error:
+        raise Invalid(f"The contract of {name!r} is wrong: {error}.", "Mend contract.py.") from None
+    return (Source(**source) if isinstance(source, Mapping) else source), made
 
 
 def _parts(snapshot: Snapshot | None) -> tuple[Part, ...]:

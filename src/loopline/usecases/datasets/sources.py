@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from loopline.core.errors import Invalid, LooplineError, NotFound, Unavailable
+from loopline.kit.masking import masked
 from loopline.usecases.datasets.files import format_of
 from loopline.usecases.datasets.model import Source
 
@@ -26,13 +27,16 @@ class Found:
     stamp: str
 
 
-def found_in(source: Source, scratch: Callable[[], Path]) -> Iterator[Found]:
-    """What the source holds now, by name. A query is run, and its rows are one Arrow file in a folder of `scratch`."""
+def found_in(
+    source: Source, scratch: Callable[[], Path], variables: Mapping[str, str] | None = None
+) -> Iterator[Found]:
+    """What the source holds now, by name. A query is run, and its rows are one Arrow file in a folder of `scratch`;
+    `variables` fill its url before those of the process."""
     if source.folder:
         yield from _files(Path(source.folder))
     else:
         path = scratch() / "query.arrow"
-        _write_rows(_rows(source), path)
+        _write_rows(_rows(source, variables or {}), path)
         yield Found("query", path, "arrow", "")
 
 
@@ -54,8 +58,8 @@ def stamp_of(path: Path) -> str:
     return f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}"
 
 
-def _rows(source: Source) -> Any:
-    url = _filled(source.url)
+def _rows(source: Source, variables: Mapping[str, str]) -> Any:
+    url = _filled(source.url, variables)
     connect = _driver(source.url)
     try:
         with connect(url) as connection, connection.cursor() as cursor:
@@ -64,7 +68,9 @@ def _rows(source: Source) -> Any:
     except LooplineError:
         raise
     except Exception as error:  # each driver has errors of its own; all mean that the rows cannot be had
-        reason = str(error).splitlines()[0].replace(url, source.url)[:300]
+        reason = masked((str(error).splitlines() or [""])[0].replace(url, source.url), _used(source.url, variables))[
+            :300
+        ]
         raise Unavailable(f"The query on {source.url} failed: {reason}", "Try the query by hand.") from None
 
 
@@ -93,13 +99,19 @@ def _sqlite_file(url: str) -> str:
     return f"file:{path.absolute()}?mode=ro"
 
 
-def _filled(url: str) -> str:
+def _filled(url: str, variables: Mapping[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
+        found = variables.get(match[1], os.environ.get(match[1]))
+        if found is None:
             raise Unavailable(f"The variable {match[1]} of a database's url is not set.", f"Set {match[1]}.")
-        return os.environ[match[1]]
+        return found
 
     return _VARIABLE.sub(value, url)
+
+
+def _used(url: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """What stands in a url in place of its variables: drivers may quote parts of it."""
+    return {name: variables.get(name, os.environ.get(name, "")) for name in _VARIABLE.findall(url)}
 
 
 def _write_rows(table: Any, path: Path) -> None:

@@ -8,14 +8,26 @@ import msgspec
 
 from loopline.core.tables import Column
 from loopline.ports.database import Row, Transaction
-from loopline.usecases.datasets.model import Batch, Contract, ContractReport, Dataset, Part, Snapshot, Source, State
+from loopline.usecases.datasets.model import (
+    Batch,
+    Contract,
+    ContractReport,
+    Dataset,
+    Part,
+    Snapshot,
+    Source,
+    State,
+    wish_of,
+)
 
 ADD_DATASET = (
     "INSERT INTO datasets_datasets (name, source, contract, latest, created_at, created_by, changed_at) "
     "VALUES (:name, :source, :contract, NULL, :at, :actor, :at) "
     "ON CONFLICT (name) DO UPDATE SET source = excluded.source, contract = excluded.contract, "
-    "changed_at = excluded.changed_at"
+    "changed_at = excluded.changed_at, retired_at = NULL"
 )
+STANDING = "SELECT source, contract FROM datasets_datasets WHERE name = :name AND retired_at IS NULL"
+RETIRE = "UPDATE datasets_datasets SET retired_at = :at WHERE name = :name AND retired_at IS NULL"
 DATASETS = (
     "SELECT d.name, d.source, d.contract, d.latest, d.created_at, d.created_by, "
     "(SELECT COUNT(*) FROM datasets_snapshots s WHERE s.dataset = d.name) AS snapshots, "
@@ -52,9 +64,23 @@ def declare(tx: Transaction, name: str, source: Source, contract: Contract | Non
     tx.run(ADD_DATASET, {"name": name, "source": _json(source), "contract": text, "at": at, "actor": actor})
 
 
+def standing(tx: Transaction, name: str) -> dict[str, Any] | None:
+    """A dataset's declaration as plain data (see `wish_of`); None when there is none, or it was retired."""
+    row = tx.row(STANDING, {"name": name})
+    if row is None:
+        return None
+    contract = None if row["contract"] is None else msgspec.json.decode(row["contract"], type=Contract)
+    return wish_of(msgspec.json.decode(row["source"], type=Source), contract)
+
+
+def retire(tx: Transaction, name: str, at: str) -> bool:
+    """Take a dataset off the list; whether it was on it."""
+    return bool(tx.run(RETIRE, {"name": name, "at": at}))
+
+
 def datasets(tx: Transaction) -> list[Dataset]:
-    """All datasets by name."""
-    return [_dataset(row) for row in tx.rows(f"{DATASETS} ORDER BY d.name")]
+    """All datasets by name, without those that were retired."""
+    return [_dataset(row) for row in tx.rows(f"{DATASETS} WHERE d.retired_at IS NULL ORDER BY d.name")]
 
 
 def dataset(tx: Transaction, name: str) -> Dataset | None:

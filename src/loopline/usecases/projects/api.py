@@ -10,7 +10,8 @@ import msgspec
 from loopline.core.errors import Invalid
 from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.projects.checking import checked_data, schema
-from loopline.usecases.projects.model import Declared, Plan, Project
+from loopline.usecases.projects.model import Declared, Project
+from loopline.usecases.projects.plans import Plan
 
 LONGEST_FOLDER = 1000
 

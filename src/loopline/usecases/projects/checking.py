@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from pathlib import Path as Folder
 from typing import Any
 
 import msgspec
 
 from loopline.core.errors import Invalid
-from loopline.kit.shapes import Path, Wrong, differences, unknown
+from loopline.kit.shapes import Path, Wrong, differences
 from loopline.kit.yaml_positions import Document, Place, YamlError, read
+from loopline.usecases.projects import checking_environments as environments
+from loopline.usecases.projects import checking_policies as policies
+from loopline.usecases.projects.environments import folders_in, spelt
 from loopline.usecases.projects.model import CONFIG_FILE, Config
+from loopline.usecases.projects.places import leaves
 
 MOST_SHOWN = 20
-_DURATION = re.compile(r"\d+\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\Z")
 
 
 class Mistake(msgspec.Struct, frozen=True, order=True):
@@ -25,13 +28,14 @@ class Mistake(msgspec.Struct, frozen=True, order=True):
     message: str
 
 
-def checked(text: str) -> dict[str, Any]:
-    """The configuration in `text` as plain data. Invalid lists every mistake with its place."""
+def checked(text: str, folder: Folder | None = None) -> dict[str, Any]:
+    """The configuration in `text` as plain data. Invalid lists every mistake with its place; with `folder`, the
+    project's, also data that a link leads out of it."""
     try:
         document = read(text)
     except YamlError as error:
         raise refusal([_at(error.place, error.message)]) from None
-    found = mistakes(document)
+    found = mistakes(document, folder)
     if found:
         raise refusal(found)
     return plain(document.data)
@@ -48,16 +52,17 @@ def checked_data(data: Any) -> dict[str, Any]:
 
 def plain(data: Any) -> dict[str, Any]:
     """A correct configuration with only what differs from the defaults."""
-    return dict(msgspec.to_builtins(msgspec.convert(data, Config)))
+    return dict(msgspec.to_builtins(msgspec.convert(spelt(data), Config)))
 
 
-def mistakes(document: Document) -> list[Mistake]:
+def mistakes(document: Document, folder: Folder | None = None) -> list[Mistake]:
     """Every mistake, in the order of the file."""
-    data = document.data
+    data = spelt(document.data)
     wrong = differences(data, Config)
     if isinstance(data, dict):
         broken = {each.path[:2] for each in wrong}
-        wrong += [each for each in _beyond_types(data) if each.path[:2] not in broken]
+        wrong += _beyond_types(data, broken)
+        wrong += _leaving(data, folder) if folder else ()
     places = [(document.place(each.path, each.at_key), each) for each in wrong]
     return sorted({_at(place, _message(each)) for place, each in places})
 
@@ -79,22 +84,24 @@ def _message(wrong: Wrong) -> str:
     return wrong.message if wrong.at_key or not where else f"{where}: {wrong.message}"
 
 
-def _beyond_types(data: dict[str, Any]) -> Iterator[Wrong]:
+def _beyond_types(data: dict[str, Any], broken: set[Path]) -> Iterator[Wrong]:
+    """What types cannot say, of the entries whose types are right."""
     for section, check in _CHECKS.items():
         entries = data.get(section)
         for name, entry in entries.items() if isinstance(entries, dict) else ():
-            if isinstance(entry, dict):
+            if isinstance(entry, dict) and (section, name) not in broken:
                 yield from check(data, (section, name), entry)
 
 
+def _leaving(data: dict[str, Any], folder: Folder) -> Iterator[Wrong]:
+    """Data that a link inside the project leads out of it: a folder from elsewhere must be named as a whole path."""
+    for path, place in folders_in(data):
+        if leaves(folder, place):
+            yield Wrong(path, f"{place!r} leads out of the project through a link; write where it lies as a whole path")
+
+
 def _dataset(_: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
-    if bool(entry.get("folder")) == bool(entry.get("query")):
-        yield Wrong(path, "a dataset has one source: give either folder, or query and url", at_key=True)
-    elif entry.get("query") and not entry.get("url"):
-        yield Wrong((*path, "query"), "a query needs the url of its database beside it", at_key=True)
-    url = entry.get("url")
-    if isinstance(url, str) and re.search(r"://[^/@]*:(?!\$\{)[^/@]+@", url):
-        yield Wrong((*path, "url"), "write no password here; write ${NAME} and set NAME in the environment")
+    yield from environments.source(path, entry, "a dataset")
 
 
 def _gate(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
@@ -107,67 +114,19 @@ def _gate(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[W
 
 
 def _monitor(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
-    yield from _named(data, "endpoints", entry.get("endpoint"), (*path, "endpoint"))
+    yield from environments.named(data, "endpoints", entry.get("endpoint"), (*path, "endpoint"))
     for index, limit in enumerate(entry.get("quality") or ()):
         if isinstance(limit, dict) and limit.get("metric") == "lead" and not limit.get("over"):
             yield Wrong((*path, "quality", index), "the metric lead needs `over`, the input that it is compared with")
 
 
-def _policy(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
-    yield from _named(data, "pipelines", entry.get("run"), (*path, "run"))
-    yield from _named(data, "gates", entry.get("gate"), (*path, "gate"))
-    yield from _when(entry, path)
-    if not entry.get("run") and not entry.get("gate"):
-        yield Wrong(path, "a policy does something: give run, gate or both", at_key=True)
-    if entry.get("on") == "schedule" and not (entry.get("cron") or (entry.get("when") or {}).get("cron")):
-        yield Wrong(path, "a policy on schedule needs cron", at_key=True)
-    cooldown = entry.get("cooldown")
-    if isinstance(cooldown, str) and not _DURATION.match(cooldown.strip()):
-        yield Wrong((*path, "cooldown"), f"{cooldown!r} is no duration; write 36h, 7d or 2w")
-
-
-def _schedule(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
-    yield from _named(data, "pipelines", entry.get("run"), (*path, "run"))
-    yield from _named(data, "gates", entry.get("gate"), (*path, "gate"))
-    yield from _when(entry, path)
-    if path[1] in (data.get("policies") or {}):
-        yield Wrong(path, f"a policy has the name {path[1]!r} too", at_key=True)
-
-
-def _when(entry: dict[str, Any], path: Path) -> Iterator[Wrong]:
-    cron, zone = entry.get("cron"), entry.get("timezone")
-    if isinstance(cron, str):
-        from datetime import UTC, datetime
-
-        from cronsim import CronSim, CronSimError
-
-        try:
-            CronSim(cron, datetime(2026, 1, 1, tzinfo=UTC))
-        except CronSimError as error:
-            yield Wrong((*path, "cron"), f"{cron!r} is no schedule ({error}); write five fields, as in 0 6 * * 1")
-    if isinstance(zone, str):
-        from zoneinfo import ZoneInfo
-
-        try:
-            ZoneInfo(zone)
-        except (KeyError, OSError, ValueError):
-            yield Wrong((*path, "timezone"), f"{zone!r} is no time zone; write one as Europe/Paris")
-
-
-def _named(data: dict[str, Any], section: str, name: Any, path: Path) -> Iterator[Wrong]:
-    declared = data.get(section) or {}
-    if isinstance(name, str) and isinstance(declared, dict) and name not in declared:
-        known = list(declared)
-        message = unknown(name, known) if known else f"{name!r} is not known here; declare it under {section}"
-        yield Wrong(path, message)
-
-
 _CHECKS = {
+    "environments": environments.environment,
     "datasets": _dataset,
     "gates": _gate,
     "monitors": _monitor,
-    "policies": _policy,
-    "schedules": _schedule,
+    "policies": policies.policy,
+    "schedules": policies.schedule,
 }
 
 

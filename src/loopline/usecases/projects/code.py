@@ -23,8 +23,10 @@ class Manifest(msgspec.Struct, frozen=True):
     files: dict[str, str]
 
 
-def keep(blobs: Blobs, files: Mapping[str, bytes]) -> str:
-    """Store the files; answers the digest that names all of them. Invalid for a name that could leave its folder."""
+def manifest(files: Mapping[str, bytes]) -> Manifest:
+    """The files by digest, as `keep` would store them. Invalid for a name that could leave its folder."""
+    from blake3 import blake3
+
     for name in files:
         if (
             not _NAME.match(name)
@@ -32,8 +34,27 @@ def keep(blobs: Blobs, files: Mapping[str, bytes]) -> str:
             or any(len(part.encode()) > 255 for part in name.split("/"))
         ):
             raise Invalid(f"{name!r} cannot be the name of a project's file.", "Use plain relative names.")
-    manifest = Manifest({name: blobs.put(content) for name, content in sorted(files.items())})
-    return blobs.put(msgspec.json.encode(manifest, order="sorted"))
+    return Manifest({name: blake3(content).hexdigest() for name, content in sorted(files.items())})
+
+
+def digest(of: Manifest) -> str:
+    """The digest that names all files of a manifest."""
+    from blake3 import blake3
+
+    return blake3(_encoded(of)).hexdigest()
+
+
+def keep(blobs: Blobs, files: Mapping[str, bytes]) -> Manifest:
+    """Store the files and their manifest, under its digest. Invalid for a name that could leave its folder."""
+    made = manifest(files)
+    for content in files.values():
+        blobs.put(content)
+    blobs.put(_encoded(made))
+    return made
+
+
+def _encoded(of: Manifest) -> bytes:
+    return msgspec.json.encode(of, order="sorted")
 
 
 def listed(blobs: Blobs, digest: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ import msgspec
 
 from loopline.core.errors import Invalid, NotFound
 from loopline.usecases.projects.checking import checked
+from loopline.usecases.projects.environments import folders_in
 from loopline.usecases.projects.model import CONFIG_FILE, LARGEST_FILE, MOST_FILES, Declared
 
 CODE = {".py", ".yaml", ".yml", ".toml", ".lock", ".txt", ".md", ".json", ".sql", ".cfg", ".ini", ".j2", ".ipynb"}
@@ -35,7 +36,7 @@ def config_of(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise NotFound(f"There is no {CONFIG_FILE} in {folder}.", "Make a project with `loopline init NAME`.")
     try:
-        return checked(path.read_text(encoding="utf-8"))
+        return checked(path.read_text(encoding="utf-8"), folder)
     except UnicodeDecodeError:
         raise Invalid(f"{path} is no UTF-8 text.", "Save it as UTF-8.") from None
 
@@ -50,15 +51,28 @@ def declared(folder: Path) -> Declared:
 
 
 def files_of(folder: Path, config: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """The project's own files by name, sorted: code and configuration, no data, nothing hidden."""
-    data = {(folder / entry["folder"]).absolute() for entry in config.get("datasets", {}).values() if "folder" in entry}
+    """The project's own files by name, sorted: code and configuration; no data, no secrets, nothing hidden."""
+    data = {Path(os.path.normpath(folder / place)) for _, place in folders_in(config)}
+    secret = secret_files(folder, config)
     count = 0
     for path in _walked(folder, data):
+        if secret and os.path.realpath(path) in secret:
+            continue
         if path.suffix in CODE and path.stat().st_size <= LARGEST_FILE:
             count += 1
             if count > MOST_FILES:
                 raise Invalid(f"{folder} holds more than {MOST_FILES} files.", "Keep data out of the project's folder.")
             yield path.relative_to(folder).as_posix(), path.read_bytes()
+
+
+def secret_files(folder: Path, config: dict[str, Any]) -> set[str]:
+    """Where the files lie that the environments read secrets from, links followed: nobody keeps a copy of them."""
+    return {
+        os.path.realpath(folder / secret["file"])
+        for entry in config.get("environments", {}).values()
+        for secret in ((entry or {}).get("secrets") or {}).values()
+        if "file" in secret
+    }
 
 
 def _walked(folder: Path, left_out: set[Path]) -> Iterator[Path]:

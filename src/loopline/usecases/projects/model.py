@@ -17,6 +17,12 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Scalar = str | int | float | bool | None
+Duration = Text | Annotated[int, msgspec.Meta(ge=0)] | Annotated[float, msgspec.Meta(ge=0)]
+Places = Annotated[int, msgspec.Meta(ge=1, le=64)]
+CatchUp = Literal["skip", "one", "all"]
+Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$")]
+EnvironmentCheck = Literal["tests", "verify", "contract"]
+CHECKS: tuple[EnvironmentCheck, ...] = ("tests", "verify", "contract")
 Metric = Literal["auc", "accuracy", "log_loss", "brier", "mae", "mse"]
 
 
@@ -32,6 +38,37 @@ class DatasetEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     contract: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_./-]+\.py:[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     event_time: Text | None = None
     key: Text | None = None
+    description: str = ""
+
+
+class BindingEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where a dataset comes from in one environment: as in `DatasetEntry`; contract and columns stay the dataset's."""
+
+    folder: Text | None = None
+    url: Text | None = None
+    query: Text | None = None
+
+
+class SecretEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where a secret is read when a run starts: the variable `env` of the process, or the file at the path `file`."""
+
+    env: Variable | None = None
+    file: Text | None = None
+
+
+class EnvironmentEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What one environment replaces of the file; all else it takes as it stands there.
+
+    `datasets`: other sources. `params`: defaults of the parameters of every pipeline, or, under the name of a
+    pipeline, of that one. `secrets`: environment variables of every step. `approvals`: how many people must approve a
+    release. `checks`: what a release must pass to come here (default: all).
+    """
+
+    datasets: dict[Name, BindingEntry] = {}
+    params: dict[Variable, Scalar | dict[Variable, Scalar]] = {}
+    secrets: dict[Variable, SecretEntry] = {}
+    approvals: Annotated[int, msgspec.Meta(ge=0, le=9)] = 0
+    checks: list[EnvironmentCheck] | None = None
     description: str = ""
 
 
@@ -131,32 +168,50 @@ class MonitorEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class PolicyEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """On what it fires (`alert`, `schedule`, or a kind of fact, narrowed by `when`), what it runs, which gate judges
-    the result, and whether that is deployed by itself."""
+    """On what it fires (`alert`, `schedule`, `webhook`, or a kind of fact, narrowed by `when`), what it runs, which gate
+    judges the result, and whether that is deployed by itself. `params_from` takes params from fields of the cause;
+    `concurrency` limits how many firings run the pipeline at once, `when_busy` says what becomes of the others."""
 
-    on: Annotated[str, msgspec.Meta(pattern=r"^(alert|schedule|[a-z]+\.[a-z_]+)$")]
+    on: Annotated[str, msgspec.Meta(pattern=r"^(alert|schedule|webhook|[a-z]+\.[a-z_]+)$")]
     when: dict[str, Any] = {}
     cron: Text | None = None
     timezone: Text | None = None
     run: Name | None = None
+    environment: Name | None = None
     params: dict[str, Scalar] = {}
     gate: Name | None = None
     model: Name | None = None
     promote_to: Name | None = None
     deploy: Literal["automatic", "after_approval"] = "after_approval"
-    cooldown: str | float | None = None
+    cooldown: Duration | None = None
+    catch_up: CatchUp | None = None
+    jitter: Duration | None = None
+    concurrency: Places | None = None
+    when_busy: Literal["queue", "skip"] | None = None
+    paused: bool = False
+    repeat: Duration | None = None
+    secret: SecretEntry | None = None
+    params_from: dict[str, Text] = {}
     description: str = ""
 
 
 class ScheduleEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A pipeline run by the clock."""
+    """A pipeline run by the clock. `catch_up` says what becomes of occasions that were missed, `jitter` by how much each
+    may come later."""
 
     cron: Text
     run: Name
     timezone: Text | None = None
+    environment: Name | None = None
     params: dict[str, Scalar] = {}
     gate: Name | None = None
     deploy: Literal["automatic", "after_approval"] = "after_approval"
+    cooldown: Duration | None = None
+    catch_up: CatchUp | None = None
+    jitter: Duration | None = None
+    concurrency: Places | None = None
+    when_busy: Literal["queue", "skip"] | None = None
+    paused: bool = False
 
 
 class Config(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -167,7 +222,7 @@ class Config(msgspec.Struct, kw_only=True, omit_defaults=True):
     description: str = ""
     critical_metrics: Annotated[list[Text], msgspec.Meta(max_length=2)] = []
     self_approval: bool = False
-    environments: dict[Name, dict[str, Scalar] | None] = {}
+    environments: dict[Name, EnvironmentEntry | None] = {}
     datasets: dict[Name, DatasetEntry] = {}
     pipelines: dict[Name, PipelineEntry | None] = {}
     models: dict[Name, ModelEntry | None] = {}
@@ -188,7 +243,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Project(msgspec.Struct, frozen=True, kw_only=True):
-    """A project as last applied. `config` is what loopline.yaml says; `code_digest` names all its files."""
+    """A project as last applied, with fact number `seq`. `config` is what loopline.yaml says; `code_digest` names all its
+    files."""
 
     name: str
     owner: str
@@ -198,74 +254,7 @@ class Project(msgspec.Struct, frozen=True, kw_only=True):
     code_digest: str
     applied_at: str
     applied_by: str
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that applying would do: `what` is new, changed, gone or the same."""
-
-    kind: str
-    name: str
-    what: Literal["new", "changed", "gone"]
-    details: tuple[str, ...] = ()
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What applying a folder would change; `applied` says whether it was done."""
-
-    project: str
-    code_digest: str
-    changes: tuple[Change, ...]
-    applied: bool = False
-
-
-SECTIONS = (
-    "environments",
-    "datasets",
-    "pipelines",
-    "models",
-    "gates",
-    "endpoints",
-    "monitors",
-    "policies",
-    "schedules",
-)
-
-_ONE = {"policies": "policy"}
-
-
-def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
-    """What changes from one configuration to another, section by section."""
-    changes = []
-    for key in sorted((before.keys() | after.keys()) - set(SECTIONS)):
-        if before.get(key) != after.get(key):
-            changes.append(_changed("project", key, before.get(key), after.get(key)))
-    for section in SECTIONS:
-        old, new = before.get(section) or {}, after.get(section) or {}
-        for name in sorted(old.keys() | new.keys()):
-            if name not in old or name not in new or old[name] != new[name]:
-                changes.append(
-                    _changed(_ONE.get(section, section.removesuffix("s")), name, old.get(name), new.get(name))
-                )
-    return changes
-
-
-def _changed(kind: str, name: str, before: Any, after: Any) -> Change:
-    what: Literal["new", "changed", "gone"] = "new" if before is None else "gone" if after is None else "changed"
-    details: tuple[str, ...] = ()
-    if isinstance(before, dict) and isinstance(after, dict):
-        fields = sorted(before.keys() | after.keys())
-        details = tuple(
-            f"{field}: {_shown(before.get(field))} → {_shown(after.get(field))}"
-            for field in fields
-            if before.get(field) != after.get(field)
-        )
-    elif what == "changed":
-        details = (f"{_shown(before)} → {_shown(after)}",)
-    return Change(kind=kind, name=name, what=what, details=details)
-
-
-def _shown(value: Any) -> str:
-    return "nothing" if value is None else msgspec.json.encode(value).decode()[:80]
+    seq: int = 0
 
 
 def gate_rules(config: dict[str, Any], gate: dict[str, Any]) -> dict[str, Any]:

@@ -10,25 +10,51 @@ from loopline.ports.database import Transaction
 
 
 class Ledger(Protocol):
-    """Where changes of state are written, in the transaction that makes them."""
+    """Where changes of state are written, in the transaction that makes them, and read."""
 
     def append(self, tx: Transaction, kind: str, subject: str, actor: str, body: Mapping[str, Any]) -> Fact: ...
+    def latest(self, limit: int = 100, before: int = 0, kind: str = "", subject: str = "") -> list[Fact]: ...
 
 
 class Datasets(Protocol):
     """Where datasets are declared and taken in; asked twice for the same it changes nothing."""
 
-    def declare_from(
-        self, name: str, source: Mapping[str, str], contract: Mapping[str, Any] | None, actor: str
+    def wish(self, name: str, source: Mapping[str, str], contract: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What `standing_in` would answer once this is declared."""
+
+    def standing_in(self, tx: Transaction, name: str) -> dict[str, Any] | None:
+        """What a dataset is declared to be: folder, url, query, digest of the contract."""
+
+    def declare_in(
+        self, tx: Transaction, name: str, source: Mapping[str, str], contract: Mapping[str, Any] | None, actor: str
     ) -> bool: ...
-    def snapshot(self, name: str, actor: str) -> Any: ...
+    def retire_in(self, tx: Transaction, name: str, actor: str) -> bool: ...
+    def snapshot(self, name: str, actor: str, variables: Mapping[str, str] | None = None) -> Any: ...
+
+
+class Revision(Protocol):
+    """A deployment."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def requested_by(self) -> str: ...
+    @property
+    def live_at(self) -> str | None: ...
 
 
 class Serving(Protocol):
     """Where endpoints are made; asked twice for the same it changes nothing."""
 
-    def put(
+    def standing_in(self, tx: Transaction, name: str) -> dict[str, Any] | None:
+        """What an endpoint is declared to be: model, alias, key, event_time."""
+
+    def by_hand_in(self, tx: Transaction, name: str) -> Revision | None:
+        """What an endpoint serves that follows an alias and was deployed or rolled back by hand."""
+
+    def put_in(
         self,
+        tx: Transaction,
         name: str,
         model_name: str,
         actor: str,
@@ -36,3 +62,4 @@ class Serving(Protocol):
         key: str | None = None,
         event_time: str | None = None,
     ) -> Any: ...
+    def retire_in(self, tx: Transaction, name: str, actor: str) -> bool: ...

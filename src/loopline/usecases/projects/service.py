@@ -7,13 +7,17 @@ from typing import Any
 
 import msgspec
 
-from loopline.core.errors import Conflict, NotFound
+from loopline.core.errors import Conflict, Invalid, LooplineError, NotFound
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
-from loopline.usecases.projects import code, model, store
-from loopline.usecases.projects.model import APPLIED, Change, Declared, Plan, Project
+from loopline.usecases.projects import code, environments, model, places, store
+from loopline.usecases.projects.environments import Environment
+from loopline.usecases.projects.model import APPLIED, Declared, Project
 from loopline.usecases.projects.needs import Datasets, Ledger, Serving
+from loopline.usecases.projects.planning import planned, state
+from loopline.usecases.projects.plans import Plan, Stands
+from loopline.usecases.projects.standing import DATASET, Owners, remember
 
 
 class Projects:
@@ -33,7 +37,7 @@ class Projects:
         self._blobs = blobs
         self._clock = clock
         self._datasets = datasets
-        self._serving = serving
+        self._owners = Owners(ledger, datasets, serving)
 
     def plan(self, folder: Path) -> Plan:
         """What applying a project's folder would change. Invalid lists every mistake in its loopline.yaml."""
@@ -41,52 +45,60 @@ class Projects:
 
         return self.plan_of(folders.declared(folder))
 
-    def apply(self, folder: Path, actor: str) -> Plan:
-        """Make the installation as the folder says: its configuration, contracts and files are kept as data."""
+    def apply(self, folder: Path, actor: str, prune: bool = False, after: int | None = None) -> Plan:
+        """Make the installation as the folder says (see `apply_declared`): its configuration, contracts and files are
+        kept as data."""
         from loopline.usecases.projects import folders
 
-        return self.apply_declared(folders.declared(folder), actor)
+        return self.apply_declared(folders.declared(folder), actor, prune, after)
 
     def plan_of(self, declared: Declared) -> Plan:
-        """`plan` for a folder that was read elsewhere."""
-        name = str(declared.config["project"])
-        digest = code.keep(self._blobs, declared.files)
-        standing = self._database.read(lambda tx: store.project(tx, name))
-        return Plan(project=name, code_digest=digest, changes=tuple(self._changes(standing, declared, digest)))
+        """`plan` for a folder that was read elsewhere; it changes nothing, not even in the store of blobs."""
+        manifest = code.manifest(declared.files)
+        return self._database.read(lambda tx: planned(tx, self._owners, self._blobs, declared, manifest))
 
-    def apply_declared(self, declared: Declared, actor: str) -> Plan:
-        """`apply` for a folder that was read elsewhere. Applying the same again changes nothing and writes no fact."""
-        plan = self.plan_of(declared)
-        if plan.changes:
-            self._database.write(lambda tx: self._write(tx, declared, plan, actor))
-        self._declare(declared, actor)
-        return msgspec.structs.replace(plan, applied=True)
+    def apply_declared(self, declared: Declared, actor: str, prune: bool = False, after: int | None = None) -> Plan:
+        """`apply` for a folder that was read elsewhere: all of it or nothing, in one transaction, planned anew inside
+        it. Applying the same again changes nothing and writes no fact.
 
-    def _changes(self, standing: Project | None, declared: Declared, digest: str) -> list[Change]:
-        before = standing.config if standing else {}
-        changes = model.differences(before, declared.config)
-        contracts = standing.contracts if standing else {}
-        for name in sorted(contracts.keys() | declared.contracts.keys()):
-            if contracts.get(name) != declared.contracts.get(name):
-                changes.append(Change(kind="contract", name=name, what=_what(name, contracts, declared.contracts)))
-        if standing is not None and standing.folder != declared.folder:
-            details = (f"{standing.folder} → {declared.folder}",)
-            changes.append(Change(kind="project", name="folder", what="changed", details=details))
-        if standing is None or standing.code_digest != digest:
-            changes.append(self._code_change(standing, declared, digest))
-        return changes
+        `prune` retires the leftovers. With `after` (`Plan.after`) Conflict when somebody applied the project since.
+        """
+        manifest = code.keep(self._blobs, declared.files)
 
-    def _code_change(self, standing: Project | None, declared: Declared, digest: str) -> Change:
-        before = code.listed(self._blobs, standing.code_digest) if standing else {}
-        after = code.listed(self._blobs, digest)
-        details = [f"{name}: {_what(name, before, after)}" for name in sorted(before.keys() | after.keys())
-                   if before.get(name) != after.get(name)]  # fmt: skip
-        return Change(kind="code", name=digest[:16], what="changed" if standing else "new", details=tuple(details))
+        def work(tx: Transaction) -> Plan:
+            plan = planned(tx, self._owners, self._blobs, declared, manifest)
+            if after is not None and after != plan.after:
+                raise Conflict(
+                    f"The project {plan.project!r} was applied by somebody else since it was planned.",
+                    "Look at `loopline plan` again.",
+                )
+            return self._write(tx, declared, plan, actor, prune)
 
-    def _write(self, tx: Transaction, declared: Declared, plan: Plan, actor: str) -> None:
+        return self._database.write(work)
+
+    def _write(self, tx: Transaction, declared: Declared, plan: Plan, actor: str, prune: bool) -> Plan:
+        pruned = {(each.kind, each.name) for each in plan.leftovers} if prune else set()
+        if plan.changes or pruned:
+            plan = msgspec.structs.replace(plan, after=self._record(tx, declared, plan, actor, sorted(pruned)))
+        wishes = self._owners.wishes(declared)
+        for wish in wishes.values():
+            self._owners.put(tx, wish, actor)
+        for key in sorted(pruned):
+            self._owners.retire(tx, key, actor)
+        remember(tx, plan.project, wishes, self._clock.text(), actor, pruned)
+        left = () if prune else plan.leftovers
+        now = state((), left)
+        return msgspec.structs.replace(plan, applied=True, pruned=bool(pruned), leftovers=left, state=now)
+
+    def _record(
+        self, tx: Transaction, declared: Declared, plan: Plan, actor: str, pruned: list[tuple[str, str]]
+    ) -> int:
+        """The fact that tells of an application, and the project as it is applied."""
         config = declared.config
         changed = [f"{change.kind} {change.name} {change.what}" for change in plan.changes]
         body = {"project": plan.project, "code": plan.code_digest, "changes": changed}
+        if pruned:
+            body["pruned"] = [" ".join(key) for key in pruned]
         fact = self._ledger.append(tx, APPLIED, f"project:{plan.project}", actor, body)
         project = Project(
             name=plan.project,
@@ -97,19 +109,10 @@ class Projects:
             code_digest=plan.code_digest,
             applied_at=fact.at,
             applied_by=actor,
+            seq=fact.seq,
         )
-        store.put(tx, project, fact.seq)
-
-    def _declare(self, declared: Declared, actor: str) -> None:
-        """Datasets and endpoints; each call changes nothing when it is so already, so a crash is mended by applying."""
-        for name, entry in declared.config.get("datasets", {}).items():
-            source = {key: entry[key] for key in ("url", "query") if key in entry}
-            if "folder" in entry:
-                source["folder"] = str(Path(declared.folder, entry["folder"]))
-            self._datasets.declare_from(name, source, declared.contracts.get(name), actor)
-        for name, entry in declared.config.get("endpoints", {}).items():
-            fields = {key: entry.get(key) for key in ("alias", "key", "event_time")}
-            self._serving.put(name, entry["model"], actor, **fields)
+        store.put(tx, project)
+        return fact.seq
 
     def projects(self) -> list[Project]:
         """All applied projects by name. Their schedules stand among the policies."""
@@ -123,7 +126,8 @@ class Projects:
         return _with_schedules(found)
 
     def ready(self, folder: Path, actor: str) -> Project:
-        """The project of a folder, for running its pipelines: applied when it never was, datasets declared.
+        """The project of a folder as it stands there, for running its pipelines: applied when it never was, its
+        datasets declared.
 
         Conflict when the project was applied from another folder: its datasets lie there.
         """
@@ -142,9 +146,20 @@ class Projects:
                 f"The project {standing.name!r} was applied from {standing.folder}.",
                 "Run `loopline apply` here to move it, or use another --home.",
             )
-        if standing.config.get("datasets") != config.get("datasets"):
-            self._declare(folders.declared(folder), actor)
-        return _with_schedules(standing)
+        if any(standing.config.get(each) != config.get(each) for each in ("datasets", "environments")):
+            self._declare_datasets(folders.declared(folder), actor)
+        return _with_schedules(msgspec.structs.replace(standing, config=config))
+
+    def _declare_datasets(self, declared: Declared, actor: str) -> None:
+        """The datasets of a folder that is worked on and was not applied again yet."""
+        wishes = self._owners.wishes(declared)
+
+        def work(tx: Transaction) -> None:
+            for wish in wishes.values():
+                if wish.kind == DATASET:
+                    self._owners.put(tx, wish, actor)
+
+        self._database.write(work)
 
     def _unchanged(self, folder: Path) -> Project | None:
         """The project applied from this folder, when its loopline.yaml has the bytes that were applied: then nothing
@@ -158,15 +173,80 @@ class Projects:
         applied = code.listed(self._blobs, standing.code_digest).get(model.CONFIG_FILE)
         return standing if blake3(path.read_bytes()).hexdigest() == applied else None
 
-    def pipeline(self, folder: Path, name: str, actor: str) -> dict[str, str]:
-        """What a run of the pipeline `name` needs to know: pipeline_name, project, and as far as declared file and
-        registers. The project is made ready, and its datasets take in what their sources hold now."""
+    def pipeline(self, folder: Path, name: str, actor: str, environment: str = "") -> dict[str, Any]:
+        """What a run of the pipeline `name` from a working copy needs to know: pipeline_name, project, as far as declared
+        file and registers; and in an environment its name, and as far as declared bindings, params and variables.
+
+        The project is made ready, and the datasets of the environment (default: dev where declared, else the file as it
+        stands) take in what their sources hold now. Unavailable for a missing secret, before anything else happens.
+        """
+        config = self._config_of(folder)
+        places.checked_links(folder, config)
+        found = environments.made(config, folder, environment, environments.DEV)
         project = self.ready(folder, actor)
-        for dataset in project.config.get("datasets", {}):
-            self._datasets.snapshot(dataset, actor)
+        self.take_in(found, actor)
         entry = (project.config.get("pipelines") or {}).get(name) or {}
-        found = {"pipeline_name": entry.get("function", name), "project": project.name}
-        return found | {key: entry[key] for key in ("file", "registers") if key in entry}
+        answer: dict[str, Any] = {"pipeline_name": entry.get("function", name), "project": project.name}
+        answer |= {key: entry[key] for key in ("file", "registers") if key in entry}
+        return answer | _of_environment(found, name)
+
+    def _config_of(self, folder: Path) -> dict[str, Any]:
+        """What the folder's loopline.yaml says now; one that was applied as it is needs no reading."""
+        standing = self._unchanged(folder)
+        if standing is not None:
+            return standing.config
+        from loopline.usecases.projects import folders
+
+        return folders.config_of(folder)
+
+    def environment(self, project: str, name: str = "") -> Environment:
+        """An environment of an applied project, its secrets as they are now. Without a name: the only one declared,
+        else prod, else the file as it stands. NotFound lists those declared, Unavailable names missing secrets."""
+        found = self.project(project)
+        return environments.made(found.config, Path(found.folder), name)
+
+    def environments(self, project: str) -> list[dict[str, Any]]:
+        """The environments of an applied project as declared; of secrets only where they come from."""
+        config = self.project(project).config
+        return [environments.shown(config, name) for name in environments.names(config)]
+
+    def take_in(self, environment: Environment, actor: str) -> dict[str, str]:
+        """Take in what the sources of an environment's datasets hold now; answers the snapshots' digests by the
+        pipeline's name of the dataset."""
+        return {
+            name: self._datasets.snapshot(read, actor, environment.variables or None).digest
+            for name, read in environment.datasets.items()
+        }
+
+    def stands(self, name: str) -> Stands:
+        """How an applied project stands against its folder, without running anything of it: contracts count as they
+        were applied. Where the folder cannot be read, against what was applied."""
+        project, reason = self.project(name), ""
+        declared, manifest = self._as_applied(project)
+        try:
+            declared, manifest = self._in_folder(project)
+        except (LooplineError, OSError) as error:
+            reason = str(error)
+        plan = self._database.read(lambda tx: planned(tx, self._owners, self._blobs, declared, manifest))
+        return Stands(project=name, folder=project.folder, plan=plan, reason=reason)
+
+    def _as_applied(self, project: Project) -> tuple[Declared, code.Manifest]:
+        stored = self._database.read(lambda tx: store.project(tx, project.name)) or project
+        declared = Declared(config=stored.config, contracts=stored.contracts, files={}, folder=stored.folder)
+        return declared, code.Manifest(code.listed(self._blobs, stored.code_digest))
+
+    def _in_folder(self, project: Project) -> tuple[Declared, code.Manifest]:
+        from loopline.usecases.projects import folders
+
+        folder = Path(project.folder)
+        config = folders.config_of(folder)
+        if config["project"] != project.name:
+            raise Invalid(f"{folder} holds the project {config['project']!r} by now.", "Apply it from its new place.")
+        named = {name for name, entry in config.get("datasets", {}).items() if "contract" in entry}
+        contracts = {each: contract for each, contract in project.contracts.items() if each in named}
+        files = dict(folders.files_of(folder, config))
+        declared = Declared(config=config, contracts=contracts, files=files, folder=project.folder)
+        return declared, code.manifest(files)
 
     def gate(self, model_name: str, alias: str) -> dict[str, Any] | None:
         """The rules of the gate that guards an alias of a model, or None. Conflict when two projects declare one."""
@@ -197,8 +277,14 @@ def _with_schedules(project: Project) -> Project:
     return msgspec.structs.replace(project, config={**project.config, "policies": model.policies_of(project.config)})
 
 
-def _what(name: str, before: Any, after: Any) -> Any:
-    return "new" if name not in before else "gone" if name not in after else "changed"
+def _of_environment(found: Environment, pipeline: str) -> dict[str, Any]:
+    fields = {
+        "environment": found.name,
+        "bindings": found.bindings,
+        "params": found.params_of(pipeline),
+        "variables": found.variables,
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 def _only(found: list[tuple[str, dict[str, Any]]], what: str) -> dict[str, Any] | None:

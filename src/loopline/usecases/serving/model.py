@@ -13,6 +13,8 @@ from loopline.core.ids import checked_name
 from loopline.core.tables import Signature
 
 REQUESTED, LIVE, RETIRED, FAILED = "requested", "live", "retired", "failed"
+ENDPOINT_RETIRED = "endpoint.retired"
+WISH = ("model", "alias", "key", "event_time")
 RESERVED = ("id", "endpoint", "revision", "model", "version", "at", "event_time", "key", "prediction", "latency_us")
 
 
@@ -97,4 +99,6 @@ def replayed(facts: Iterable[Fact]) -> dict[str, Any]:
     for fact in facts:
         if fact.kind == "deployment.live":
             live[fact.body["endpoint"]] = {"revision": fact.body["revision"], "version": fact.body["version"]}
+        elif fact.kind == ENDPOINT_RETIRED:
+            live.pop(fact.body["endpoint"], None)
     return live

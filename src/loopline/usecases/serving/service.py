@@ -42,23 +42,50 @@ class Serving:
         event_time: str | None = None,
     ) -> Endpoint:  # fmt: skip
         """Make an endpoint or change its fields; the answer is the endpoint. Changing nothing writes nothing."""
+        return self._database.write(lambda tx: self.put_in(tx, name, model_name, actor, alias, key, event_time))
+
+    def put_in(
+        self, tx: Transaction, name: str, model_name: str, actor: str, alias: str | None = None,
+        key: str | None = None, event_time: str | None = None,
+    ) -> Endpoint:  # fmt: skip
+        """`put` as part of a greater change; one that was retired is there again, and waits for its next deployment."""
         checked_name("endpoint", name)
         checked_name("model", model_name)
         if alias is not None:
             checked_name("alias", alias)
         model.checked_fields(key, event_time)
         wish = {"name": name, "model": model_name, "alias": alias, "key": key, "event_time": event_time}
+        old = store.endpoint(tx, name)
+        if old is None or any(getattr(old, field) != value for field, value in wish.items()):
+            if old is not None and old.model != model_name and old.wanted is not None:
+                raise Conflict(f"Endpoint {name!r} serves the model {old.model!r}.", "Make another endpoint.")
+            store.put_endpoint(tx, {**wish, "created_at": self._clock.text(), "created_by": actor})
+            self._ledger.append(tx, "endpoint.changed", subject(name), actor, {"endpoint": name, **wish})
+        return self._endpoint(tx, name)
 
-        def work(tx: Transaction) -> Endpoint:
-            old = store.endpoint(tx, name)
-            if old is None or any(getattr(old, field) != value for field, value in wish.items()):
-                if old is not None and old.model != model_name and old.wanted is not None:
-                    raise Conflict(f"Endpoint {name!r} serves the model {old.model!r}.", "Make another endpoint.")
-                store.put_endpoint(tx, {**wish, "created_at": self._clock.text(), "created_by": actor})
-                self._ledger.append(tx, "endpoint.changed", subject(name), actor, {"endpoint": name, **wish})
-            return self._endpoint(tx, name)
+    def standing_in(self, tx: Transaction, name: str) -> dict[str, Any] | None:
+        """What an endpoint is declared to be (model, alias, key, event_time); None when there is none."""
+        found = store.endpoint(tx, name)
+        return None if found is None else {each: getattr(found, each) for each in model.WISH}
 
-        return self._database.write(work)
+    def by_hand_in(self, tx: Transaction, name: str) -> Revision | None:
+        """The live revision of an endpoint that follows an alias, when it is not what the alias pointed to: somebody
+        deployed or rolled back. None while a deployment is under way."""
+        row = store.by_hand(tx, name)
+        return None if row is None else store.revision(tx, name, row["live_revision"])
+
+    def retire_in(self, tx: Transaction, name: str, actor: str) -> bool:
+        """Take an endpoint off: it answers no more. Its revisions, history and logs stay."""
+        endpoint = store.endpoint(tx, name)
+        if endpoint is None:
+            return False
+        at = self._clock.text()
+        if endpoint.live is not None:
+            store.set_retired(tx, name, endpoint.live, at)
+            self._tell(tx, "deployment.retired", self._revision(tx, name, endpoint.live), actor)
+        store.retire_endpoint(tx, name, at)
+        self._ledger.append(tx, model.ENDPOINT_RETIRED, subject(name), actor, {"endpoint": name})
+        return True
 
     def deploy(self, name: str, version: int | str, actor: str, model_name: str | None = None) -> Revision:
         """Ask for a model version (number, or alias of the model) to be served; answers the revision requested.

@@ -19,26 +19,50 @@ SERVED = "SELECT endpoint, revision, model, version, from_at, until_at, actor FR
 
 
 def endpoints(tx: Transaction) -> list[Endpoint]:
-    """All endpoints by name."""
-    return [_endpoint(row) for row in tx.rows(f"{ENDPOINT} ORDER BY name")]
+    """All endpoints by name, without those that were retired."""
+    return [_endpoint(row) for row in tx.rows(f"{ENDPOINT} WHERE retired_at IS NULL ORDER BY name")]
 
 
 def endpoint(tx: Transaction, name: str) -> Endpoint | None:
-    row = tx.row(f"{ENDPOINT} WHERE name = :name", {"name": name})
+    row = tx.row(f"{ENDPOINT} WHERE name = :name AND retired_at IS NULL", {"name": name})
     return None if row is None else _endpoint(row)
 
 
 def followers(tx: Transaction) -> list[Row]:
     """Endpoints that follow an alias: name, model, alias, followed_version."""
-    return tx.rows("SELECT name, model, alias, followed_version FROM serving_endpoints WHERE alias IS NOT NULL")
+    return tx.rows(
+        "SELECT name, model, alias, followed_version FROM serving_endpoints"
+        " WHERE alias IS NOT NULL AND retired_at IS NULL"
+    )
+
+
+def by_hand(tx: Transaction, name: str) -> Row | None:
+    """live_revision of an endpoint that follows an alias and serves another version than it was followed to."""
+    return tx.row(
+        "SELECT e.live_revision FROM serving_endpoints e JOIN serving_revisions r ON r.endpoint = e.name"
+        " AND r.revision = e.live_revision WHERE e.name = :name AND e.alias IS NOT NULL AND e.retired_at IS NULL"
+        " AND e.followed_version IS NOT NULL AND e.live_revision = e.wanted_revision"
+        " AND r.version <> e.followed_version",
+        {"name": name},
+    )
 
 
 def put_endpoint(tx: Transaction, values: Mapping[str, Any]) -> None:
     tx.run(
         'INSERT INTO serving_endpoints (name, model, alias, "key", event_time, created_at, created_by)'
         " VALUES (:name, :model, :alias, :key, :event_time, :created_at, :created_by)"
-        ' ON CONFLICT (name) DO UPDATE SET model = :model, alias = :alias, "key" = :key, event_time = :event_time',
+        ' ON CONFLICT (name) DO UPDATE SET model = :model, alias = :alias, "key" = :key, event_time = :event_time,'
+        " retired_at = NULL",
         values,
+    )
+
+
+def retire_endpoint(tx: Transaction, name: str, at: str) -> None:
+    """Serve nothing any more, and follow no alias, until the endpoint is put again."""
+    tx.run(
+        "UPDATE serving_endpoints SET retired_at = :at, live_revision = NULL, wanted_revision = NULL,"
+        " followed_version = NULL WHERE name = :name",
+        {"name": name, "at": at},
     )
 
 
