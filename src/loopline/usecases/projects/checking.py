@@ -63,6 +63,7 @@ def mistakes(document: Document, folder: Folder | None = None) -> list[Mistake]:
         broken = {each.path[:2] for each in wrong}
         wrong += _beyond_types(data, broken)
         wrong += _leaving(data, folder) if folder else ()
+        wrong += () if wrong else policies.circles(data)
     places = [(document.place(each.path, each.at_key), each) for each in wrong]
     return sorted({_at(place, _message(each)) for place, each in places})
 

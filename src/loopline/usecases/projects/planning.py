@@ -10,6 +10,7 @@ import msgspec
 from loopline.ports.blobs import Blobs
 from loopline.ports.database import Transaction
 from loopline.usecases.projects import code, store
+from loopline.usecases.projects.checking_policies import refuse_circles
 from loopline.usecases.projects.model import Declared, Project
 from loopline.usecases.projects.plans import Change, Plan, State, differences
 from loopline.usecases.projects.standing import Owners
@@ -18,6 +19,7 @@ from loopline.usecases.projects.standing import Owners
 def planned(tx: Transaction, owners: Owners, blobs: Blobs, declared: Declared, manifest: code.Manifest) -> Plan:
     """The plan for a folder, seen from inside one transaction: nobody applies in between."""
     name = str(declared.config["project"])
+    refuse_circles(name, {**{each.name: each.config for each in store.projects(tx)}, name: declared.config})
     standing, things = store.project(tx, name), store.things(tx, name)
     wishes = owners.wishes(declared)
     changes = merged(applied_changes(blobs, standing, declared, manifest), owners.changes(tx, wishes, things))

@@ -18,6 +18,7 @@ from loopline.usecases.projects.needs import Datasets, Ledger, Serving
 from loopline.usecases.projects.planning import planned, state
 from loopline.usecases.projects.plans import Plan, Stands
 from loopline.usecases.projects.standing import DATASET, Owners, remember
+from loopline.usecases.projects.starting import Starting, starting
 
 
 class Projects:
@@ -198,6 +199,10 @@ class Projects:
         from loopline.usecases.projects import folders
 
         return folders.config_of(folder)
+
+    def starting(self) -> Starting:
+        """What starts what in all applied projects."""
+        return starting({project.name: project.config for project in self.projects()})
 
     def environment(self, project: str, name: str = "") -> Environment:
         """An environment of an applied project, its secrets as they are now. Without a name: the only one declared,
