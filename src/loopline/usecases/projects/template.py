@@ -22,6 +22,7 @@ ANSWERS = ".loopline-answers.yaml"
 PRISTINE = ".loopline-template.zip"
 SCHEMA = ".loopline-schema.json"
 LONGEST_OWNER = 200
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 LARGEST_PRISTINE = 10_000_000
 
 
@@ -56,8 +57,8 @@ def rendered(answers: Mapping[str, Any], skeleton: Path = SKELETON) -> dict[str,
         autoescape=False,  # noqa: S701  (plain text files; nothing here is a page)
         **said["_envops"],
     )
-    questions = {key: asked.get("default") for key, asked in said.items() if not key.startswith("_")}
-    filled = questions | {"loopline": installed()} | {key: answers[key] for key in questions if key in answers}
+    asked = {key: question.get("default") for key, question in said.items() if not key.startswith("_")}
+    filled = asked | {"loopline": installed(), "python": PYTHON} | dict(answers)
     files = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
@@ -95,6 +96,7 @@ def answers_of(folder: Path) -> dict[str, Any]:
     try:
         said = yaml.safe_load(path.read_text(encoding="utf-8"))
         answers = {key: said[key] for key in ("name", "owner", "_loopline")}
+        answers["python"] = said.get("python", PYTHON)
         if not all(isinstance(value, str) for value in answers.values()):
             raise TypeError
     except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError):
