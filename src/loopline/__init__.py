@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from loopline.usecases.datasets import Contract as Contract
     from loopline.usecases.datasets import column as column
     from loopline.usecases.pipelines import Dataset as Dataset
+    from loopline.usecases.pipelines import File as File
     from loopline.usecases.pipelines import Model as Model
+    from loopline.usecases.pipelines import Query as Query
+    from loopline.usecases.pipelines import Url as Url
+    from loopline.usecases.pipelines import branch as branch
     from loopline.usecases.pipelines import pipeline as pipeline
     from loopline.usecases.pipelines import step as step
 
@@ -30,6 +34,10 @@ _PLACES = {
     "column": "loopline.usecases.datasets",
     "Dataset": "loopline.usecases.pipelines",
     "Model": "loopline.usecases.pipelines",
+    "Url": "loopline.usecases.pipelines",
+    "Query": "loopline.usecases.pipelines",
+    "File": "loopline.usecases.pipelines",
+    "branch": "loopline.usecases.pipelines",
     "pipeline": "loopline.usecases.pipelines",
     "step": "loopline.usecases.pipelines",
 }
@@ -40,7 +48,11 @@ __all__ = [
     "Contract",
     "Dataset",
     "Model",
+    "Url",
+    "Query",
+    "File",
     "Signature",
+    "branch",
     "column",
     "connect",
     "pipeline",

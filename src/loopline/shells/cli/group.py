@@ -17,6 +17,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "up": (SHELL.format("up"), "up", "Start the server: pages, API, serving, worker."),
     "open": (SHELL.format("up"), "open_page", "Print (and open) a sign-in link of the running server."),
     "run": (USECASE.format("pipelines"), "run", "Run a pipeline of this project."),
+    "rerun": (USECASE.format("pipelines"), "rerun", "Run what a run ran once more, or take it up."),
+    "cancel": (USECASE.format("pipelines"), "cancel", "End a running pipeline."),
     "why": (USECASE.format("pipelines"), "why", "Say why a step ran or was taken from the cache."),
     "cache": (USECASE.format("pipelines"), "cache", "Show the step cache, or take over another installation's."),
     "runs": (USECASE.format("tracking"), "runs", "List and search runs."),

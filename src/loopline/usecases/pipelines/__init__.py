@@ -8,13 +8,26 @@ from typing import TYPE_CHECKING, Any
 from loopline.core.parts import Part
 
 if TYPE_CHECKING:
+    from loopline.usecases.pipelines.model import File as File
+    from loopline.usecases.pipelines.model import Query as Query
+    from loopline.usecases.pipelines.model import Url as Url
     from loopline.usecases.pipelines.results import Model as Model
     from loopline.usecases.pipelines.service import Pipelines
     from loopline.usecases.pipelines.steps import Dataset as Dataset
+    from loopline.usecases.pipelines.steps import branch as branch
     from loopline.usecases.pipelines.steps import pipeline as pipeline
     from loopline.usecases.pipelines.steps import step as step
 
-_PLACES = {"Model": "results", "Dataset": "steps", "pipeline": "steps", "step": "steps"}
+_PLACES = {
+    "Dataset": "steps",
+    "File": "model",
+    "Model": "results",
+    "Query": "model",
+    "Url": "model",
+    "branch": "steps",
+    "pipeline": "steps",
+    "step": "steps",
+}
 _NEEDS = ("database", "blobs", "clock", "home", "tracking", "datasets", "registry", "runtimes", "executors")
 
 

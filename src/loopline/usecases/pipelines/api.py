@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
-from loopline.usecases.pipelines.model import CacheStats, Code, PipelineRun, Why
+from loopline.usecases.pipelines.model import CacheStats, Code, Graph, PipelineRun, Why
 
 
 class Nothing(msgspec.Struct):
@@ -68,6 +68,16 @@ def source(pipelines: Any, request: OfFile, caller: Caller) -> Source:
     return Source(request.file, pipelines.source(request.run_id, request.file))
 
 
+def graph(pipelines: Any, request: OfRun, caller: Caller) -> Graph:
+    found: Graph = pipelines.graph(request.run_id)
+    return found
+
+
+def cancel(pipelines: Any, request: OfRun, caller: Caller) -> PipelineRun:
+    run: PipelineRun = pipelines.cancel(request.run_id, caller.name)
+    return run
+
+
 def cache(pipelines: Any, request: Nothing, caller: Caller) -> CacheStats:
     stats: CacheStats = pipelines.cache_stats()
     return stats
@@ -78,6 +88,16 @@ VERBS = (
     Verb("pipelines.runs", "GET", "/pipelines/runs", Role.VIEWER, Newest, runs, "List pipeline runs"),
     Verb("pipelines.cache", "GET", "/pipelines/cache", Role.VIEWER, Nothing, cache, "Show the cache in numbers"),
     Verb("pipelines.get", "GET", _RUN, Role.VIEWER, OfRun, get, "Show a pipeline run with its steps"),
+    Verb(
+        "pipelines.graph",
+        "GET",
+        f"{_RUN}/graph",
+        Role.VIEWER,
+        OfRun,
+        graph,
+        "Show a run as a graph, also while it runs",
+    ),
+    Verb("pipelines.cancel", "POST", f"{_RUN}/cancel", Role.EDITOR, OfRun, cancel, "End a running pipeline"),
     Verb("pipelines.why", "GET", f"{_RUN}/steps/{{step}}/why", Role.VIEWER, OfStep, why, "Say why a step ran or not"),
     Verb("pipelines.code", "GET", f"{_RUN}/steps/{{step}}/code", Role.VIEWER, OfStep, code, "What a step's code was"),
     Verb("pipelines.source", "GET", f"{_RUN}/source", Role.VIEWER, OfFile, source, "A file as it was in a run"),

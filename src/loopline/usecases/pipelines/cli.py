@@ -12,7 +12,13 @@ import msgspec
 from loopline.core.errors import CheckFailed, Invalid, NotFound
 
 _MOST_HITS = 30
-_MARKS = {"hit": ("·", "2"), "ran": ("✓", "32"), "failed": ("✗", "31"), "skipped": ("-", "33")}
+_MARKS = {
+    "hit": ("·", "2"),
+    "ran": ("✓", "32"),
+    "failed": ("✗", "31"),
+    "cancelled": ("✗", "33"),
+    "skipped": ("-", "33"),
+}
 
 
 @click.command()
@@ -21,29 +27,96 @@ _MARKS = {"hit": ("·", "2"), "ran": ("✓", "32"), "failed": ("✗", "31"), "sk
 @click.option(
     "--project", "folder", default=None, metavar="DIR", help="The project's folder (default: the one you are in)."
 )
+@click.option(
+    "--params", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Parameters (YAML)."
+)
+@click.option("--executor", default="processes", show_default=True, help="Where steps run: inline, processes, ray.")
 @click.option("--inline", is_flag=True, help="Run the steps in this process, to debug them.")
+@click.option("--from", "since", default="", metavar="STEP", help="Run STEP and all that needs it anew.")
+@click.option("--no-cache", is_flag=True, help="Run every step anew.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Where random numbers start.")
 @click.pass_obj
-def run(obj: Any, pipeline: str, params: tuple[str, ...], folder: str | None, inline: bool) -> None:
+def run(
+    obj: Any,
+    pipeline: str,
+    params: tuple[str, ...],
+    folder: str | None,
+    file: Path | None,
+    executor: str,
+    inline: bool,
+    since: str,
+    no_cache: bool,
+    seed: int,
+) -> None:
     """Run PIPELINE of the project; steps whose code and inputs did not change are taken from the cache."""
-    local = getattr(obj.client, "loopline", None)
-    if local is None:
-        raise Invalid("A pipeline runs where its files are, not on a server.", "Leave out --url and LOOPLINE_URL.")
+    local = here(obj, "A pipeline runs where its files are, not on a server.")
     place = project_folder(folder)
-    screen = Screen(sys.stderr)
     actor = obj.client.caller.name
     declared = declaration(local.get("projects"), place, pipeline, actor)
-    with screen:
+    given = {**declared.pop("params", {}), **(from_yaml(file) if file else {}), **parsed(params)}
+    with Screen(sys.stderr) as screen:
         done = local.get("pipelines").run(
             place,
-            params=parsed(params),
+            params=given,
             actor=actor,
             progress=screen.tell,
-            executor="inline" if inline else "processes",
+            executor="inline" if inline else executor,
+            force=["*"] if no_cache else [],
+            since=since,
+            seed=seed,
             **declared,
         )
+    shown(obj, done)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.option("--from", "since", default="", metavar="STEP", help="Run STEP and all that needs it anew.")
+@click.pass_obj
+def rerun(obj: Any, run_id: str, since: str) -> None:
+    """Run what RUN ran once more; what it finished is not run again, so that this also takes up a run that was killed."""
+    local = here(obj, "A pipeline runs where its files are, not on a server.")
+    with Screen(sys.stderr) as screen:
+        done = local.get("pipelines").again(run_id, actor=obj.client.caller.name, progress=screen.tell, since=since)
+    shown(obj, done)
+
+
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@click.pass_obj
+def cancel(obj: Any, run_id: str) -> None:
+    """End a running pipeline; what it finished is kept."""
+    found = obj.client.call("pipelines.cancel", run_id=run_id)
+    obj.show(found, text=f"The run {found['run_id'][:8]} of {found['pipeline']} is being cancelled.")
+
+
+def here(obj: Any, why: str) -> Any:
+    """The installation of this machine; Invalid when a server was named."""
+    local = getattr(obj.client, "loopline", None)
+    if local is None:
+        raise Invalid(why, "Leave out --url and LOOPLINE_URL.")
+    return local
+
+
+def shown(obj: Any, done: Any) -> None:
+    """Show a run that ended; CheckFailed when it did not finish."""
     obj.show(msgspec.to_builtins(done), text=summary(done))
     if done.status != "finished":
-        raise CheckFailed(done.error, f"`loopline why {done.run_id[:8]} STEP --log` shows what a step printed.")
+        failed = next((step.label for step in done.steps if step.status == "failed" and step.log), "STEP")
+        raise CheckFailed(done.error, f"`loopline why {done.run_id[:8]} '{failed}' --log` shows what it printed.")
+
+
+def from_yaml(path: Path) -> dict[str, Any]:
+    """Parameters from a file; Invalid unless it is a map."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Invalid(f"{path} cannot be read: {' '.join(str(error).split())}.", "Mend the file.") from None
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise Invalid(f"{path} is no map of parameters.", "Write lines like learning_rate: 0.1")
+    return found
 
 
 @click.command()
@@ -83,9 +156,7 @@ def cache(ctx: click.Context) -> None:
 @click.pass_obj
 def import_(obj: Any, old_home: Path) -> None:
     """Take over the results kept in OLD_HOME whose bytes are still right."""
-    local = getattr(obj.client, "loopline", None)
-    if local is None:
-        raise Invalid("A cache is imported where the installation's files are.", "Leave out --url and LOOPLINE_URL.")
+    local = here(obj, "A cache is imported where the installation's files are.")
     if not (old_home / "loopline.db").is_file():
         raise NotFound(f"There is no installation in {old_home}.", "Name the folder that holds its loopline.db.")
     with type(local)(old_home) as other:
@@ -107,14 +178,14 @@ def project_folder(named: str | None) -> Path:
     raise NotFound(f"{here} is no project.", "Go to a folder with a loopline.yaml, or name it with --project.")
 
 
-def declaration(projects: Any, folder: Path, pipeline: str, actor: str) -> dict[str, str]:
+def declaration(projects: Any, folder: Path, pipeline: str, actor: str) -> dict[str, Any]:
     """What loopline.yaml says of a pipeline, as arguments of `Pipelines.run`: pipeline_name, file, project, registers.
 
     A folder without one has its pipelines in pipeline.py.
     """
     if not (folder / "loopline.yaml").is_file():
         return {"pipeline_name": pipeline}
-    found: dict[str, str] = projects.pipeline(folder, pipeline, actor=actor)
+    found: dict[str, Any] = projects.pipeline(folder, pipeline, actor=actor)
     return found
 
 
@@ -163,6 +234,8 @@ class Screen:
         """Take in that a step began or ended."""
         if not progress.status:
             self._running[progress.position] = progress.label
+        elif progress.status == "running":
+            pass
         else:
             self._running.pop(progress.position, None)
             self._ended += 1

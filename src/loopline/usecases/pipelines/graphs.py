@@ -33,13 +33,18 @@ def graph(run: PipelineRun, plan: Plan | None, now: datetime) -> Graph:
 
 def drawn(node: Node, nodes: tuple[Node, ...], step: StepRun | None, run: PipelineRun, calls: int) -> GraphNode:
     """One node of the plan."""
-    trees: list[Tree] = [*node.arguments.values(), *(guard.condition for guard in node.guards)]
-    needs = tuple(sorted({nodes[position].label for tree in trees for position in positions(tree)}))
+    needs = tuple(sorted({nodes[position].label for position in needed(node)}))
     waiting = "waiting" if run.status == "running" else "skipped"
     if step is None:
         status = "running" if calls and run.status == "running" else waiting
         return GraphNode(label=node.label, step=node.step, status=status, needs=needs, calls=calls)
     return placed(step, run, needs, calls)
+
+
+def needed(node: Node) -> set[int]:
+    """Positions of all that a node hangs on."""
+    trees: list[Tree] = [*node.arguments.values(), *(guard.condition for guard in node.guards)]
+    return {position for tree in trees for position in positions(tree)}
 
 
 def part(step: StepRun, run: PipelineRun) -> GraphNode:

@@ -94,6 +94,7 @@ class Pipelines:
         bindings: Mapping[str, str] | None = None,
         variables: Mapping[str, str] | None = None,
         force: Iterable[str] = (),
+        since: str = "",
         seed: int = 0,
     ) -> PipelineRun:
         """Run a pipeline of a project: what is known is taken, what is not runs in worker processes.
@@ -101,9 +102,9 @@ class Pipelines:
         `registers` is the model's name where neither the model nor the pipeline says one (default: the project's
         name, which is by default the folder's). `python` is the interpreter of the steps, `bindings` the datasets to read
         for those that the pipeline names, `variables` secrets for the steps' environment, which are neither kept nor
-        part of a key. Steps whose labels stand in `force` run anew (all of them for "*"), and `seed` starts random numbers. A
-        step that fails makes the run `failed`, and what does not need it still runs. Raises Invalid or NotFound for a
-        wrong pipeline, parameter, dataset, label or project.
+        part of a key. Steps whose labels stand in `force` run anew (all of them for "*"), as do the step `since` and all
+        that need it; `seed` starts random numbers. A step that fails makes the run `failed`, and what does not need it
+        still runs. Raises Invalid or NotFound for a wrong pipeline, parameter, dataset, label or project.
         """
         began = time.perf_counter()
         folder = Path(project_folder).resolve()
@@ -112,7 +113,8 @@ class Pipelines:
         stamp = files.stamp_of(folder)
         given = dict(params or {})
         plan_key, plan = self._plan(folder, file, stamp, pipeline_name, given, executor, python)
-        terms = self._terms(plan, folder, bindings or {}, force, seed, python, variables or {})
+        forced = forced_in(plan, force, since)
+        terms = self._terms(plan, folder, bindings or {}, forced, seed, python, variables or {})
         started = Started(
             run_id=new_id(),
             project=project,
@@ -158,7 +160,6 @@ class Pipelines:
         asked = self._database.read(lambda tx: store.asked(tx, run.run_id))
         if asked is None or asked["release"]:
             raise Conflict(f"The run {run.run_id[:8]} ran a release.", "Run it again with `loopline run RELEASE`.")
-        force = self._needing(run, since) if since else ()
         return self.run(
             asked["folder"],
             run.pipeline,
@@ -170,7 +171,7 @@ class Pipelines:
             registers=asked["registers"],
             executor=asked["executor"] or "processes",
             tags={"again": run.run_id},
-            force=force,
+            since=since,
         )
 
     def cancel(self, run_id: str, actor: str) -> PipelineRun:
@@ -271,34 +272,21 @@ class Pipelines:
         plan: Plan,
         folder: Path,
         bindings: Mapping[str, str],
-        force: Iterable[str],
+        force: frozenset[str],
         seed: int,
         python: str,
         variables: Mapping[str, str],
     ) -> Terms:
-        labels = {node.label for node in plan.nodes}
-        forced = frozenset(labels if "*" in force else force)
-        for label in sorted(forced - labels):
-            raise NotFound(f"The pipeline {plan.pipeline!r} has no step {label!r}.", f"Steps: {', '.join(labels)}.")
         newest = {name: self._datasets.latest(bindings.get(name, name)).digest for name in sorted(datasets_of(plan))}
         outside = {one for node in plan.nodes for one in node.options.externals}
         return Terms(
             snapshots=newest,
             externals=marks_of(outside, folder),
-            force=forced,
+            force=force,
             seed=seed,
             python=python,
             variables=dict(variables),
         )
-
-    def _needing(self, run: PipelineRun, since: str) -> set[str]:
-        """A step of a run and all that needs it."""
-        found = explaining.step_of(run, since)
-        forced = {found.part_of or found.label}
-        for node in self.graph(run.run_id).nodes:
-            if forced & set(node.needs):
-                forced.add(node.label)
-        return {label for label in forced if "[" not in label}
 
     def _plan(
         self, folder: Path, file: str, stamp: str, pipeline: str, params: dict[str, Any], executor: str, python: str
@@ -376,6 +364,20 @@ def basis_of(plan_key: str, plan: Plan, terms: Terms) -> str:
     snapshots = [part for pair in sorted(terms.snapshots.items()) for part in pair]
     outside = sorted(repr(one) + mark for one, mark in terms.externals.items())
     return digest("basis", plan_key, str(terms.seed), *snapshots, "", *outside)
+
+
+def forced_in(plan: Plan, force: Iterable[str], since: str) -> frozenset[str]:
+    """Labels of the steps that shall run anew: those named, and with `since` also all that need it. NotFound names one
+    that is not there."""
+    labels = [node.label for node in plan.nodes]
+    forced = set(labels) if "*" in force else {*force, *([since] if since else [])}
+    for label in sorted(forced - set(labels)):
+        raise NotFound(f"The pipeline {plan.pipeline!r} has no step {label!r}.", f"Steps: {', '.join(labels)}.")
+    following = {since}
+    for node in plan.nodes if since else ():
+        if following & {plan.nodes[position].label for position in graphs.needed(node)}:
+            following.add(node.label)
+    return frozenset(forced | (following if since else set()))
 
 
 def marks_of(externals: Iterable[External], folder: Path) -> dict[External, str]:
