@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from loopline.core.errors import Invalid
-from loopline.usecases.pipelines.model import Leaf, Many, Node, Tree
+from loopline.core.errors import Invalid, LooplineError
+from loopline.usecases.pipelines.model import Leaf, Many, Node, Search, Tree
 from loopline.usecases.pipelines.values.writing import text
 
 Content = Callable[[Leaf], bytes]
@@ -74,11 +74,37 @@ def measured(node: Node, value: Tree | None, content: Content) -> float | None:
     if isinstance(value, Leaf) and value.kind in ("json", "model"):
         found = json.loads(content(value))
         found = found.get("metrics", {}) if value.kind == "model" else found
-    if node.search.measure:
-        found = found.get(node.search.measure) if isinstance(found, dict) else None
+    return number_in(found, node.search.measure)
+
+
+def searched(search: Search, call: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """A search of plain calls, one after the other; a trial that raises is a failed one unless all do."""
+    from loopline.usecases.pipelines.searching import points, summary
+
+    told: list[tuple[dict[str, Any], float | None]] = []
+    failure: Exception | None = None
+    while found := points(search, told):
+        for point in found:
+            try:
+                told.append((point, number_in(call(point), search.measure)))
+            except LooplineError:
+                raise
+            except Exception as error:
+                failure = error
+                told.append((point, None))
+    if failure is not None and all(number is None for _, number in told):
+        raise failure
+    return summary(search, told)
+
+
+def number_in(found: Any, measure: str) -> float:
+    """The number that a trial's plain result is judged by. Invalid when there is none."""
+    found = getattr(found, "metrics", found)
+    if measure:
+        found = found.get(measure) if isinstance(found, Mapping) else None
     if isinstance(found, bool) or not isinstance(found, int | float):
-        what = f"no number {node.search.measure!r}" if node.search.measure else "no number"
-        raise Invalid(f"A trial of {node.label} gave {what}.", "Name the number to judge by with measure=.")
+        what = f"no number {measure!r}" if measure else "no number"
+        raise Invalid(f"A trial gave {what}.", "Name the number to judge by with measure=.")
     return float(found)
 
 

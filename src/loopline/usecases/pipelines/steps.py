@@ -116,7 +116,7 @@ class Step(Generic[P, R]):
         tracer = tracing.get()
         if tracer is not None:
             return tracer.searched(self, self.bound((), {**arguments, **dict.fromkeys(chosen.space)}), chosen)
-        from loopline.usecases.pipelines.searching import searched
+        from loopline.usecases.pipelines.expanding import searched
 
         return searched(chosen, lambda point: self.function(**arguments, **point))
 
