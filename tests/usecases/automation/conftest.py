@@ -17,6 +17,7 @@ from loopline.testing.factories import installation
 from loopline.testing.fakes import FixedClock
 from loopline.usecases.automation.execution import Execution
 from loopline.usecases.automation.service import Automation
+from loopline.usecases.projects.starting import starting
 
 
 @dataclass
@@ -24,16 +25,20 @@ class Projects:
     """What was applied; `apply` changes it and tells the ledger."""
 
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    written: list[Path] = field(default_factory=list)
+    bound: dict[str, str] = field(default_factory=dict)
+    folder: str = "/nowhere"
 
     def projects(self) -> list[Any]:
         return [
-            SimpleNamespace(name=name, config=config, code_digest="c" * 64) for name, config in self.configs.items()
+            SimpleNamespace(name=name, config=config, code_digest="c" * 64, folder=self.folder)
+            for name, config in self.configs.items()
         ]
 
-    def materialize_code(self, digest: str, folder: Path) -> Path:
-        self.written.append(folder)
-        return folder
+    def environment(self, project: str, name: str = "") -> Any:
+        return SimpleNamespace(name=name or "prod", datasets=self.bound)
+
+    def starting(self) -> Any:
+        return starting({name: config for name, config in self.configs.items()})
 
 
 @dataclass
@@ -51,18 +56,26 @@ class Datasets:
         return SimpleNamespace(digest="d" * 64)
 
 
-class Pipelines:
-    """Registers version after version, and says so in the ledger as the registry would."""
+class Releases:
+    """One release stands in each environment; a run registers version after version, and says so in the ledger as the
+    registry would."""
 
     def __init__(self, loopline: Loopline) -> None:
         self.loopline = loopline
         self.runs: list[dict[str, Any]] = []
+        self.tags: dict[str, Mapping[str, str]] = {}
+        self.nothing_stands = False
         self.breaks: Exception | None = None
         self.status = "finished"
 
-    def run(self, project_folder: Path, pipeline_name: str, params: Mapping[str, Any], **more: Any) -> Any:
-        self.runs.append({"folder": project_folder, "pipeline": pipeline_name, "params": params, **more})
+    def standing(self, project: str, pipeline: str, environment: str) -> Any:
+        digest = f"{project}-{pipeline}-{environment}".ljust(64, "0")
+        return None if self.nothing_stands else SimpleNamespace(digest=digest)
+
+    def run(self, ref: str, **more: Any) -> Any:
+        self.runs.append({"ref": ref, **more})
         version = len(self.runs)
+        self.tags[f"run{version}"] = more.get("tags", {})
         body = {"model": "late", "version": version, "run_id": f"run{version}"}
         tell(self.loopline, "model.version_registered", f"late/{version}", more["actor"], **body)
         if self.breaks:
@@ -70,6 +83,12 @@ class Pipelines:
         return SimpleNamespace(
             run_id=f"run{version}", status=self.status, error="no rows", model="late", version=version
         )
+
+    def get(self, run_id: str) -> Any:
+        """As tracking answers."""
+        if run_id not in self.tags:
+            raise NotFound("no such run")
+        return SimpleNamespace(tags=self.tags[run_id])
 
 
 @dataclass
@@ -114,14 +133,18 @@ class World:
         self.clock = FixedClock("2026-01-01T00:00:00Z")
         self.projects = Projects()
         self.datasets = Datasets()
-        self.pipelines = Pipelines(loopline)
+        self.releases = Releases(loopline)
+        self.seconds = 0.0
         self.promotion = Promotion()
         self.said: list[str] = []
         self.automation = self.another()
 
     def another(self) -> Automation:
         """The same automation as another process would open it."""
-        return Automation(self.loopline.database, self.clock, self.loopline.ledger, self.projects)
+        world = self
+        return Automation(
+            self.loopline.database, self.clock, self.loopline.ledger, self.projects, lambda: world.seconds
+        )
 
     def apply(self, project: str = "flights", **config: Any) -> None:
         self.projects.configs[project] = config
@@ -136,7 +159,7 @@ class World:
 
     def execution(self) -> Execution:
         return Execution(
-            self.automation, self.projects, self.datasets, self.pipelines, self.promotion, self.loopline.home,
+            self.automation, self.projects, self.datasets, lambda: self.releases, self.promotion, self.releases,
             self.said.append,
         )  # fmt: skip
 

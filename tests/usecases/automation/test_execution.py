@@ -45,9 +45,10 @@ def test_a_firing_goes_the_whole_way(world: Any) -> None:
     assert world.promotion.alias == {"production": 1}
     assert world.promotion.gates == [("late", 1, "production", "policy:retrain")]
     assert world.datasets.taken == [("flights", "policy:retrain")]
-    (run,) = world.pipelines.runs
-    assert run["folder"] == world.loopline.home / "work" / "code" / ("c" * 64)
-    assert (run["pipeline"], run["params"], run["actor"]) == ("training", {"rate": 0.1}, "policy:retrain")
+    (run,) = world.releases.runs
+    assert run["ref"] == firing.release == "flights-training-prod".ljust(64, "0")
+    assert (run["environment"], run["params"], run["actor"]) == ("prod", {"rate": 0.1}, "policy:retrain")
+    assert firing.environment == "prod"
     assert run["tags"]["firing"] == firing.id
     assert world.kinds()[-1] == "policy.finished"
     assert not world.execute()
@@ -106,7 +107,7 @@ def test_an_alias_that_moved_meanwhile_asks_for_another_gate(
     ],
 )
 def test_whatever_breaks_makes_the_firing_fail(world: Any, error: Exception, words: str) -> None:
-    world.pipelines.breaks = error
+    world.releases.breaks = error
     fired(world)
     assert not world.execute()
     assert (only(world).state, only(world).reason) == ("failed", words)
@@ -115,7 +116,7 @@ def test_whatever_breaks_makes_the_firing_fail(world: Any, error: Exception, wor
 
 
 def test_a_failed_run_is_a_failed_firing(world: Any) -> None:
-    world.pipelines.status = "failed"
+    world.releases.status = "failed"
     fired(world)
     assert not world.execute()
     assert only(world).reason == "The run run1 of 'training' failed: no rows"
@@ -135,7 +136,7 @@ def test_a_policy_without_a_pipeline_judges_what_its_cause_names(world: Any) -> 
     world.automation.tick()
     assert world.execute()
     assert world.promotion.alias == {"production": 4}
-    assert world.pipelines.runs == []
+    assert world.releases.runs == []
 
 
 def test_a_policy_that_only_notes_is_done(world: Any) -> None:
@@ -187,10 +188,12 @@ def test_a_living_owner_keeps_its_firing(world: Any) -> None:
 def test_what_the_broken_attempt_registered_is_used(world: Any) -> None:
     fired(world)
     broken_off(world)
-    world.pipelines.run(None, "training", {}, actor="policy:retrain")  # registered, then killed before it was noted
+    world.releases.run(
+        "", actor="policy:retrain", tags={"firing": only(world).id}
+    )  # registered, then killed before it was noted
     world.automation.requeue_lost()
     assert world.execute()
-    assert len(world.pipelines.runs) == 1
+    assert len(world.releases.runs) == 1
     assert (only(world).version, world.promotion.alias) == (1, {"production": 1})
 
 
@@ -207,7 +210,7 @@ def test_versions_of_earlier_firings_are_not_taken_for_own(world: Any) -> None:
 def test_a_gate_that_decided_before_the_crash_is_not_asked_again(world: Any) -> None:
     fired(world)
     broken_off(world)
-    world.pipelines.run(None, "training", {}, actor="policy:retrain")
+    world.releases.run("", actor="policy:retrain", tags={"firing": only(world).id})
     world.promotion.gate("late", 1, "production", "policy:retrain")
     world.promotion.promote("late", 1, "production", "policy:retrain")
     world.automation.requeue_lost()
@@ -221,7 +224,10 @@ def test_a_firing_that_always_kills_its_process_fails_in_the_end(world: Any) -> 
     for _ in range(5):
         broken_off(world)
         world.automation.requeue_lost()
-    assert (only(world).state, only(world).reason) == ("failed", "its process ended 5 times")
+    assert (only(world).state, only(world).reason) == (
+        "failed",
+        f"its process ended 5 times: see logs/firing-{only(world).id}.log",
+    )
 
 
 def test_by_hand_the_cooldown_is_not_asked(world: Any) -> None:
@@ -231,7 +237,7 @@ def test_by_hand_the_cooldown_is_not_asked(world: Any) -> None:
     assert made.rules.params == {"rate": 0.2}
     assert world.execute()
     assert world.execute()
-    assert world.pipelines.runs[1]["params"] == {"rate": 0.2}
+    assert world.releases.runs[1]["params"] == {"rate": 0.2}
     with pytest.raises(NotFound, match="no policy 'other'"):
         world.automation.fire("other", "ada")
     world.apply("second", policies={"retrain": RETRAIN})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loopline.core.errors import Invalid
-from loopline.usecases.automation import model
+from loopline.usecases.automation import model, schedules
 from loopline.usecases.automation.watching import Ticked
 
 pytestmark = pytest.mark.integration
@@ -125,7 +125,7 @@ def test_a_policy_does_not_answer_itself(world: Any) -> None:
     assert world.automation.tick().fired == 1
     world.execute()
     assert world.automation.tick().fired == 0
-    assert len(world.pipelines.runs) == 1
+    assert len(world.releases.runs) == 1
 
 
 def test_policies_that_set_each_other_off_stop(world: Any) -> None:
@@ -135,7 +135,7 @@ def test_policies_that_set_each_other_off_stop(world: Any) -> None:
     for _ in range(10):
         world.automation.tick()
         world.execute()
-    assert len(world.pipelines.runs) == 4  # each by itself, and each once more because of the other
+    assert len(world.releases.runs) == 4  # each by itself, and each once more because of the other
     assert any("circle" in firing.reason for firing in world.automation.firings())
 
 
@@ -209,7 +209,7 @@ def test_schedules_are_right_at_clock_changes(zone: str, cron: str, start: str, 
     policy = model.Policy(project="p", name="n", on="schedule", when={"cron": cron, "timezone": zone})
     moment, found = from_text(start), []
     for _ in times:
-        moment = model.due(policy, moment)
+        moment = schedules.due(policy, moment)
         found.append(to_text(moment))
     assert found == times
 

@@ -14,24 +14,26 @@ from loopline.core.times import to_text
 from loopline.kit.processes import die_with_parent
 
 LESS_URGENT = 5
+LOST = 4
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="loopline.shells.worker.fire")
     parser.add_argument("firing")
     parser.add_argument("--home", required=True)
+    parser.add_argument("--fence", type=int, default=0, help="under which the firing was claimed for this process")
     arguments = parser.parse_args()
     parent = os.environ.pop("LOOPLINE_PARENT", None)
     die_with_parent(int(parent) if parent else None)
     os.nice(LESS_URGENT)  # predictions are answered beside it
     try:
-        return execute(Path(arguments.home), arguments.firing)
+        return execute(Path(arguments.home), arguments.firing, arguments.fence)
     except LooplineError as error:
         say(f"error: {error}")
         return error.exit_code
 
 
-def execute(home: Path, firing: str) -> int:
+def execute(home: Path, firing: str, fence: int = 0) -> int:
     """Execute a firing of the installation in `home`; 0 when it was done."""
     from loopline.usecases.automation.execution import Execution
 
@@ -40,12 +42,19 @@ def execute(home: Path, firing: str) -> int:
             loopline.automation,
             loopline.projects,
             loopline.datasets,
-            loopline.pipelines,
+            lambda: loopline.releases,
             loopline.promotion,
-            home,
+            loopline.tracking,
             say,
+            leave,
         )
-        return 0 if execution.execute(firing) else 1
+        return 0 if execution.execute(firing, fence) else 1
+
+
+def leave() -> None:
+    """End at once: another process has the firing. The children end with this process."""
+    say("another process took the firing over")
+    os._exit(LOST)
 
 
 def say(text: str) -> None:

@@ -1,8 +1,12 @@
 """The worker's loop: looks five times a second whether there is something to do. It stays light: whatever needs arrays
-or a project's code happens in child processes that die with it."""
+or a project's code happens in child processes that die with it.
+
+Several workers may serve one home: policies and firings know how to share. What does not (evaluating, sealing, following
+aliases, tidying) is done by the one that holds the lock."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import threading
@@ -39,10 +43,10 @@ class Worker:
 
     def run(self) -> None:
         """Work until the end; the children are ended and the installation is closed when it returns."""
-        with open_home(self._home) as loopline, self._alone():
+        with open_home(self._home) as loopline, First(self._home) as first:
             firings, chores = Firings(loopline), Chores(self._home)
             try:
-                while not self._ending.wait(0 if self._turn(loopline, firings, chores) else BEAT_S):
+                while not self._ending.wait(0 if self._turn(loopline, firings, chores, first) else BEAT_S):
                     pass
             finally:
                 firings.close()
@@ -52,19 +56,26 @@ class Worker:
         """Have `run` return soon."""
         self._ending.set()
 
-    def _turn(self, loopline: Loopline, firings: Firings, chores: Chores) -> bool:
+    def _turn(self, loopline: Loopline, firings: Firings, chores: Chores, first: First) -> bool:
         """One look at everything; whether there is more to do at once."""
         changed = self._part("database", loopline.database.changed)
         new = changed != self._changed or changed is None
         self._changed = changed
         more = (new or self._time("tick", TICK_S)) and self._part("policies", lambda: self._tick(loopline, chores))
         self._part("firings", lambda: firings.look(new))
+        if first.is_mine():
+            self._alone(loopline, chores)
+        return bool(more)
+
+    def _alone(self, loopline: Loopline, chores: Chores) -> None:
+        """What one worker of a home does."""
+        if self._follow or self._approved:
+            self._part("aliases", lambda: self._followed(loopline))
         self._part("logs", chores.look)
         if self._time("sweep", SWEEP_S):
             self._part("runs", lambda: loopline.tracking.sweep())  # noqa: PLW0108  (building it may fail too)
         if self._time("left behind", TIDY_S):
             self._part("left behind", lambda: [sweep(self._home / name) for name in WRITTEN])
-        return bool(more)
 
     def _tick(self, loopline: Loopline, chores: Chores) -> bool:
         ticked = loopline.automation.tick()
@@ -72,13 +83,15 @@ class Worker:
         self._approved += ticked.approved
         if ticked.applied:
             chores.look_again()
+        return bool(ticked.more)
+
+    def _followed(self, loopline: Loopline) -> None:
         while self._approved:
             model, version = self._approved.pop()
             loopline.automation.approved(model, version, loopline.promotion)
         if self._follow:
             loopline.serving.follow()
             self._follow = False
-        return bool(ticked.more)
 
     def _time(self, name: str, every_s: float) -> bool:
         """Whether it is time again for something that is done every so often."""
@@ -99,13 +112,27 @@ class Worker:
                 log.exception("%s: %s", name, error)
             return None
 
-    def _alone(self) -> IO[str]:
-        """Wait until no other worker serves this home; the answer is the lock, to be held."""
-        lock = open(self._home / "run" / "worker.lock", "a")  # noqa: SIM115  (held as long as the worker runs)
-        while not self._ending.is_set():
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                self._ending.wait(BEAT_S)
-        return lock
+
+class First:
+    """The lock that one worker of a home holds; the kernel lets go of it when that worker ends."""
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / "run" / "worker.lock"
+        self._lock: IO[str] | None = None
+        self._held = False
+
+    def __enter__(self) -> First:
+        self._lock = open(self._path, "a")  # noqa: SIM115  (held as long as the worker runs)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+    def is_mine(self) -> bool:
+        """Whether this worker holds the lock, or takes it now because nobody does."""
+        if not self._held and self._lock is not None:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._held = True
+        return self._held

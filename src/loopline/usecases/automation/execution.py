@@ -1,17 +1,26 @@
-"""Executing one firing: snapshots, pipeline, gate, promotion. Every step may be done again after a crash: what was
-finished is found and not repeated."""
+"""Executing one firing: snapshots, the release that stands, gate, promotion. Every step may be done again after a crash:
+what was finished is found and not repeated."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from loopline.core.errors import CheckFailed, Conflict, Invalid, LooplineError, NotFound, Refused
 from loopline.usecases.automation import model
+from loopline.usecases.automation.leases import BEAT_S, Lost, beating
 from loopline.usecases.automation.model import Firing
-from loopline.usecases.automation.needs import Datasets, Pipelines, Projects, Promotion
+from loopline.usecases.automation.needs import (
+    Datasets,
+    Environment,
+    PipelineRun,
+    Projects,
+    Promotion,
+    Release,
+    Releases,
+    Tracking,
+)
 from loopline.usecases.automation.service import Automation
 
 Say = Callable[[str], None]
@@ -19,47 +28,62 @@ MOST_GATES = 3
 
 
 class Execution:
-    """Does what a firing asks for, in this process. `say` gets a line for each step."""
+    """Does what a firing asks for, in this process. `say` gets a line for each step; `lost` is called, in a thread of
+    its own, when another process took the firing over."""
 
     def __init__(
         self,
         automation: Automation,
         projects: Projects,
         datasets: Datasets,
-        pipelines: Pipelines,
+        releases: Callable[[], Releases],
         promotion: Promotion,
-        home: Path,
+        tracking: Tracking,
         say: Say,
+        lost: Callable[[], None] = lambda: None,
+        beat_s: float = BEAT_S,
     ) -> None:
         self._automation = automation
         self._projects = projects
         self._datasets = datasets
-        self._pipelines = pipelines
+        self._releases = releases
         self._promotion = promotion
-        self._home = home
+        self._tracking = tracking
         self._say = say
+        self._lost = lost
+        self._beat_s = beat_s
 
-    def execute(self, firing_id: str) -> bool:
-        """Execute a firing from wherever it stands; False when it was not to be had or failed. Never raises for what
-        the project's code does."""
-        firing = self._automation.begin(firing_id)
+    def execute(self, firing_id: str, fence: int = 0) -> bool:
+        """Execute a firing from wherever it stands; False when it was not to be had, failed or was taken over. Never
+        raises for what the project's code does. With `fence` it was claimed for this process."""
+        firing = self._automation.begin(firing_id, fence)
         if firing is None:
             return False
         self._say(f"policy {firing.policy}: {firing.cause} (attempt {firing.attempts})")
         try:
+            with beating(lambda: self._automation.renew(firing), self._lost, self._beat_s):
+                return self._ended(firing)
+        except Lost as error:
+            self._say(str(error))
+            return False
+
+    def _ended(self, firing: Firing) -> bool:
+        try:
             reason, promoted = self._done(firing)
+        except Lost:
+            raise
         except LooplineError as error:
             return self._failed(firing, str(error))
         except Exception as error:
             self._say(traceback.format_exc())
             return self._failed(firing, f"{type(error).__name__}: {error}")
         self._say(reason)
-        self._automation.ended(firing.id, model.DONE, reason, promoted)
+        self._automation.ended(firing, model.DONE, reason, promoted)
         return True
 
     def _failed(self, firing: Firing, reason: str) -> bool:
         self._say(f"failed: {reason}")
-        self._automation.ended(firing.id, model.FAILED_STATE, reason)
+        self._automation.ended(firing, model.FAILED_STATE, reason)
         return False
 
     def _done(self, firing: Firing) -> tuple[str, bool]:
@@ -77,44 +101,65 @@ class Execution:
             return firing.model, firing.version
         if not firing.rules.run:
             return self._named_by_cause(firing)
-        earlier = self._automation.version_made(firing)
+        earlier = self._automation.version_made(firing, lambda run_id: self._is_mine(run_id, firing))
         if earlier is not None:
             self._say(f"an earlier attempt made {earlier[1]}:{earlier[2]}")
-            self._automation.made(firing.id, *earlier)
+            self._automation.made(firing, *earlier)
             return earlier[1], earlier[2]
         return self._run(firing)
+
+    def _is_mine(self, run_id: str, firing: Firing) -> bool:
+        try:
+            return self._tracking.get(run_id).tags.get("firing") == firing.id
+        except NotFound:
+            return False
 
     def _named_by_cause(self, firing: Firing) -> tuple[str, int] | None:
         because = self._automation.why(firing.id).because
         if because is None or "version" not in because.body:
             return None
         name, version = str(because.body.get("model") or firing.rules.model), int(because.body["version"])
-        self._automation.made(firing.id, because.body.get("run_id"), name, version)
+        self._automation.made(firing, because.body.get("run_id"), name, version)
         return name, version
 
     def _run(self, firing: Firing) -> tuple[str, int] | None:
-        folder = self._home / "work" / "code" / firing.code
-        self._projects.materialize_code(firing.code, folder)
-        for name in firing.rules.datasets:
+        environment = self._projects.environment(firing.project, firing.rules.environment)
+        releases = self._releases()
+        release = self._standing(releases, firing, environment)
+        for name in sorted({environment.datasets.get(name, name) for name in firing.rules.datasets}):
             self._snapshot(name, firing)
-        self._say(f"running {firing.rules.run}")
-        run = self._pipelines.run(
-            folder,
-            firing.rules.function or firing.rules.run,
-            dict(firing.rules.params),
+        self._automation.ran(firing, environment.name, release.digest)
+        self._say(f"running {firing.rules.run}, release {release.digest[:12]} {environment.name}".rstrip())
+        run = releases.run(
+            release.digest,
+            environment=environment.name,
+            params=dict(firing.rules.params),
             actor=firing.rules.actor,
-            project=firing.project,
-            registers=firing.rules.model,
-            file=firing.rules.file,
             tags={"firing": firing.id, "policy": firing.policy},
         )
-        self._automation.made(firing.id, run.run_id, run.model, run.version)
+        return self._ran(firing, run)
+
+    def _ran(self, firing: Firing, run: PipelineRun) -> tuple[str, int] | None:
+        self._automation.made(firing, run.run_id, run.model, run.version)
         if run.status != "finished":
             raise CheckFailed(f"The run {run.run_id} of {firing.rules.run!r} {run.status}: {run.error}")
         if run.model is None or run.version is None:
             return None
         self._say(f"run {run.run_id} made {run.model}:{run.version}")
         return run.model, run.version
+
+    def _standing(self, releases: Releases, firing: Firing, environment: Environment) -> Release:
+        """The release that a firing runs; Conflict with the way out when nothing stands in its environment."""
+        pipeline = firing.rules.run
+        found = releases.standing(firing.project, pipeline, environment.name)
+        if found is None:
+            into = f" --env {environment.name}" if environment.name else ""
+            where = f"the environment {environment.name!r}" if environment.name else "the project's environment"
+            raise Conflict(
+                f"No release of the pipeline {pipeline!r} stands in {where} of {firing.project!r}.",
+                f"Run `loopline release {pipeline}`, then `loopline promote {pipeline}@DIGEST{into}`.",
+            )
+        return found
 
     def _snapshot(self, name: str, firing: Firing) -> None:
         """Take in what is new; what was taken in before is good enough when the source is gone or broken just now."""
@@ -139,7 +184,7 @@ class Execution:
 
     def _after_gate(self, firing: Firing, gate: Any, name: str, version: int) -> tuple[str, bool]:
         alias, verdict = firing.rules.promote_to, str(getattr(gate.verdict, "value", gate.verdict))
-        self._automation.judged(firing.id, gate.id, verdict, alias)
+        self._automation.judged(firing, gate.id, verdict, alias)
         standing = self._promotion.standing(name, version, alias)
         if standing.promoted:
             return f"{name}:{version} is {alias}", True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -12,12 +12,16 @@ import msgspec
 from loopline.core.errors import Invalid, LooplineError
 from loopline.core.facts import Fact
 from loopline.core.times import from_text
+from loopline.kit.conditions import agrees
 
 FIRED, SKIPPED, FINISHED, FAILED = "policy.fired", "policy.skipped", "policy.finished", "policy.failed"
 REQUESTED, RUNNING, DONE, FAILED_STATE, SKIPPED_STATE = "requested", "running", "done", "failed", "skipped"
-SCHEDULE, BY_HAND = "schedule", "hand"
+SCHEDULE, WEBHOOK = "schedule", "webhook"
 KINDS = {"alert": "alert.opened"}
+RUN_FINISHED = "run.finished"
 EVENT_TIMES = ("event_time", "event_at", "window_until", "window_end", "last_window")
+LONGEST_PARAM = 1000
+AS_WRITTEN = ("environment", "catch_up", "concurrency", "when_busy", "paused", "secret")
 _DURATION = re.compile(r"(\d+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -26,9 +30,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """One policy of an applied project: on what it fires (`on`, narrowed by `when`), what it then runs, and how far the
     result may go by itself.
 
-    `on` is alert, schedule or the kind of a fact. `when` names fields of the fact's body with the value, or list of
-    values, that they must have; for a schedule it holds `cron` and `timezone`. `cooldown` is counted in seconds.
-    `run` names the pipeline, `function` in `file` of the project. `code` is the digest of the project's files.
+    `on` is schedule, webhook or the kind of a fact. `when` names fields of the fact with the value, list of values or
+    bounds that they must have; for a schedule it holds `cron` and `timezone`. `run` names the pipeline whose release in
+    `environment` runs with `params`; `params_from` names params that take their value from a field of the cause.
+    `cooldown`, `jitter` and `repeat` are counted in seconds. `concurrency` is how many firings run this pipeline at once,
+    `when_busy` what becomes of those beyond it, `catch_up` of occasions that nobody attended to. `secret` says where the
+    secret of a webhook stands. `file`, `function` and `code` (digest of the project's files) name the applied code.
     """
 
     project: str
@@ -36,16 +43,30 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     on: str
     when: Mapping[str, Any] = {}
     run: str = ""
+    environment: str = ""
     file: str = "pipeline.py"
     function: str = ""
     params: Mapping[str, Any] = {}
+    params_from: Mapping[str, str] = {}
     gate: str = ""
     model: str = ""
     promote_to: str = ""
     deploy: Literal["automatic", "after_approval"] = "after_approval"
     cooldown: float = 0.0
+    catch_up: Literal["skip", "one", "all"] = "one"
+    jitter: float = 0.0
+    concurrency: int = 1
+    when_busy: Literal["queue", "skip"] = "queue"
+    paused: bool = False
+    repeat: float = 0.0
+    secret: Mapping[str, str] = {}
     datasets: tuple[str, ...] = ()
     code: str = ""
+
+    @property
+    def pipeline(self) -> str:
+        """What no more than `concurrency` firings run at once; empty for a policy that runs nothing."""
+        return f"{self.project}/{self.run}" if self.run else ""
 
     @property
     def key(self) -> str:
@@ -62,6 +83,8 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
 
     `state`: requested, running, done, failed, skipped. `seq` is the fact policy.fired (or policy.skipped); `cause` says
     in words what set it off; `event_at` is its event time when it has one. `promoted` tells that the alias moved.
+    While it runs it is leased: only who knows its newest `fence` may write to it, and `beat` grows as long as the
+    `owner` lives. `release` is the digest of what it ran in `environment`.
     """
 
     id: str
@@ -90,6 +113,11 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
     gate_id: str | None
     verdict: str | None
     promoted: bool
+    fence: int = 0
+    beat: int = 0
+    pipeline: str = ""
+    environment: str = ""
+    release: str = ""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,7 +171,9 @@ def policy_from(project: str, name: str, written: Mapping[str, Any], config: Map
         "model": written.get("model") or pipeline.get("registers") or gate.get("model") or "",
         "promote_to": written.get("promote_to") or gate.get("promote_to") or "",
         "deploy": written.get("deploy") or "after_approval",
-        "cooldown": duration(written.get("cooldown") or 0),
+        "params_from": written.get("params_from") or {},
+        **{name: duration(written.get(name) or 0) for name in ("cooldown", "jitter", "repeat")},
+        **{name: written[name] for name in AS_WRITTEN if written.get(name) is not None},
         "datasets": [str(dataset) for dataset in datasets],
         "code": code,
     }
@@ -166,18 +196,48 @@ def duration(text: str | float) -> float:
     return float(int(match[1]) * _SECONDS[match[2][0]])
 
 
-def matches(policy: Policy, fact: Fact) -> bool:
-    """Whether a fact sets a policy off. What a policy did itself never does."""
+def shown(seconds: float) -> str:
+    """A duration as people write it."""
+    for letter in ("w", "d", "h", "m"):
+        if seconds and seconds % _SECONDS[letter] == 0:
+            return f"{int(seconds / _SECONDS[letter])}{letter}"
+    return f"{seconds:g}s"
+
+
+def given(policy: Policy, body: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """The params of a firing with those that its cause gives (`params_from`), and what is wrong with these, or "".
+
+    A name with dots reaches into maps. What the cause does not give stays as the policy has it.
+    """
+    params = dict(policy.params)
+    for param, name in policy.params_from.items():
+        value: Any = body
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is None:
+            continue
+        if not isinstance(value, str | int | float | bool) or len(str(value)) > LONGEST_PARAM:
+            return params, f"params: {name} is no single value of at most {LONGEST_PARAM} characters"
+        params[param] = value
+    return params, ""
+
+
+def matches(policy: Policy, fact: Fact, fields: Mapping[str, Any] | None = None) -> bool:
+    """Whether a fact sets a policy off; `fields` are what it may be asked for (default: its body). What a policy did
+    itself never does."""
     if fact.kind != policy.on or fact.actor == policy.actor:
         return False
-    return all(agrees(fact.body.get(field), wanted) for field, wanted in policy.when.items())
+    known = fact.body if fields is None else fields
+    return all(agrees(known.get(field), wanted) for field, wanted in wanted_of(policy).items())
 
 
-def agrees(found: Any, wanted: Any) -> bool:
-    """Equal, or one of a list; numbers and texts compare as people write them."""
-    if isinstance(wanted, list | tuple):
-        return any(agrees(found, each) for each in wanted)
-    return found is not None and (found == wanted or str(found) == str(wanted))
+def wanted_of(policy: Policy) -> Mapping[str, Any]:
+    """What `when` asks of a fact. Of a finished run that names a pipeline: the own project's, and not failed, unless it
+    says otherwise."""
+    if policy.on != RUN_FINISHED:
+        return policy.when
+    project = {"project": policy.project} if "pipeline" in policy.when else {}
+    return {"status": "finished", **project, **policy.when}
 
 
 def event_time(fact: Fact) -> str | None:
@@ -213,23 +273,3 @@ def dedupe_key(policy: Policy, fact: Fact) -> str:
     """What may set a policy off only once: an alert by its id, else the fact."""
     alert = fact.body.get("alert") or fact.body.get("id")
     return f"{policy.key}/alert:{alert}" if fact.kind == KINDS["alert"] and alert else f"{policy.key}/{fact.seq}"
-
-
-def due(policy: Policy, after: datetime) -> datetime:
-    """The next moment of a schedule after `after`, in UTC; right at clock changes of its time zone.
-
-    Invalid for a cron expression or time zone that does not exist.
-    """
-    from zoneinfo import ZoneInfo
-
-    from cronsim import CronSim, CronSimError
-
-    cron, zone = str(policy.when.get("cron", "")), str(policy.when.get("timezone") or "UTC")
-    try:
-        moment: datetime = next(CronSim(cron, after.astimezone(UTC if zone == "UTC" else ZoneInfo(zone))))
-    except (CronSimError, StopIteration):
-        message = f"The schedule {cron!r} of the policy {policy.name!r} never comes."
-        raise Invalid(message, "Write five cron fields.") from None
-    except (LookupError, OSError, ValueError):
-        raise Invalid(f"{zone!r} is no time zone.", "Write one like Europe/Paris.") from None
-    return moment.astimezone(UTC)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from loopline.core.facts import Fact
@@ -15,6 +14,7 @@ class Ledger(Protocol):
 
     def append(self, tx: Transaction, kind: str, subject: str, actor: str, body: Mapping[str, Any]) -> Fact: ...
     def since(self, seq: int, limit: int = 1000, kind: str = "") -> list[Fact]: ...
+    def about(self, subject: str, kinds: Sequence[str] = ()) -> list[Fact]: ...
 
 
 class Project(Protocol):
@@ -26,6 +26,17 @@ class Project(Protocol):
     def config(self) -> Mapping[str, Any]: ...
     @property
     def code_digest(self) -> str: ...
+    @property
+    def folder(self) -> str: ...
+
+
+class Environment(Protocol):
+    """Where a release runs: its name ("" for the unnamed one), and which dataset stands for each that a pipeline names."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def datasets(self) -> Mapping[str, str]: ...
 
 
 class Projects(Protocol):
@@ -33,8 +44,20 @@ class Projects(Protocol):
 
     def projects(self) -> Sequence[Project]: ...
 
-    def materialize_code(self, digest: str, folder: Path) -> Path:
-        """Write the project's files as they were applied into `folder`; answers it."""
+    def environment(self, project: str, name: str = "") -> Environment:
+        """The environment of that name; without a name the project's default."""
+
+    def starting(self) -> Starting:
+        """What starts what in all applied projects."""
+
+
+class Starting(Protocol):
+    """What starts what, as declared: nodes (id, kind, name, project) and edges (source, target, label)."""
+
+    @property
+    def nodes(self) -> Sequence[Any]: ...
+    @property
+    def edges(self) -> Sequence[Any]: ...
 
 
 class Datasets(Protocol):
@@ -59,21 +82,41 @@ class PipelineRun(Protocol):
     def version(self) -> int | None: ...
 
 
-class Pipelines(Protocol):
-    """Runs the pipelines of a project's folder."""
+class Release(Protocol):
+    """A sealed pipeline."""
+
+    @property
+    def digest(self) -> str: ...
+
+
+class Releases(Protocol):
+    """Runs what was released; which model a run registers stands in the sealed part."""
+
+    def standing(self, project: str, pipeline: str, environment: str) -> Release | None:
+        """What was promoted into an environment last, or None."""
 
     def run(
         self,
-        project_folder: Path,
-        pipeline_name: str,
-        params: Mapping[str, Any],
+        ref: str,
         *,
+        environment: str = "",
+        params: Mapping[str, Any] | None = None,
         actor: str,
-        project: str,
-        registers: str,
-        file: str,
-        tags: Mapping[str, str],
+        tags: Mapping[str, str] | None = None,
     ) -> PipelineRun: ...
+
+
+class Run(Protocol):
+    """A run as tracking knows it."""
+
+    @property
+    def tags(self) -> Mapping[str, str]: ...
+
+
+class Tracking(Protocol):
+    """Knows for which firing a run was made."""
+
+    def get(self, run_id: str) -> Run: ...
 
 
 class Gate(Protocol):

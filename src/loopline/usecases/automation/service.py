@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,25 +13,38 @@ from loopline.core.errors import Conflict, Invalid, LooplineError, NotFound
 from loopline.core.facts import Fact
 from loopline.core.ids import new_id
 from loopline.core.times import to_text
-from loopline.kit.owners import is_alive, myself
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
-from loopline.usecases.automation import model, store
+from loopline.usecases.automation import hooks, model, store
+from loopline.usecases.automation.leases import Leases, Lost
 from loopline.usecases.automation.model import Firing, Policy, Standing, Why
 from loopline.usecases.automation.needs import Ledger, Projects, Promotion
+from loopline.usecases.automation.recording import Cause
 from loopline.usecases.automation.watching import Ticked, Watch
 
 MOST_ATTEMPTS = 5
+MOST_WAITING = 200
+TOLD = ("project", "policy", "run_id", "model", "version", "alias", "environment", "release")
+log = logging.getLogger(__name__)
 
 
 class Automation:
     """Policies and their firings. `tick` only writes down what shall happen; `execution` does it, in a process of its
     own."""
 
-    def __init__(self, database: Database, clock: Clock, ledger: Ledger, projects: Projects) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        ledger: Ledger,
+        projects: Projects,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._ledger = ledger
+        self._projects = projects
+        self._leases = Leases(database, clock, monotonic)
         self._watch = Watch(database, clock, ledger, projects)
 
     def tick(self) -> Ticked:
@@ -59,11 +74,51 @@ class Automation:
         """
         chosen = self._named(policy, project)
         rules = msgspec.structs.replace(chosen, params={**chosen.params, **(params or {})})
-        key, cause = f"{chosen.key}/hand:{new_id()}", f"{actor}, by hand"
-        made = self._database.write(lambda tx: self._watch.fire(tx, rules, key, None, cause, actor))
+        cause = Cause(key=f"{chosen.key}/hand:{new_id()}", text=f"{actor}, by hand", by=actor, by_hand=True)
+        made = self._database.write(lambda tx: self._watch.fire(tx, rules, cause))
         if made is None:
             raise Conflict(f"The policy {policy!r} could not be set off.", "Try again.")
         return made
+
+    def deliver(self, project: str, policy: str, headers: Mapping[str, str], body: bytes) -> Firing:
+        """Take a webhook's delivery: set its policy off, or answer the firing of the same delivery when it came before.
+
+        `headers` have names in small letters. Raises Refused for a wrong signature as for a policy that does not exist,
+        Invalid for a body that is no JSON object or gives a param that cannot be one.
+        """
+        chosen, secret = self._hook(project, policy)
+        delivery = hooks.received(secret, headers, body, self._clock.now().timestamp())
+        if chosen is None:  # there is no secret without a policy
+            raise hooks.refused()
+        params, wrong = model.given(chosen, delivery.body)
+        if wrong:
+            raise Invalid(f"The delivery cannot be taken: {wrong}.", "Send what the policy's params_from names.")
+        rules = msgspec.structs.replace(chosen, params=params)
+        names = [f"{chosen.key}/{name}" for name in delivery.names]
+        cause = Cause(key=f"{chosen.key}/delivery:{new_id()}", text=f"webhook, delivery {delivery.names[0][:48]}",
+                      by=chosen.actor)  # fmt: skip
+        found = self._database.write(lambda tx: self._delivered(tx, rules, names, cause))
+        return self.firing(found)
+
+    def _delivered(self, tx: Transaction, rules: Policy, names: list[str], cause: Cause) -> str:
+        known = store.delivered(tx, names)
+        if known is None:
+            made = self._watch.fire(tx, rules, cause)
+            known = made.id if made else ""
+        store.deliver(tx, names, known, self._clock.text())
+        return known
+
+    def _hook(self, project: str, policy: str) -> tuple[Policy | None, bytes]:
+        for one in self._projects.projects():
+            written = (one.config.get("policies") or {}).get(policy) if one.name == project else None
+            if written is None or written.get("on") != model.WEBHOOK:
+                continue
+            chosen = model.policy_from(project, policy, written, one.config, one.code_digest)
+            secret = hooks.secret_of(chosen.secret, one.folder)
+            if not secret:
+                log.warning("the secret of the webhook %s is not there: %s", chosen.key, dict(chosen.secret))
+            return chosen, secret
+        return None, b""
 
     def why(self, firing_id: str) -> Why:
         """Why a policy fired and what it did, from the ledger."""
@@ -74,49 +129,68 @@ class Automation:
 
     # What the process that executes a firing tells
 
-    def next_requested(self) -> Firing | None:
-        """The firing that shall be executed next."""
-        return self._database.read(store.next_requested)
+    def next_requested(self, but: frozenset[str] = frozenset()) -> Firing | None:
+        """The firing that shall be executed next: the oldest whose pipeline is not busy, without those in `but`."""
 
-    def begin(self, firing_id: str) -> Firing | None:
-        """Claim a requested firing for this process; None when another has it or it ended."""
-        owner = myself()
+        def work(tx: Transaction) -> Firing | None:
+            taken: dict[str, int] | None = None
+            for firing in store.requested(tx, MOST_WAITING):
+                taken = store.taken_slots(tx) if taken is None else taken
+                if firing.id not in but and taken.get(firing.pipeline, 0) < firing.rules.concurrency:
+                    return firing
+            return None
 
-        def work(tx: Transaction) -> bool:
-            found = store.firing(tx, firing_id)
-            seq = self._last_seq(found.seq) if found else 0
-            return store.claim(tx, firing_id, owner, self._clock.text(), seq)
+        return self._database.read(work)
 
-        return self.firing(firing_id) if self._database.write(work) else None
+    def begin(self, firing_id: str, fence: int = 0) -> Firing | None:
+        """Claim a requested firing for this process, or go on with one that was claimed for it under `fence`; None when
+        another has it, its pipeline is busy, or it ended."""
+        if fence:
+            return self._leases.adopt(firing_id, fence)
+        found = self._database.read(lambda tx: store.firing(tx, firing_id))
+        return None if found is None else self._leases.claim(found, self._last_seq(found.seq))
 
-    def made(self, firing_id: str, run_id: str | None, name: str | None, version: int | None) -> None:
+    def renew(self, firing: Firing) -> bool:
+        """Keep the lease of a firing; False when it was taken over or has ended."""
+        return self._leases.renew(firing)
+
+    def ran(self, firing: Firing, environment: str, release: str) -> None:
+        """A firing runs this release in this environment. This and what follows raises Lost when the firing was taken
+        over by another process."""
+        self._hold(firing, lambda tx: store.ran(tx, firing, environment, release))
+
+    def made(self, firing: Firing, run_id: str | None, name: str | None, version: int | None) -> None:
         """The run of a firing ended and made this version."""
-        self._database.write(lambda tx: store.made(tx, firing_id, run_id, name, version))
+        self._hold(firing, lambda tx: store.made(tx, firing, run_id, name, version))
 
-    def judged(self, firing_id: str, gate_id: str, verdict: str, alias: str) -> None:
+    def judged(self, firing: Firing, gate_id: str, verdict: str, alias: str) -> None:
         """The gate of a firing's candidate decided."""
-        self._database.write(lambda tx: store.judged(tx, firing_id, gate_id, verdict, alias))
+        self._hold(firing, lambda tx: store.judged(tx, firing, gate_id, verdict, alias))
 
-    def ended(self, firing_id: str, state: str, reason: str, promoted: bool = False) -> None:
-        """A firing is done or failed; telling it again changes nothing."""
-        self._database.write(lambda tx: self._ended(tx, firing_id, state, reason, promoted))
-
-    def version_made(self, firing: Firing) -> tuple[str, str, int] | None:
-        """(run, model, version) that an earlier attempt at this firing registered before it broke off, or None."""
-        for fact in reversed(self._facts_of(firing)):
-            if fact.kind == "model.version_registered" and firing.rules.model in ("", fact.body["model"]):
-                return fact.body["run_id"], fact.body["model"], fact.body["version"]
-        return None
+    def ended(self, firing: Firing, state: str, reason: str, promoted: bool = False) -> None:
+        """A firing is done or failed."""
+        self._hold(firing, lambda tx: self._ended(tx, firing, state, reason, promoted))
 
     def requeue_lost(self) -> int:
-        """Take up again what belonged to processes that died; answers how many. After several attempts it fails."""
-        lost = [firing for firing in self._database.read(store.running) if not is_alive(firing.owner)]
-        for firing in lost:
-            if firing.attempts >= MOST_ATTEMPTS:
-                self.ended(firing.id, model.FAILED_STATE, f"its process ended {firing.attempts} times")
-            else:
-                self._database.write(lambda tx, firing=firing: store.requeue(tx, firing.id, firing.owner))  # type: ignore[misc]
-        return len(lost)
+        """Take up again what belonged to processes that are gone; answers how many. After several attempts it fails."""
+        return sum(self.give_back(firing) for firing in self._leases.lost())
+
+    def give_back(self, firing: Firing) -> bool:
+        """Ask anew for a firing whose process is gone, or let it fail after several attempts; False when another did."""
+        if firing.attempts < MOST_ATTEMPTS:
+            return self._leases.take_back(firing)
+        reason = f"its process ended {firing.attempts} times: see logs/firing-{firing.id}.log"
+        return self._database.write(lambda tx: self._ended(tx, firing, model.FAILED_STATE, reason, False))
+
+    def version_made(self, firing: Firing, mine: Callable[[str], bool]) -> tuple[str, str, int] | None:
+        """(run, model, version) that an earlier attempt at this firing registered before it broke off, or None. `mine`
+        tells whether a run was made for this firing."""
+        for fact in reversed(self._facts_of(firing)):
+            if fact.kind == "model.version_registered" and firing.rules.model in ("", fact.body["model"]):
+                run_id = str(fact.body["run_id"])
+                if mine(run_id):
+                    return run_id, fact.body["model"], fact.body["version"]
+        return None
 
     def approved(self, name: str, version: int, promotion: Promotion) -> bool:
         """Promote a candidate of a policy that waited for the approval it now has; whether the alias moved."""
@@ -133,17 +207,19 @@ class Automation:
         self._database.write(lambda tx: store.promoted(tx, firing.id, reason))
         return True
 
-    def _ended(self, tx: Transaction, firing_id: str, state: str, reason: str, promoted: bool) -> None:
-        if not store.end(tx, firing_id, state, reason, promoted, self._clock.text()):
-            return
-        firing = store.firing(tx, firing_id)
-        if firing is not None:
-            kind = model.FINISHED if state == model.DONE else model.FAILED
-            body = {
-                name: getattr(firing, name) for name in ("project", "policy", "run_id", "model", "version", "alias")
-            }
-            body |= {"firing": firing.id, "verdict": firing.verdict, "promoted": promoted, "reason": reason}
-            self._ledger.append(tx, kind, f"policy:{firing.rules.key}", firing.rules.actor, body)
+    def _hold(self, firing: Firing, write: Callable[[Transaction], bool]) -> None:
+        if not self._database.write(write):
+            raise Lost(f"The firing {firing.id} was taken over by another process.", "Nothing is to be done here.")
+
+    def _ended(self, tx: Transaction, firing: Firing, state: str, reason: str, promoted: bool) -> bool:
+        if not store.end(tx, firing, state, reason, promoted, self._clock.text()):
+            return False
+        ended = store.firing(tx, firing.id) or firing
+        kind = model.FINISHED if state == model.DONE else model.FAILED
+        body = {name: getattr(ended, name) for name in TOLD}
+        body |= {"firing": firing.id, "verdict": ended.verdict, "promoted": promoted, "reason": reason}
+        self._ledger.append(tx, kind, f"policy:{firing.rules.key}", firing.rules.actor, body)
+        return True
 
     def _standing(self, policy: Policy) -> Standing:
         last = self._database.read(lambda tx: store.last(tx, policy))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ KNOWN = "SELECT 1 AS found FROM automation_firings WHERE dedupe_key = :key"
 SELECT = f"SELECT {COLUMNS} FROM automation_firings"
 ONE = f"{SELECT} WHERE id = :id"
 LAST = f"{SELECT} WHERE project = :project AND policy = :policy AND state <> 'skipped' ORDER BY seq DESC LIMIT 1"
-NEXT = f"{SELECT} WHERE state = 'requested' ORDER BY seq LIMIT 1"
+REQUESTED = f"{SELECT} WHERE state = 'requested' ORDER BY seq LIMIT :limit"
 RUNNING = f"{SELECT} WHERE state = 'running'"
 NEWEST = f"{SELECT} ORDER BY seq DESC LIMIT :limit"
 NEWEST_OF = f"{SELECT} WHERE policy = :policy ORDER BY seq DESC LIMIT :limit"
@@ -29,13 +29,29 @@ COUNT = (
 )
 WAITING = f"""{SELECT} WHERE state = 'done' AND verdict = 'passed' AND promoted = 0 AND model = :model
 AND version = :version ORDER BY seq DESC LIMIT 1"""
-CLAIM = """UPDATE automation_firings SET state = 'running', owner = :owner, attempts = attempts + 1,
-started_at = COALESCE(started_at, :at), started_seq = COALESCE(started_seq, :seq) WHERE id = :id AND state = 'requested'"""
-REQUEUE = "UPDATE automation_firings SET state = 'requested', owner = '' WHERE id = :id AND state = 'running' AND owner = :owner"
-MADE = "UPDATE automation_firings SET run_id = :run_id, model = :model, version = :version WHERE id = :id"
-JUDGED = "UPDATE automation_firings SET gate_id = :gate_id, verdict = :verdict, alias = :alias WHERE id = :id"
-END = """UPDATE automation_firings SET state = :state, reason = :reason, promoted = :promoted, ended_at = :at, owner = ''
-WHERE id = :id AND state <> :state"""
+CLAIM = """UPDATE automation_firings SET state = 'running', owner = :owner, attempts = attempts + 1, fence = fence + 1,
+beat = 0, started_at = COALESCE(started_at, :at), started_seq = COALESCE(started_seq, :seq)
+WHERE id = :id AND state = 'requested'"""
+HELD = "WHERE id = :id AND fence = :fence AND state = 'running'"
+ADOPT = f"UPDATE automation_firings SET owner = :owner, beat = beat + 1 {HELD}"
+BEAT = f"UPDATE automation_firings SET beat = beat + 1 {HELD}"
+TAKE_BACK = f"UPDATE automation_firings SET state = 'requested', owner = '', fence = fence + 1 {HELD} AND beat = :beat"
+RAN = f"UPDATE automation_firings SET environment = :environment, release = :release {HELD}"
+MADE = f"UPDATE automation_firings SET run_id = :run_id, model = :model, version = :version {HELD}"
+JUDGED = f"UPDATE automation_firings SET gate_id = :gate_id, verdict = :verdict, alias = :alias {HELD}"
+END = f"""UPDATE automation_firings SET state = :state, reason = :reason, promoted = :promoted, ended_at = :at,
+owner = '' {HELD}"""
+SLOT = """INSERT INTO automation_slots (pipeline, slot, firing) VALUES (:pipeline, :slot, :id)
+ON CONFLICT (pipeline, slot) DO NOTHING"""
+FREE = "DELETE FROM automation_slots WHERE firing = :id"
+TAKEN = "SELECT pipeline, count(*) AS n FROM automation_slots GROUP BY pipeline"
+WAITING_FOR = """SELECT count(*) AS n FROM automation_firings
+WHERE pipeline = :pipeline AND state IN ('requested', 'running')"""
+DELIVERED = "SELECT firing FROM automation_deliveries WHERE name = :name"
+DELIVER = """INSERT INTO automation_deliveries (name, firing, at) VALUES (:name, :firing, :at)
+ON CONFLICT (name) DO NOTHING"""
+LAST_WITH = f"""{SELECT} WHERE project = :project AND policy = :policy
+AND (dedupe_key = :key OR substr(dedupe_key, 1, length(:again)) = :again) ORDER BY seq DESC LIMIT 1"""
 TOLD = "UPDATE automation_firings SET reason = :reason WHERE id = :id"
 UNDER_WAY = f"{SELECT} WHERE policy = :policy AND started_seq <= :seq ORDER BY started_seq DESC LIMIT 1"
 PROMOTED = "UPDATE automation_firings SET promoted = 1, reason = :reason WHERE id = :id"
@@ -73,8 +89,20 @@ def count(tx: Transaction, policy: Policy) -> int:
     return int(found["n"]) if found else 0
 
 
-def next_requested(tx: Transaction) -> Firing | None:
-    return optional(tx.row(NEXT))
+def requested(tx: Transaction, limit: int) -> list[Firing]:
+    """Firings that wait to be executed, oldest first."""
+    return [value(row) for row in tx.rows(REQUESTED, {"limit": limit})]
+
+
+def taken_slots(tx: Transaction) -> dict[str, int]:
+    """How many firings run each pipeline."""
+    return {row["pipeline"]: row["n"] for row in tx.rows(TAKEN)}
+
+
+def under_way_for(tx: Transaction, pipeline: str) -> int:
+    """How many firings of a pipeline wait or run."""
+    found = tx.row(WAITING_FOR, {"pipeline": pipeline})
+    return int(found["n"]) if found else 0
 
 
 def running(tx: Transaction) -> list[Firing]:
@@ -95,21 +123,67 @@ def claim(tx: Transaction, firing_id: str, owner: str, at: str, seq: int) -> boo
     return tx.run(CLAIM, {"id": firing_id, "owner": owner, "at": at, "seq": seq}) == 1
 
 
-def requeue(tx: Transaction, firing_id: str, owner: str) -> bool:
-    return tx.run(REQUEUE, {"id": firing_id, "owner": owner}) == 1
+def take_slot(tx: Transaction, pipeline: str, limit: int, firing_id: str) -> bool:
+    """Take one of a pipeline's places; its unique key decides between two that want the same."""
+    wanted = ({"pipeline": pipeline, "slot": slot, "id": firing_id} for slot in range(limit))
+    return any(tx.run(SLOT, each) == 1 for each in wanted)
 
 
-def made(tx: Transaction, firing_id: str, run_id: str | None, model: str | None, version: int | None) -> None:
-    tx.run(MADE, {"id": firing_id, "run_id": run_id, "model": model, "version": version})
+def adopt(tx: Transaction, firing_id: str, fence: int, owner: str) -> bool:
+    return tx.run(ADOPT, {"id": firing_id, "fence": fence, "owner": owner}) == 1
 
 
-def judged(tx: Transaction, firing_id: str, gate_id: str, verdict: str, alias: str) -> None:
-    tx.run(JUDGED, {"id": firing_id, "gate_id": gate_id, "verdict": verdict, "alias": alias})
+def beat(tx: Transaction, firing_id: str, fence: int) -> bool:
+    return tx.run(BEAT, {"id": firing_id, "fence": fence}) == 1
 
 
-def end(tx: Transaction, firing_id: str, state: str, reason: str, promoted: bool, at: str) -> bool:
-    fields = {"id": firing_id, "state": state, "reason": reason, "promoted": int(promoted), "at": at}
-    return tx.run(END, fields) == 1
+def take_back(tx: Transaction, firing: Firing) -> bool:
+    """Ask for a firing anew, unless its owner gave a sign of life or another took it back."""
+    if tx.run(TAKE_BACK, {"id": firing.id, "fence": firing.fence, "beat": firing.beat}) != 1:
+        return False
+    tx.run(FREE, {"id": firing.id})
+    return True
+
+
+def ran(tx: Transaction, firing: Firing, environment: str, release: str) -> bool:
+    return tx.run(RAN, {**held(firing), "environment": environment, "release": release}) == 1
+
+
+def made(tx: Transaction, firing: Firing, run_id: str | None, model: str | None, version: int | None) -> bool:
+    return tx.run(MADE, {**held(firing), "run_id": run_id, "model": model, "version": version}) == 1
+
+
+def judged(tx: Transaction, firing: Firing, gate_id: str, verdict: str, alias: str) -> bool:
+    return tx.run(JUDGED, {**held(firing), "gate_id": gate_id, "verdict": verdict, "alias": alias}) == 1
+
+
+def end(tx: Transaction, firing: Firing, state: str, reason: str, promoted: bool, at: str) -> bool:
+    fields = {**held(firing), "state": state, "reason": reason, "promoted": int(promoted), "at": at}
+    if tx.run(END, fields) != 1:
+        return False
+    tx.run(FREE, {"id": firing.id})
+    return True
+
+
+def held(firing: Firing) -> dict[str, Any]:
+    return {"id": firing.id, "fence": firing.fence}
+
+
+def delivered(tx: Transaction, names: Sequence[str]) -> str | None:
+    """The firing that an earlier delivery of one of these names made."""
+    found = [tx.row(DELIVERED, {"name": name}) for name in names]
+    return next((str(row["firing"]) for row in found if row), None)
+
+
+def deliver(tx: Transaction, names: Sequence[str], firing_id: str, at: str) -> None:
+    for name in names:
+        tx.run(DELIVER, {"name": name, "firing": firing_id, "at": at})
+
+
+def last_with(tx: Transaction, policy: Policy, key: str) -> Firing | None:
+    """The newest firing for a cause that may set a policy off again."""
+    names = {"project": policy.project, "policy": policy.name, "key": key, "again": f"{key}/again:"}
+    return optional(tx.row(LAST_WITH, names))
 
 
 def promoted(tx: Transaction, firing_id: str, reason: str) -> None:

@@ -1,9 +1,9 @@
-"""From new facts and passing time to firings."""
+"""From new facts to firings."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,13 +11,13 @@ import msgspec
 
 from loopline.core.errors import Invalid
 from loopline.core.facts import Fact
-from loopline.core.ids import new_id
-from loopline.core.times import from_text, to_text
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.automation import model, store
 from loopline.usecases.automation.model import Firing, Policy
 from loopline.usecases.automation.needs import Ledger, Projects
+from loopline.usecases.automation.recording import Cause, Records
+from loopline.usecases.automation.timing import Repeats, Timetable
 
 CURSOR = "facts"
 MOST_FACTS = 500
@@ -44,8 +44,10 @@ class Watch:
         self._clock = clock
         self._ledger = ledger
         self._projects = projects
+        self._records = Records(clock, ledger)
+        self._timetable = Timetable(database, clock, self._records)
+        self._repeats = Repeats(database, clock, ledger, self._records)
         self._policies: list[Policy] | None = None
-        self._due: dict[str, datetime] = {}
         self._cursor: int | None = None
 
     def tick(self) -> Ticked:
@@ -55,13 +57,14 @@ class Watch:
             self._cursor = found["seq"] if found else 0
         facts = self._ledger.since(self._cursor, MOST_FACTS)
         fired = self._read(facts) if facts else 0
-        fired += sum(self._schedule(policy) for policy in self.policies() if policy.on == model.SCHEDULE)
+        fired += self._timetable.look([policy for policy in self.policies() if policy.on == model.SCHEDULE])
+        fired += self._repeats.look(self.policies(), self._answers)
         approved = [fact.body for fact in facts if fact.kind == "approval.given"]
         return Ticked(
             fired=fired,
             moved=any(fact.kind == "alias.moved" for fact in facts),
             applied=any(fact.kind == "project.applied" for fact in facts),
-            approved=tuple((body["model"], body["version"]) for body in approved),
+            approved=tuple((body["model"], body["version"]) for body in approved if "version" in body),
             more=len(facts) == MOST_FACTS,
         )
 
@@ -79,56 +82,24 @@ class Watch:
     def forget(self) -> None:
         """Read policies and cursor anew at the next tick."""
         self._policies, self._cursor = None, None
-        self._due.clear()
+        self._timetable.forget()
+        self._repeats.forget()
 
-    def fire(
-        self, tx: Transaction, policy: Policy, key: str, fact: Fact | None, cause: str, by: str, reason: str = ""
-    ) -> Firing | None:
-        """Write a firing and its fact; None when this cause was dealt with before. With `reason`, or while the policy
-        rests, it is written as skipped."""
-        if store.known(tx, key):
-            return None
-        event_at = model.event_time(fact) if fact else None
-        now = self._clock.text()
-        until = None if by != policy.actor else model.rests(policy, store.last(tx, policy), event_at, now)
-        reason = reason or (f"cooldown: it rests until {until}" if until else "")
-        kind = model.SKIPPED if reason else model.FIRED
-        firing_id = new_id()
-        body: dict[str, Any] = {
-            "firing": firing_id,
-            "project": policy.project,
-            "policy": policy.name,
-            "cause": cause,
-            "reason": reason,
-        }
-        body |= {"because": fact.seq if fact else None, "event_at": event_at}
-        told = self._ledger.append(tx, kind, f"policy:{policy.key}", by, body)
-        firing = Firing(
-            id=firing_id, seq=told.seq, project=policy.project, policy=policy.name, dedupe_key=key,
-            because=fact.seq if fact else None, cause=cause, event_at=event_at, fired_at=now, fired_by=by, rules=policy,
-            code=policy.code, state=model.SKIPPED_STATE if reason else model.REQUESTED, reason=reason, owner="",
-            attempts=0, started_seq=None, started_at=None, ended_at=now if reason else None, run_id=None, model=None,
-            version=None, alias=None, gate_id=None, verdict=None, promoted=False,
-        )  # fmt: skip
-        store.add(tx, firing)
-        return firing
+    def fire(self, tx: Transaction, policy: Policy, cause: Cause) -> Firing | None:
+        """Write a firing for a cause that is no fact; None when it was dealt with before."""
+        return self._records.fire(tx, policy, cause)
 
     def next_due(self, policy: Policy) -> datetime:
-        """When a schedule comes next, counted from when it last came or was first seen."""
-        if policy.key not in self._due:
-            name = f"schedule:{policy.key}"
-            found = self._database.read(lambda tx: store.cursor(tx, name))
-            if found is None:
-                self._database.write(lambda tx: store.set_cursor(tx, name, 0, self._clock.text()))
-            since = from_text(found["at"]) if found else self._clock.now()
-            self._due[policy.key] = model.due(policy, since)
-        return self._due[policy.key]
+        """When a schedule fires next, counted from when it last came or was first seen."""
+        return self._timetable.next_at(policy)
 
     def _read(self, facts: Sequence[Fact]) -> int:
         if any(fact.kind == "project.applied" for fact in facts):
             self._policies = None
-            self._due.clear()
-        matched = [(fact, policy) for fact in facts for policy in self.policies() if model.matches(policy, fact)]
+            self._timetable.forget()
+            self._repeats.forget()
+        self._repeats.note(facts)
+        matched = [(fact, policy) for fact in facts for policy in self.policies() if self._matches(policy, fact)]
         steps: list[Callable[[Transaction], bool]] = [
             self._birth(fact) for fact in facts if fact.kind == "project.applied"
         ]
@@ -144,6 +115,23 @@ class Watch:
         self._cursor = last
         return fired
 
+    def _matches(self, policy: Policy, fact: Fact) -> bool:
+        return fact.kind == policy.on and model.matches(policy, fact, self._fields(fact, policy))
+
+    def _fields(self, fact: Fact, policy: Policy) -> Mapping[str, Any]:
+        """What a policy may ask a fact for: its body; of a finished run also its pipeline and project."""
+        if fact.kind != model.RUN_FINISHED or not policy.when.keys() & {"pipeline", "project", "experiment"}:
+            return {"actor": fact.actor, "subject": fact.subject, **fact.body}
+        started = next(iter(self._ledger.about(fact.subject, ["run.started"])), None)
+        experiment = started.body.get("experiment") if started else None
+        pipeline = fact.body.get("name") if fact.body.get("kind") == "pipeline" else None
+        return {"experiment": experiment, "project": experiment, "pipeline": pipeline, **fact.body}
+
+    def _answers(self, fact: Fact, policy: Policy) -> bool:
+        """Whether a fact from before now is one that a policy answers."""
+        born = self._database.read(lambda tx: store.cursor(tx, f"policy:{policy.key}"))
+        return not (born is not None and born["seq"] > fact.seq) and self._matches(policy, fact)
+
     def _birth(self, fact: Fact) -> Callable[[Transaction], bool]:
         """A policy answers facts that come after the application that brought it."""
         project = str(fact.body.get("project") or fact.subject.rpartition(":")[2])
@@ -158,12 +146,22 @@ class Watch:
         return work
 
     def _reaction(self, fact: Fact, policy: Policy, circle: str) -> Callable[[Transaction], bool]:
+        params, wrong = model.given(policy, fact.body)
+        cause = Cause(
+            key=model.dedupe_key(policy, fact),
+            text=f"{fact.kind} {fact.subject}",
+            by=policy.actor,
+            fact=fact,
+            event_at=model.event_time(fact),
+            reason=circle or wrong,
+        )
+        rules = msgspec.structs.replace(policy, params=params) if policy.params_from else policy
+
         def work(tx: Transaction) -> bool:
             born = store.cursor(tx, f"policy:{policy.key}")
             if born is not None and born["seq"] > fact.seq:
                 return False
-            cause = f"{fact.kind} {fact.subject}"
-            firing = self.fire(tx, policy, model.dedupe_key(policy, fact), fact, cause, policy.actor, circle)
+            firing = self._records.fire(tx, rules, cause)
             return firing is not None and firing.state == model.REQUESTED
 
         return work
@@ -181,28 +179,3 @@ class Watch:
                 return "circle: it would set itself off through other policies"
             fact = self._ledger.since(parent.because - 1, 1)[0]
         return "circle: the chain of policies is too long"
-
-    def _schedule(self, policy: Policy) -> bool:
-        """Fire when due; occasions missed while nobody looked are caught up by one firing."""
-        try:
-            first = self.next_due(policy)
-        except Invalid as error:
-            log.warning("%s", error)
-            self._policies = [one for one in self.policies() if one.key != policy.key]
-            return False
-        now = self._clock.now()
-        if now < first:
-            return False
-        latest, missed = first, 0
-        while (following := model.due(policy, latest)) <= now:
-            latest, missed = following, missed + 1
-        cause = f"schedule {policy.when.get('cron')} at {to_text(latest)}" + (f", {missed} missed" if missed else "")
-
-        def work(tx: Transaction) -> bool:
-            store.set_cursor(tx, f"schedule:{policy.key}", 0, to_text(latest))
-            firing = self.fire(tx, policy, f"{policy.key}/schedule:{to_text(latest)}", None, cause, policy.actor)
-            return firing is not None and firing.state == model.REQUESTED
-
-        fired = self._database.write(work)
-        self._due[policy.key] = following
-        return fired

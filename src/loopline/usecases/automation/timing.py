@@ -1,0 +1,162 @@
+"""From passing time to firings: schedules, and alerts that stay open. Clocks may jump: an occasion fires once for ever
+by its name, and what is due is always counted anew from the cursor or from now, whichever is earlier."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from loopline.core.errors import Invalid
+from loopline.core.facts import Fact
+from loopline.core.times import from_text, to_text
+from loopline.ports.clock import Clock
+from loopline.ports.database import Database, Transaction
+from loopline.usecases.automation import model, schedules, store
+from loopline.usecases.automation.model import Policy
+from loopline.usecases.automation.needs import Ledger
+from loopline.usecases.automation.recording import Cause, Records
+
+OPENED, RESOLVED = "alert.opened", "alert.resolved"
+PAGE = 1000
+log = logging.getLogger(__name__)
+
+
+class Timetable:
+    """The schedules of all policies and when each comes next."""
+
+    def __init__(self, database: Database, clock: Clock, records: Records) -> None:
+        self._database = database
+        self._clock = clock
+        self._records = records
+        self._next: dict[str, datetime] = {}
+        self._looked = clock.now()
+        self._wrong: set[str] = set()
+
+    def forget(self) -> None:
+        """Count anew at the next look: schedules have changed."""
+        self._next.clear()
+        self._wrong.clear()
+
+    def look(self, policies: Sequence[Policy]) -> int:
+        """Fire what is due; answers how many fired. Costs a comparison for each schedule when nothing is."""
+        now = self._clock.now()
+        if now < self._looked:  # the clock went back
+            self._next.clear()
+        self._looked = now
+        return sum(self._due(policy, now) for policy in policies if policy.key not in self._wrong)
+
+    def next_at(self, policy: Policy) -> datetime:
+        """When a schedule fires next, jitter and all."""
+        if policy.key not in self._next:
+            name, now = f"schedule:{policy.key}", self._clock.now()
+            found = self._database.read(lambda tx: store.cursor(tx, name))
+            if found is None:
+                self._database.write(lambda tx: store.set_cursor(tx, name, 0, to_text(now)))
+            since = min(from_text(found["at"]), now) if found else now
+            first = schedules.due(policy, since)
+            self._next[policy.key] = first + schedules.spread(policy, first)
+        return self._next[policy.key]
+
+    def _due(self, policy: Policy, now: datetime) -> int:
+        try:
+            if now < self.next_at(policy):
+                return 0
+            name = f"schedule:{policy.key}"
+
+            def work(tx: Transaction) -> tuple[int, datetime]:
+                found = store.cursor(tx, name)
+                since = min(from_text(found["at"]), now) if found else now
+                attended = schedules.attended(policy, since, now)
+                store.set_cursor(tx, name, 0, to_text(attended.last or since))
+                return self._fired(tx, policy, attended), attended.next_at
+
+            fired, self._next[policy.key] = self._database.write(work)
+        except Invalid as error:
+            log.warning("%s", error)
+            self._wrong.add(policy.key)
+            return 0
+        return fired
+
+    def _fired(self, tx: Transaction, policy: Policy, attended: schedules.Attended) -> int:
+        if policy.paused:
+            return 0
+        missed, fired = attended.missed, 0
+        if missed is not None:
+            cause, reason = schedules.told(policy, missed)
+            key = f"{policy.key}/missed:{to_text(missed.first)}/{to_text(missed.last)}"
+            self._records.fire(tx, policy, Cause(key=key, text=cause, by=policy.actor, reason=reason))
+        for occasion in attended.fire:
+            at = to_text(occasion)
+            text = f"schedule {policy.when.get('cron')} at {at}"
+            if occasion == attended.fire[-1] and missed is not None:
+                text += f", {missed.count} missed"
+            firing = self._records.fire(
+                tx, policy, Cause(key=f"{policy.key}/schedule:{at}", text=text, by=policy.actor)
+            )
+            fired += firing is not None and firing.state == model.REQUESTED
+        return fired
+
+
+class Repeats:
+    """Alerts that are open, for policies that want to hear of them again and again (`repeat`)."""
+
+    def __init__(self, database: Database, clock: Clock, ledger: Ledger, records: Records) -> None:
+        self._database = database
+        self._clock = clock
+        self._ledger = ledger
+        self._records = records
+        self._open: dict[str, Fact] | None = None
+        self._not_before: datetime | None = None
+
+    def forget(self) -> None:
+        """Look at all open alerts at the next look."""
+        self._not_before = None
+
+    def note(self, facts: Sequence[Fact]) -> None:
+        """Take notice of alerts that opened or were resolved."""
+        if self._open is not None and any(fact.kind in (OPENED, RESOLVED) for fact in facts):
+            self._apply(self._open, facts)
+            self._not_before = None
+
+    def look(self, policies: Sequence[Policy], reaction: Callable[[Fact, Policy], bool]) -> int:
+        """Fire again for alerts that were open for another `repeat`; `reaction` tells whether an alert is a policy's."""
+        wanting = [policy for policy in policies if policy.repeat and policy.on == OPENED]
+        now = self._clock.now()
+        if not wanting or (self._not_before is not None and now < self._not_before):
+            return 0
+        pairs = [(policy, fact) for policy in wanting for fact in self._all().values() if reaction(fact, policy)]
+        self._not_before = now + timedelta(seconds=min(60.0, *(policy.repeat / 10 for policy in wanting)))
+        return sum(self._again(policy, fact, now) for policy, fact in pairs)
+
+    def _all(self) -> dict[str, Fact]:
+        if self._open is None:
+            self._open = {}
+            for kind in (OPENED, RESOLVED):
+                after = 0
+                while page := self._ledger.since(after, PAGE, kind):
+                    self._apply(self._open, page)
+                    after = page[-1].seq
+        return self._open
+
+    def _apply(self, into: dict[str, Fact], facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            alert = str(fact.body.get("alert") or fact.body.get("id") or "")
+            if fact.kind == OPENED and alert:
+                into[alert] = fact
+            elif fact.kind == RESOLVED and alert in into and into[alert].seq < fact.seq:
+                del into[alert]
+
+    def _again(self, policy: Policy, fact: Fact, now: datetime) -> int:
+        key = model.dedupe_key(policy, fact)
+        last = self._database.read(lambda tx: store.last_with(tx, policy, key))
+        if last is None or last.state in (model.REQUESTED, model.RUNNING):
+            return 0
+        open_for = (now - from_text(fact.at)).total_seconds()
+        if (now - from_text(last.fired_at)).total_seconds() < policy.repeat or open_for < policy.repeat:
+            return 0
+        turn = int(open_for / policy.repeat)
+        text = f"{fact.kind} {fact.subject}, still open after {turn} times {model.shown(policy.repeat)}"
+        cause = Cause(key=f"{key}/again:{turn}", text=text, by=policy.actor, fact=fact)
+        firing = self._database.write(lambda tx: self._records.fire(tx, policy, cause))
+        return int(firing is not None and firing.state == model.REQUESTED)
