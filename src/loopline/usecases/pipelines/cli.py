@@ -30,6 +30,7 @@ _MARKS = {
 @click.option(
     "--params", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Parameters (YAML)."
 )
+@click.option("--environment", default="", metavar="NAME", help="With the data, parameters and secrets of NAME.")
 @click.option("--executor", default="processes", show_default=True, help="Where steps run: inline, processes, ray.")
 @click.option("--inline", is_flag=True, help="Run the steps in this process, to debug them.")
 @click.option("--from", "since", default="", metavar="STEP", help="Run STEP and all that needs it anew.")
@@ -42,6 +43,7 @@ def run(
     params: tuple[str, ...],
     folder: str | None,
     file: Path | None,
+    environment: str,
     executor: str,
     inline: bool,
     since: str,
@@ -52,7 +54,7 @@ def run(
     local = here(obj, "A pipeline runs where its files are, not on a server.")
     place = project_folder(folder)
     actor = obj.client.caller.name
-    declared = declaration(local.get("projects"), place, pipeline, actor)
+    declared = declaration(local.get("projects"), place, pipeline, actor, environment)
     given = {**declared.pop("params", {}), **(from_yaml(file) if file else {}), **parsed(params)}
     with Screen(sys.stderr) as screen:
         done = local.get("pipelines").run(
@@ -178,14 +180,17 @@ def project_folder(named: str | None) -> Path:
     raise NotFound(f"{here} is no project.", "Go to a folder with a loopline.yaml, or name it with --project.")
 
 
-def declaration(projects: Any, folder: Path, pipeline: str, actor: str) -> dict[str, Any]:
-    """What loopline.yaml says of a pipeline, as arguments of `Pipelines.run`: pipeline_name, file, project, registers.
+def declaration(projects: Any, folder: Path, pipeline: str, actor: str, environment: str = "") -> dict[str, Any]:
+    """What loopline.yaml says of a pipeline, as arguments of `Pipelines.run`: pipeline_name, file, project, registers,
+    and of an environment its name, bindings, params and variables.
 
-    A folder without one has its pipelines in pipeline.py.
+    A folder without one has its pipelines in pipeline.py, and no environments.
     """
     if not (folder / "loopline.yaml").is_file():
+        if environment:
+            raise NotFound(f"{folder} declares no environment {environment!r}.", "Declare it in a loopline.yaml.")
         return {"pipeline_name": pipeline}
-    found: dict[str, Any] = projects.pipeline(folder, pipeline, actor=actor)
+    found: dict[str, Any] = projects.pipeline(folder, pipeline, actor=actor, environment=environment)
     return found
 
 

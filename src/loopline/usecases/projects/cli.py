@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-SIGNS = {"new": "+", "changed": "~", "gone": "-"}
-
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--check", is_flag=True, help="End with exit code 1 when something differs or is left over (for CI).")
 @click.option("--schema", is_flag=True, help="Print the JSON schema of loopline.yaml, for editors.")
 @click.pass_obj
-def plan(obj: Any, folder: Path | None, schema: bool) -> None:
-    """Check the project in FOLDER (default: here) and show what `apply` would change."""
+def plan(obj: Any, folder: Path | None, check: bool, schema: bool) -> None:
+    """Check the project in FOLDER (default: here) and show what `apply` would change: what the file says against what
+    stands, with what is left over and what was changed by hand."""
     if schema:
         import json
 
@@ -24,17 +23,27 @@ def plan(obj: Any, folder: Path | None, schema: bool) -> None:
 
         obj.show(made(), text=json.dumps(made(), indent=2))
         return
+    from loopline.usecases.projects.drawing import drawn, verdict
+
     planned = obj.client.call("projects.plan", **read(folder))
-    obj.show(planned, text=drawn(planned, "would change", "nothing would change"))
+    obj.show(planned, text=drawn(planned))
+    if check and planned["state"] != "in_step":
+        from loopline.core.errors import CheckFailed
+
+        raise CheckFailed(*verdict(planned))
 
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--prune", is_flag=True, help="Retire what belongs to the project and is no longer named; data stay.")
+@click.option("--after", type=int, metavar="N", help="Refuse when the project was applied after plan N.")
 @click.pass_obj
-def apply(obj: Any, folder: Path | None) -> None:
-    """Make the installation as the loopline.yaml in FOLDER (default: here) says."""
-    done = obj.client.call("projects.apply", **read(folder))
-    obj.show(done, text=drawn(done, "changed", "nothing to change"))
+def apply(obj: Any, folder: Path | None, prune: bool, after: int | None) -> None:
+    """Make the installation as the loopline.yaml in FOLDER (default: here) says: all of it, or nothing."""
+    from loopline.usecases.projects.drawing import drawn
+
+    done = obj.client.call("projects.apply", **read(folder), prune=prune, after=after)
+    obj.show(done, text=drawn(done))
 
 
 @click.command()
@@ -89,16 +98,3 @@ def read(folder: Path | None) -> dict[str, Any]:
 
     place = found_folder(folder)
     return dict(msgspec.structs.asdict(declared(place)))
-
-
-def drawn(planned: Mapping[str, Any], done: str, nothing: str) -> str:
-    """A plan as lines: a sign, the thing, what of it."""
-    if not planned["changes"]:
-        return f"{planned['project']}: {nothing}"
-    lines = [f"{planned['project']}: {len(planned['changes'])} {done}"]
-    for change in planned["changes"]:
-        lines.append(f"  {SIGNS[change['what']]} {change['kind']} {change['name']}")
-        lines += [f"      {detail}" for detail in change["details"][:12]]
-        if len(change["details"]) > 12:
-            lines.append(f"      and {len(change['details']) - 12} more")
-    return "\n".join(lines)
