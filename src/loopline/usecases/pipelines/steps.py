@@ -185,9 +185,10 @@ def each(step: Step[Any, Any], arguments: Mapping[str, Any], names: tuple[str, .
                 f"The step {step.name!r} cannot be mapped over {name!r}: it is no list of the same length.",
                 "Give lists (or dicts) of one length.",
             )
-    keys = list(first) if isinstance(first, dict) else range(len(first))
-    done = [step.function(**{**arguments, **{name: lists[name][key] for name in names}}) for key in keys]
-    return dict(zip(keys, done, strict=True)) if isinstance(first, dict) else done
+    items = {name: list(one.values()) if isinstance(one, dict) else list(one) for name, one in lists.items()}
+    done = [step.function(**{**arguments, **{name: items[name][n] for name in names}}) for n in range(len(first))]
+    keyed = next((one for one in lists.values() if isinstance(one, dict)), None)
+    return done if keyed is None else dict(zip(keyed, done, strict=True))
 
 
 @overload

@@ -210,8 +210,11 @@ class Notes:
                 f"The step {step.name!r} cannot be mapped over {name!r}, which is no list.",
                 "Give a list or dict, or a step annotated as giving one.",
             )
-        wanted, given = hints(step.function).get(name), item_of(annotation)
-        if given is not None and not fits(given, wanted):
+        wanted = hints(step.function).get(name)
+        items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        for given in (item_of(annotation), *map(self._annotation, items)):
+            if given is None or fits(given, wanted):
+                continue
             raise Invalid(
                 f"The step {step.name!r} takes {fitting.shown(wanted)} as {name!r}, but the items are"
                 f" {fitting.shown(given)}.",
