@@ -266,12 +266,12 @@ class Running:
         """The calls of a map or search have ended: its value, or further trials."""
         parts = [self.steps[part] for part in self._parts[position]]
         failed = [step for step in parts if step.status != "hit" and step.status != "ran"]
+        if node.search is not None and self._try_points(position, node):
+            return
         if failed and (node.search is None or len(failed) == len(parts)):
             first = failed[0]
             told = f"{len(failed)} of its {len(parts)} calls failed; {first.label}: {first.error}"
             self._failed(position, node, Outcome(error=told))
-            return
-        if node.search is not None and self._try_points(position, node):
             return
         self.values[position] = self._value_of(position, node)
         status = "hit" if all(step.status == "hit" for step in parts) else "ran"

@@ -102,16 +102,17 @@ def arranged(parameters: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[
     """Values by name as positional and keyword arguments, *args and **kwargs taken apart."""
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
-    for name, value in values.items():
-        kind = parameters[name].kind
-        if kind is parameters[name].VAR_POSITIONAL:
-            args += value
-        elif kind is parameters[name].VAR_KEYWORD:
-            kwargs |= value
-        elif kind is parameters[name].KEYWORD_ONLY:
-            kwargs[name] = value
+    for name, parameter in parameters.items():
+        if name not in values:
+            continue
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            args += values[name]
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            kwargs |= values[name]
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            kwargs[name] = values[name]
         else:
-            args.append(value)
+            args.append(values[name])
     return args, kwargs
 
 
