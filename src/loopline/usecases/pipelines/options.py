@@ -26,6 +26,8 @@ def options_from(written: Mapping[str, Any]) -> Options:
 
 def search_from(written: Mapping[str, Any]) -> Search:
     """How trials are chosen; Invalid names what cannot be."""
+    from loopline.usecases.pipelines.searching import axes
+
     space = {str(name): list(one) if isinstance(one, list | tuple) else one for name, one in written["space"].items()}
     for name, one in space.items():
         if not isinstance(one, list) or not one:
@@ -42,7 +44,9 @@ def search_from(written: Mapping[str, Any]) -> Search:
     for name, most in (("trials", 100_000), ("width", 1000)):
         if not isinstance(written[name], int) or not 1 <= written[name] <= most:
             raise Invalid(f"A search's {name} cannot be {written[name]!r}.", f"Write a number from 1 to {most}.")
-    return Search(**{**written, "space": spelt})
+    found = Search(**{**written, "space": spelt})
+    axes(found)
+    return found
 
 
 def duration(name: str, value: Any) -> tuple[str, float]:

@@ -239,7 +239,8 @@ class Running:
             self._parts[position].append(len(self._nodes) - 1)
             self._whole_of[len(self._nodes) - 1] = position
             self._pending.append(len(self._nodes) - 1)
-        self._wait(position, self._parts[position]) if calls else self._gather(position, self._nodes[position])
+        missing = [part for part in self._parts[position] if part not in self.steps]  # earlier rounds have ended
+        self._wait(position, missing) if calls else self._gather(position, self._nodes[position])
 
     def _try_points(self, position: int, node: Node) -> bool:
         """Add the next trials of a search; whether there are any."""
