@@ -60,7 +60,7 @@ def test_a_failed_run_ends_with_1_and_says_where_to_look(cli: Any) -> None:
     assert code == 1
     assert "error: The step fail failed: ValueError: 10 rows are too few" in err
     run_id = out.split("run ")[1].split()[0]
-    assert f"`loopline why {run_id} STEP --log`" in err
+    assert f"`loopline why {run_id} fail --log`" in err
     code, out, _ = cli("why", run_id, "fail", "--log")
     assert "about to fail" in out
     code, out, _ = cli("why", run_id, "fail")

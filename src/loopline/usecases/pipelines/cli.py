@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -105,7 +106,7 @@ def shown(obj: Any, done: Any) -> None:
     obj.show(msgspec.to_builtins(done), text=summary(done))
     if done.status != "finished":
         failed = next((step.label for step in done.steps if step.status == "failed" and step.log), "STEP")
-        raise CheckFailed(done.error, f"`loopline why {done.run_id[:8]} '{failed}' --log` shows what it printed.")
+        raise CheckFailed(done.error, f"`loopline why {done.run_id[:8]} {quote(failed)} --log` shows what it printed.")
 
 
 def from_yaml(path: Path) -> dict[str, Any]:
