@@ -31,6 +31,14 @@ def environment(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iter
             yield Wrong((*path, "checks", index), f"{check!r} is named twice")
 
 
+def without_value(wrong: Wrong) -> Wrong:
+    """A mistake that repeats nothing of what was written under `secrets`: it may be one."""
+    at_secret = len(wrong.path) > 3 and (wrong.path[0], wrong.path[2]) == ("environments", "secrets")
+    if not at_secret or wrong.at_key:
+        return wrong
+    return Wrong(wrong.path, "write no secret here, but where it is read: {env: NAME} or {file: PATH}")
+
+
 def _bound_name(data: dict[str, Any], environment: str, dataset: str, path: Path) -> Iterator[Wrong]:
     made = bound(dataset, environment)
     if not NAME.match(made):

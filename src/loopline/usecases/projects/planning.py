@@ -12,7 +12,7 @@ from loopline.ports.database import Transaction
 from loopline.usecases.projects import code, store
 from loopline.usecases.projects.checking_policies import refuse_circles
 from loopline.usecases.projects.model import Declared, Project
-from loopline.usecases.projects.plans import Change, Plan, State, differences
+from loopline.usecases.projects.plans import Change, Plan, differences
 from loopline.usecases.projects.standing import Owners
 
 
@@ -31,13 +31,8 @@ def planned(tx: Transaction, owners: Owners, blobs: Blobs, declared: Declared, m
         leftovers=leftovers,
         notes=tuple(owners.notes(tx, wishes)),
         after=standing.seq if standing else 0,
-        state=state(changes, leftovers),
+        state="differs" if changes else "leftovers" if leftovers else "in_step",
     )
-
-
-def state(changes: Iterable[Any], leftovers: Iterable[Any]) -> State:
-    """How a project stands, in a word."""
-    return "differs" if any(True for _ in changes) else "leftovers" if any(True for _ in leftovers) else "in_step"
 
 
 def merged(applied: Iterable[Change], standing: Iterable[Change]) -> list[Change]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,10 +15,11 @@ from loopline.usecases.projects import code, environments, model, places, store
 from loopline.usecases.projects.environments import Environment
 from loopline.usecases.projects.model import APPLIED, Declared, Project
 from loopline.usecases.projects.needs import Datasets, Ledger, Serving
-from loopline.usecases.projects.planning import planned, state
-from loopline.usecases.projects.plans import Plan, Stands
+from loopline.usecases.projects.plans import Plan, Stands, State
 from loopline.usecases.projects.standing import DATASET, Owners, remember
-from loopline.usecases.projects.starting import Starting, starting
+
+if TYPE_CHECKING:
+    from loopline.usecases.projects.starting import Starting
 
 
 class Projects:
@@ -56,7 +57,7 @@ class Projects:
     def plan_of(self, declared: Declared) -> Plan:
         """`plan` for a folder that was read elsewhere; it changes nothing, not even in the store of blobs."""
         manifest = code.manifest(declared.files)
-        return self._database.read(lambda tx: planned(tx, self._owners, self._blobs, declared, manifest))
+        return self._database.read(lambda tx: self._planned(tx, declared, manifest))
 
     def apply_declared(self, declared: Declared, actor: str, prune: bool = False, after: int | None = None) -> Plan:
         """`apply` for a folder that was read elsewhere: all of it or nothing, in one transaction, planned anew inside
@@ -67,7 +68,7 @@ class Projects:
         manifest = code.keep(self._blobs, declared.files)
 
         def work(tx: Transaction) -> Plan:
-            plan = planned(tx, self._owners, self._blobs, declared, manifest)
+            plan = self._planned(tx, declared, manifest)
             if after is not None and after != plan.after:
                 raise Conflict(
                     f"The project {plan.project!r} was applied by somebody else since it was planned.",
@@ -88,8 +89,13 @@ class Projects:
             self._owners.retire(tx, key, actor)
         remember(tx, plan.project, wishes, self._clock.text(), actor, pruned)
         left = () if prune else plan.leftovers
-        now = state((), left)
+        now: State = "leftovers" if left else "in_step"
         return msgspec.structs.replace(plan, applied=True, pruned=bool(pruned), leftovers=left, state=now)
+
+    def _planned(self, tx: Transaction, declared: Declared, manifest: code.Manifest) -> Plan:
+        from loopline.usecases.projects.planning import planned
+
+        return planned(tx, self._owners, self._blobs, declared, manifest)
 
     def _record(
         self, tx: Transaction, declared: Declared, plan: Plan, actor: str, pruned: list[tuple[str, str]]
@@ -202,6 +208,8 @@ class Projects:
 
     def starting(self) -> Starting:
         """What starts what in all applied projects."""
+        from loopline.usecases.projects.starting import starting
+
         return starting({project.name: project.config for project in self.projects()})
 
     def environment(self, project: str, name: str = "") -> Environment:
@@ -232,7 +240,7 @@ class Projects:
             declared, manifest = self._in_folder(project)
         except (LooplineError, OSError) as error:
             reason = str(error)
-        plan = self._database.read(lambda tx: planned(tx, self._owners, self._blobs, declared, manifest))
+        plan = self._database.read(lambda tx: self._planned(tx, declared, manifest))
         return Stands(project=name, folder=project.folder, plan=plan, reason=reason)
 
     def _as_applied(self, project: Project) -> tuple[Declared, code.Manifest]:
