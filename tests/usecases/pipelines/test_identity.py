@@ -74,8 +74,8 @@ def lazy(x: int):
 
 
 @step
-def blind(x: int):
-    return getattr(helpers, "far")(x)
+def blind(x: int, name: str = "far"):
+    return getattr(helpers, name)(x)
 
 
 @step

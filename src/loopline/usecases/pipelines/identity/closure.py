@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-import ast
 import functools
-import importlib
-import importlib.util
-import logging
 import sys
 import types
-import typing
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from loopline.usecases.pipelines.hashing import digest
 from loopline.usecases.pipelines.identity import plain
-from loopline.usecases.pipelines.identity.source import Definition, Source, chains, imports, names_around, source_of
-from loopline.usecases.pipelines.identity.territory import Territory, distribution_of, is_library
-from loopline.usecases.pipelines.model import Code, Piece
+from loopline.usecases.pipelines.identity.lookups import (
+    at,
+    cells,
+    compiled,
+    current_subclasses,
+    file_of,
+    is_ours,
+    label,
+    module_of,
+    names_in,
+    shown,
+)
+from loopline.usecases.pipelines.identity.modules import Modules
+from loopline.usecases.pipelines.identity.objects import Content, contents, is_silent
+from loopline.usecases.pipelines.identity.source import Part, Source
+from loopline.usecases.pipelines.identity.territory import Territory
+from loopline.usecases.pipelines.model import Code
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-_BLIND = frozenset({"eval", "exec", "globals", "locals", "vars", "__import__", "getattr", "importlib"})
-_SILENT = (logging.Logger, typing.TypeVar, types.GenericAlias, types.UnionType)
-_syntax: dict[int, tuple[ast.AST, str]] = {}
+
+_HARMLESS = frozenset(
+    {"builtins", "logging", "loopline", "sys", "warnings"}
+)  # what modules set there changes no result
 
 
 def code_of(function: types.FunctionType, territory: Territory) -> tuple[Code, dict[str, str]]:
     """The closure of a step's function, and the digests of the files beyond the project's folder that belong to it."""
     walk = Walk(territory)
-    walk.follow(function, function.__qualname__, function.__module__)
+    walk.follow(function, function.__qualname__, function.__module__, handed=True)
+    walk.subclasses()
+    walk.statements()
     pieces = tuple(sorted(walk.pieces.values(), key=lambda piece: (piece.file, piece.kind, piece.name, piece.digest)))
     distributions = dict(sorted(walk.distributions.items()))
     parts = [part for piece in pieces for part in (piece.kind, piece.name, piece.file, piece.digest)]
@@ -38,276 +49,258 @@ def code_of(function: types.FunctionType, territory: Territory) -> tuple[Code, d
     return Code(whole, pieces, distributions, PYTHON), walk.outside
 
 
-class Walk:
-    """One walk from one step: the pieces and distributions met so far."""
+class Walk(Modules):
+    """One walk from one step: the pieces and distributions met so far.
+
+    Everything is followed once. What is reached by a second name, or by another name than its own, gives a piece of the
+    kind `name`, so that exchanging two names for each other is noticed.
+    """
 
     def __init__(self, territory: Territory) -> None:
-        self.territory = territory
-        self.pieces: dict[tuple[str, str, str], Piece] = {}
-        self.distributions: dict[str, str] = {}
-        self.outside: dict[str, str] = {}
-        self._met: dict[int, Any] = {}
+        super().__init__(territory)
+        self._met: dict[tuple[int, bool], tuple[Any, str]] = {}
+        self._classes: list[type] = []
+        self._noted = False
+        self._sources: dict[str, tuple[Source, Mapping[str, Any]]] = {}
 
-    def follow(self, value: Any, name: str, module: str) -> None:
-        """Take in what `name`, found in `module`, stands for."""
-        value = unwrapped(value)
-        if isinstance(value, types.ModuleType):
-            self._module(value, {()}, name)
-        elif isinstance(value, types.FunctionType):
-            self._once(value, lambda: self._function(value))
+    def follow(self, value: Any, name: str, module: str, handed: bool = False) -> None:
+        """Take in what `name`, found in `module`, stands for. The annotations of what is `handed` around count."""
+        if isinstance(value, types.FunctionType):
+            self._function(value, name, module, handed)
         elif isinstance(value, type):
-            self._once(value, lambda: self._class(value))
+            self._class(value, name, module)
+        elif isinstance(value, types.ModuleType):
+            self._module(value, {()}, name, module)
         elif plain.is_plain(value):
-            self._value(name, module, plain.digest_of(value))
+            self._piece("value", name, self._file(module), plain.digest_of(value, self.territory.folder))
+        elif isinstance(value, Content):
+            self._piece("value", name, self._file(module), value.digest)
         else:
-            self._once(value, lambda: self._object(value, name, module))
+            self._other(value, name, module, handed)
 
-    def _once(self, value: Any, take: Any) -> None:
-        if id(value) not in self._met:
-            self._met[id(value)] = value  # kept, so that no other object gets its id
-            take()
+    def _other(self, value: Any, name: str, module: str, handed: bool) -> None:
+        if is_ours(value):
+            inner = getattr(value, "function", None)
+            if isinstance(inner, types.FunctionType):
+                self.follow(inner, name, module, handed=True)
+        elif isinstance(value, staticmethod | classmethod):
+            self.follow(value.__func__, name, module, handed)
+        elif isinstance(value, property):
+            for part in (value.fget, value.fset, value.fdel):
+                self.follow(part, name, module)
+        elif isinstance(value, functools.cached_property):
+            self.follow(value.func, name, module)
+        elif isinstance(value, types.MethodType):
+            self.follow(value.__self__, f"{name}.self", module)
+            self.follow(value.__func__, f"{name}.method", module, handed)
+        elif not is_silent(value):
+            self._object(value, name, module)
 
-    def _function(self, function: types.FunctionType) -> None:
-        code, module = function.__code__, function.__module__ or ""
+    def _once(self, value: Any, name: str, handed: bool = False) -> str:
+        """The name under which a value was met before; empty the first time."""
+        known = self._met.get((id(value), handed))
+        if known is None:
+            self._met[id(value), handed] = (value, name)  # kept, so that no other object gets its id
+            return ""
+        return known[1]
+
+    def _function(self, function: types.FunctionType, name: str, module: str, handed: bool) -> None:
+        code, home = function.__code__, module_of(function)
         if not self.territory.owns(code.co_filename):
-            self._distribution(module_of(function))
-            for inner in (getattr(function, "__wrapped__", None), *cells(function).values()):
-                if isinstance(unwrapped(inner), types.FunctionType | type):
-                    self.follow(inner, function.__qualname__, module)
+            self._foreign_function(function, name, module)
             return
-        source = source_of(code.co_filename)
-        node = source.function(code.co_firstlineno, code.co_name) if source else None
-        self._defaults(function)
-        if source is None or node is None:
-            self._bytecode(function)
+        file, made = self._file(code.co_filename), "<locals>" in code.co_qualname
+        first = self._once(function, name, handed)
+        if name != code.co_qualname or self._file(module) != file:
+            self._name(name, module, f"{file}:{code.co_qualname}:{(first or name) if made else ''}")
+        if first:
             return
-        self._piece("function", function.__qualname__, source, syntax(node))
-        names = source.globals_of(node) | names_around(node)
-        self._names(node, names, {**function.__globals__, **cells(function)}, module, source)
+        path = name if made else code.co_qualname
+        for position, value in enumerate((*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())):
+            self.follow(value, f"{path} default {position + 1}", home)
+        held = cells(function)
+        for key, value in held.items():
+            self.follow(value, f"{path}.{key}", home)
+        for key, value in vars(function).items():
+            if key != "__wrapped__":
+                self.follow(value, f"{path}.{key}", home)
+        source = self.territory.source(code.co_filename)
+        part = source.definition(code) if source else None
+        if source is None or part is None:
+            self._bytecode(function, path)
+        else:
+            scope = function.__globals__
+            self._part("function", code.co_qualname, part, source, scope, home, held.keys(), handed)
 
-    def _bytecode(self, function: types.FunctionType) -> None:
-        """A lambda, or code made at run time: what it is compiled to stands for its syntax."""
-        code = function.__code__
-        self._add(Piece("function", function.__qualname__, self._file(code.co_filename), compiled(code)))
-        scope = {**function.__globals__, **cells(function)}
-        for name in sorted(names_in(code)):
-            if name in scope:
-                self.follow(scope[name], name, function.__module__ or "")
+    def _bytecode(self, function: types.FunctionType, path: str) -> None:
+        """Code made at run time: what it is compiled to stands for its syntax."""
+        code, scope = function.__code__, function.__globals__
+        self._piece("function", path, self.territory.short(code.co_filename), compiled(code))
+        for name in sorted(names_in(code) & scope.keys()):
+            self.follow(scope[name], name, module_of(function), handed=True)
 
-    def _defaults(self, function: types.FunctionType) -> None:
-        values = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-        for position, value in enumerate(values):
-            self.follow(value, f"{function.__qualname__} default {position + 1}", function.__module__ or "")
+    def _foreign_function(self, function: types.FunctionType, name: str, module: str) -> None:
+        """A library's function; of a wrapper that it put around own functions, these."""
+        home = module_of(function)
+        if not function.__code__.co_filename.endswith(".py") and self._owned_file(home):
+            self._bytecode(function, name)
+            self._whole(home, f"{name} was made when the module was imported")
+            return
+        self._distribution(home)
+        self._name(name, module, label(function.__globals__.get("__name__", ""), function.__code__.co_qualname))
+        if self._once(function, name):
+            return
+        inside = {"wrapped": getattr(function, "__wrapped__", None), "registry": getattr(function, "registry", None)}
+        for key, inner in {**cells(function), **inside}.items():
+            if isinstance(inner, types.FunctionType | type | types.MethodType) or (key == "registry" and inner):
+                self.follow(inner, f"{name}.{key}", module)
 
-    def _class(self, cls: type) -> None:
-        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    def _class(self, cls: type, name: str, module: str) -> None:
+        file = file_of(cls.__module__)
         if not self.territory.owns(file):
             self._distribution(cls.__module__)
+            self._name(name, module, label(cls.__module__, cls.__qualname__))
             return
-        source = source_of(str(file))
-        node = source.by_name.get(cls.__qualname__) if source else None
-        if source is None or node is None:
-            self._whole_file(str(file), f"the class {cls.__qualname__} was made at run time")
+        if name != cls.__qualname__ or self._file(module) != self._file(cls.__module__):
+            self._name(name, module, f"{self._file(cls.__module__)}:{cls.__qualname__}")
+        if self._once(cls, name):
             return
-        self._piece("class", cls.__qualname__, source, syntax(node))
-        names = source.globals_of(node) | names_around(node)
-        self._names(node, names, vars(sys.modules[cls.__module__]), cls.__module__, source)
-        for base in cls.__mro__[1:]:
-            self.follow(base, base.__qualname__, base.__module__)
-        for name, value in vars(cls).items():  # what decorators or later statements put there
-            if isinstance(unwrapped(value), types.FunctionType) and unwrapped(value).__code__.co_filename != file:
+        source = self.territory.source(file)
+        parts = source.by_name.get(cls.__qualname__, ()) if source else ()
+        if source is None or not parts:
+            self._made_class(cls)
+        scope = vars(sys.modules[cls.__module__])
+        for source, part in ((source, part) for part in parts if source is not None):
+            self._part("class", cls.__qualname__, part, source, scope, cls.__module__, (), True)
+        for base in (*cls.__mro__[1:-1], type(cls)):
+            if base is not type:
+                self.follow(base, base.__qualname__, base.__module__)
+        self._class_values(cls, source)
+        self._classes.append(cls)
+        self._noted |= "__init_subclass__" in vars(cls)
+
+    def _made_class(self, cls: type) -> None:
+        """A class that a call made: a named tuple by its fields, any other by the whole of its module."""
+        fields = getattr(cls, "_fields", None)
+        if isinstance(fields, tuple) and issubclass(cls, tuple):
+            self.follow(fields, f"{cls.__qualname__} fields", cls.__module__)
+            self.follow(getattr(cls, "_field_defaults", {}), f"{cls.__qualname__} defaults", cls.__module__)
+        elif not hasattr(cls, "__members__"):
+            self._whole(cls.__module__, f"the class {cls.__qualname__} was made at run time")
+
+    def _class_values(self, cls: type, source: Source | None) -> None:
+        """Values of class attributes, and functions that decorators or later statements put there."""
+        for name, value in vars(cls).items():
+            if name.startswith(("__", "_abc_")):
+                continue
+            inner = getattr(value, "__func__", value)
+            if isinstance(inner, types.FunctionType):
+                written = source.definition(inner.__code__) if source else None
+                if inner.__code__.co_filename.endswith(".py") and (
+                    written is None
+                    or written not in source.by_name.get(f"{cls.__qualname__}.{inner.__name__}", ())  # type: ignore[union-attr]
+                    or source.path != inner.__code__.co_filename  # type: ignore[union-attr]
+                ):
+                    self.follow(inner, f"{cls.__qualname__}.{name}", cls.__module__)
+            elif plain.is_plain(value) or isinstance(value, dict | list | set):
                 self.follow(value, f"{cls.__qualname__}.{name}", cls.__module__)
+            elif isinstance(dispatcher := getattr(value, "dispatcher", None), types.FunctionType):
+                self.follow(dispatcher, f"{cls.__qualname__}.{name}", cls.__module__)
 
     def _object(self, value: Any, name: str, module: str) -> None:
-        if isinstance(value, _SILENT) or type(value).__module__ == "typing":
+        cls = type(value)
+        first = self._once(value, name)
+        if first:
+            self._name(name, module, f"same as {first}")
             return
-        self.follow(type(value), type(value).__qualname__, type(value).__module__)
-        inside = contents(value)
-        if inside is not None:
-            for key, one in inside:
-                self.follow(one, f"{name}.{key}", module)
-            return
-        file = getattr(sys.modules.get(module), "__file__", None)
-        if self.territory.owns(file):
-            self._whole_file(str(file), f"{name} is {a(type(value).__name__)}, whose content cannot be followed")
+        inside = contents(value, self.territory)
+        if self.territory.owns(file_of(cls.__module__)) or self.territory.distributions(cls.__module__):
+            self.follow(cls, f"{name}.type", module)
+        elif inside:
+            self._name(name, module, label(cls.__module__, cls.__qualname__))
+        for key, one in inside or ():
+            self.follow(one, f"{name}.{key}", module, handed=True)
+        if inside is None:
+            self._whole(module, f"{name} is {shown(cls.__name__)}, whose content cannot be followed")
 
-    def _names(self, node: Definition, names: set[str], scope: Mapping[str, Any], module: str, source: Source) -> None:
-        used, inside = chains(node), imports(node)
-        local = self._imported(inside, module)
-        if names & _BLIND or any(isinstance(one, ast.ImportFrom) and one.names[0].name == "*" for one in inside):
-            blind = ", ".join(sorted(names & _BLIND)) or "import *"
-            self._whole_file(source.path, f"{node.name} uses {blind}, which cannot be followed")
-        for name in sorted(names | local.keys()):
-            if name in local or name in scope:
-                value = local.get(name, scope.get(name))
-                if isinstance(value, types.ModuleType):
-                    self._module(value, used.get(name, set()), name)
-                else:
-                    self.follow(value, name, module)
-
-    def _imported(self, inside: Iterable[ast.Import | ast.ImportFrom], module: str) -> dict[str, Any]:
-        """What imports inside a function bring: own modules are imported, of others only the distribution counts."""
-        found: dict[str, Any] = {}
-        for one in inside:
-            if isinstance(one, ast.Import):
-                for alias in one.names:
-                    loaded = self._loaded(alias.name)
-                    if loaded is not None:
-                        name = alias.asname or alias.name.partition(".")[0]
-                        found[name] = loaded if alias.asname else sys.modules[name]
-            else:
-                found |= self._imported_from(one, module)
-        return found
-
-    def _imported_from(self, one: ast.ImportFrom, module: str) -> dict[str, Any]:
-        package = getattr(sys.modules.get(module), "__package__", "") or ""
-        name = (
-            importlib.util.resolve_name("." * one.level + (one.module or ""), package)
-            if one.level
-            else one.module or ""
-        )
-        loaded, found = self._loaded(name), {}
-        for alias in one.names if loaded is not None else ():
-            value = getattr(loaded, alias.name, None)
-            found[alias.asname or alias.name] = self._loaded(f"{name}.{alias.name}") if value is None else value
-        return found
-
-    def _loaded(self, name: str) -> types.ModuleType | None:
-        root = name.partition(".")[0]
-        folder = Path(self.territory.folder)
-        known = sys.modules.get(root)
-        own = self.territory.owns(getattr(known, "__file__", None) or "") if known else False
-        if own or (folder / f"{root}.py").exists() or (folder / root).is_dir():
-            try:
-                return importlib.import_module(name)
-            except ImportError:
-                return None
-        self._distribution(root)
-        return None
-
-    def _module(self, module: types.ModuleType, used: Iterable[tuple[str, ...]], name: str) -> None:
-        file = getattr(module, "__file__", None)
-        if not self.territory.owns(file):
-            if file or module.__name__ not in sys.builtin_module_names:
-                self._distribution(module.__name__)
-            return
-        for path in sorted(used):
-            if not path:
-                self._whole_file(str(file), f"the module {module.__name__} is used as a value")
-            elif hasattr(module, path[0]):
-                value = getattr(module, path[0])
-                if isinstance(value, types.ModuleType):
-                    self._module(value, {path[1:]}, path[0])
-                else:
-                    self.follow(value, path[0], module.__name__)
-
-    def _distribution(self, module: str | None) -> None:
-        found = distribution_of((module or "").partition(".")[0]) if module else None
-        if found:
-            self.distributions[found[0]] = found[1]
-
-    def _value(self, name: str, module: str, value: str) -> None:
-        file = getattr(sys.modules.get(module), "__file__", None) or module
-        self._add(Piece("value", name, self._file(file), value))
-
-    def _whole_file(self, file: str, note: str) -> None:
-        source = source_of(file)
-        if source is not None:
-            self._add(Piece("file", self._file(file), self._file(file), source.digest, note))
-
-    def _piece(self, kind: str, name: str, source: Source, content: str) -> None:
-        if not self.territory.inside(source.path):
-            self.outside[source.path] = source.digest
-        self._add(Piece(kind, name, self._file(source.path), content))
-
-    def _add(self, piece: Piece) -> None:
-        self.pieces[piece.kind + piece.digest, piece.name, piece.file] = piece
-
-    def _file(self, file: str) -> str:
-        return self.territory.short(file)
-
-
-def unwrapped(value: Any) -> Any:
-    """The function behind a step, pipeline, property, class or static method, cached function or bound method."""
-    for _ in range(20):
-        if isinstance(value, types.FunctionType | type | types.ModuleType):
-            return value
-        if isinstance(value, staticmethod | classmethod | types.MethodType):
-            value = value.__func__
-        elif isinstance(value, property | functools.cached_property):
-            value = value.fget if isinstance(value, property) else value.func
-        elif isinstance(getattr(value, "__wrapped__", None), types.FunctionType):
-            value = value.__wrapped__
+    def _part(
+        self,
+        kind: str,
+        name: str,
+        part: Part,
+        source: Source,
+        scope: Mapping[str, Any],
+        module: str,
+        held: Iterable[str],
+        handed: bool,
+    ) -> None:
+        """A definition: its syntax, its decorators, its annotations where they count, and all that it names."""
+        names, parts = set(part.names), [part.digest]
+        for found, path, inside in part.decorators:
+            if not is_ours(at(scope, path)):
+                parts.append(found)
+                names |= inside
+        if handed or len(parts) > 1:
+            parts.append(part.annotations)
+            names |= part.annotated
         else:
-            break
-    return value
+            self._libraries(part.annotated, scope)
+        self._own_file(source)
+        self._sources[source.path] = (source, scope)
+        self._piece(kind, name, self.territory.short(source.path), digest(kind, *parts))
+        self._blind(part, scope, module)
+        local = self._imported(part.imports, module)
+        for one in sorted((names | local.keys()) - set(held)):
+            if one in local or one in scope:
+                value = local[one] if one in local else scope[one]
+                self._reached(value, one, module, part.chains.get(one, ()), one in part.handed or kind == "class")
 
+    def _libraries(self, names: Iterable[str], scope: Mapping[str, Any]) -> None:
+        """Of annotations that do not count, the libraries do: their objects are what the code works on."""
+        for name in names:
+            value = scope.get(name)
+            home = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", None)
+            if isinstance(home, str) and not self._owned_file(home):
+                self._distribution(home)
 
-def contents(value: Any) -> list[tuple[str, Any]] | None:
-    """What is inside a container or an object of plain attributes; None when that cannot be known."""
-    if isinstance(value, functools.partial):
-        return [("func", value.func), *((str(n), one) for n, one in enumerate(value.args)), *value.keywords.items()]
-    if isinstance(value, dict | types.MappingProxyType):
-        return [(repr(key)[:40], item) for key, item in value.items()]
-    if isinstance(value, list | tuple | set | frozenset):
-        return [(str(n), one) for n, one in enumerate(value)]
-    if isinstance(value, types.BuiltinFunctionType | types.MethodDescriptorType | types.WrapperDescriptorType):
-        return []
-    fields = getattr(type(value), "__struct_fields__", None) or getattr(type(value), "__slots__", None)
-    own = type(value).__module__ in sys.modules and hasattr(value, "__dict__")
-    if own and not is_native(type(value)):
-        return list(vars(value).items())
-    return [(name, getattr(value, name, None)) for name in fields] if fields and not is_native(type(value)) else None
+    def _blind(self, part: Part, scope: Mapping[str, Any], module: str) -> None:
+        """What cannot be followed takes the whole of its module, and says so."""
+        self._noted |= "__subclasses__" in part.loads
+        blind = sorted(one for one in part.blind if one not in scope)
+        blind += ["import *"] * any(one.names[0].name == "*" for one in part.imports)
+        if blind:
+            self._whole(module, f"{part.name} uses {', '.join(blind)}, which cannot be followed")
+        for name in sorted(part.loads - {"__subclasses__"}):
+            loaded = None if name.endswith("*") else self._loaded(name)
+            if loaded is not None:
+                self._module(loaded, {()}, name, module)
+            elif name.endswith("*"):
+                self._all_files(name[:-1], f"{part.name} imports modules by a name that is made when it runs")
 
+    def subclasses(self) -> None:
+        """Where classes take note of their subclasses, or code asks for them, all of them may be used."""
+        for cls in self._classes:  # which grows meanwhile
+            for one in current_subclasses(cls) if self._noted else ():
+                self._name(f"{cls.__qualname__} subclass", cls.__module__, f"{one.__module__}.{one.__qualname__}")
+                self.follow(one, one.__qualname__, one.__module__)
 
-def is_native(cls: type) -> bool:
-    """Whether a class, or one that it is made of, keeps state where Python cannot see it or is a library's own."""
-    roots = {base.__module__.partition(".")[0] for base in cls.__mro__ if base is not object}
-    return any(distribution_of(root) is not None and is_library(file_of(root)) for root in roots)
+    def statements(self) -> None:
+        """Statements of the modules met that set something in a library which the step uses, as `pd.set_option(…)`."""
+        for _, (source, scope) in sorted(self._sources.items()):
+            for found, path, names, text in source.effects:
+                if not self._affects(at(scope, path[:1])):
+                    continue
+                self._piece("statement", text, self.territory.short(source.path), found)
+                for name in sorted(names & scope.keys()):
+                    if plain.is_plain(scope[name]):
+                        self.follow(scope[name], name, str(scope.get("__name__")))
 
-
-def file_of(root: str) -> str:
-    """Where a loaded top-level module lies."""
-    return getattr(sys.modules.get(root), "__file__", None) or ""
-
-
-def cells(function: types.FunctionType) -> dict[str, Any]:
-    """The values that a closure holds, by name."""
-    found = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:  # not assigned yet
-            continue
-    return found
-
-
-def module_of(function: types.FunctionType) -> str:
-    """The module in which a function's code was written, whatever a decorator made of `__module__`."""
-    name = function.__globals__.get("__name__")
-    return str(name or function.__module__ or "")
-
-
-def syntax(node: ast.AST) -> str:
-    """The digest of a definition's syntax; known nodes are not hashed again."""
-    known = _syntax.get(id(node))
-    if known is None or known[0] is not node:
-        known = _syntax[id(node)] = (node, digest("syntax", ast.dump(node, annotate_fields=False)))
-    return known[1]
-
-
-def compiled(code: types.CodeType) -> str:
-    """The digest of compiled code and its constants without positions."""
-    constants = [compiled(one) if isinstance(one, types.CodeType) else repr(one) for one in code.co_consts]
-    return digest("bytecode", code.co_code, *code.co_names, "", *code.co_varnames, "", *constants)
-
-
-def names_in(code: types.CodeType) -> set[str]:
-    """All names that compiled code mentions, inner functions included."""
-    inner = [names_in(one) for one in code.co_consts if isinstance(one, types.CodeType)]
-    return {*code.co_names, *code.co_freevars}.union(*inner)
-
-
-def a(word: str) -> str:
-    """The word with its article."""
-    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
+    def _affects(self, root: Any) -> bool:
+        """Whether something of a library is meant, and the step uses that library."""
+        module = root.__name__ if isinstance(root, types.ModuleType) else getattr(root, "__module__", None)
+        if not isinstance(module, str) or self._owned_file(module) or is_ours(root):
+            return False
+        found = self.territory.distributions(module)
+        if found:
+            return any(name in self.distributions for name, _ in found)
+        return module.partition(".")[0] not in _HARMLESS

@@ -1,20 +1,97 @@
-"""Source files, parsed once: the syntax of each function and class without positions, comments and docstrings."""
+"""Source files, parsed once: the syntax of each definition without positions, comments and docstrings."""
 
 from __future__ import annotations
 
 import ast
-import symtable
+import functools
+import os
+import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from blake3 import blake3
 
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+from loopline.usecases.pipelines.hashing import digest
+from loopline.usecases.pipelines.identity.scopes import Definition, all_of, free_names, names_of
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+_BLIND = frozenset({"eval", "exec", "globals", "vars", "getattr"})
 _known: dict[str, tuple[tuple[int, int, int], Source]] = {}
 
 
+class Part:
+    """A definition as identity sees it.
+
+    `digest` is its syntax without decorators and, for a function without any, without annotations, which
+    `annotations` stands for; `names` are what body and defaults take from around it.
+    """
+
+    def __init__(self, node: Definition | ast.Lambda, annotations: str, annotated: frozenset[str]) -> None:
+        self.node = node
+        self.name = "lambda" if isinstance(node, ast.Lambda) else node.name
+        self.annotations = annotations
+        self.annotated = annotated
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The digest of the syntax."""
+        parts = [*ast.iter_child_nodes(self.node)]
+        decorators = {id(one) for one in getattr(self.node, "decorator_list", ())}
+        dumps = [ast.dump(one, annotate_fields=False) for one in parts if id(one) not in decorators]
+        return digest("syntax", type(self.node).__name__, self.name, *dumps)
+
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """Names taken from around, those of annotations and decorators left out."""
+        if isinstance(self.node, ast.ClassDef):
+            return free_names(self.node) | names_of([*self.node.bases, *self.node.keywords])
+        arguments = self.node.args
+        defaults = [*arguments.defaults, *(one for one in arguments.kw_defaults if one is not None)]
+        return free_names(self.node) | names_of(defaults)
+
+    @functools.cached_property
+    def decorators(self) -> list[tuple[str, tuple[str, ...], frozenset[str]]]:
+        """Of each decorator the digest, the names that lead to it, and all names in it."""
+        found = []
+        for one in getattr(self.node, "decorator_list", ()):
+            called = path_of(one.func if isinstance(one, ast.Call) else one)
+            found.append((digest("decorator", ast.dump(one, annotate_fields=False)), called, names_of([one])))
+        return found
+
+    @functools.cached_property
+    def chains(self) -> dict[str, set[tuple[str, ...]]]:
+        """For each name the attributes taken of it: `a.b.c` gives a: {(b, c)}; a bare `a` gives a: {()}."""
+        return chains(self.node)
+
+    @functools.cached_property
+    def handed(self) -> frozenset[str]:
+        """Names and last attributes that are used otherwise than called: handed on, kept, compared."""
+        called = {id(one.func) for one in ast.walk(self.node) if isinstance(one, ast.Call)}
+        uses = [
+            one for one in ast.walk(self.node) if isinstance(one, ast.Name | ast.Attribute) and id(one) not in called
+        ]
+        return frozenset(one.id if isinstance(one, ast.Name) else one.attr for one in uses)
+
+    @functools.cached_property
+    def imports(self) -> list[ast.Import | ast.ImportFrom]:
+        """Imports inside the definition."""
+        return [one for one in ast.walk(self.node) if isinstance(one, ast.Import | ast.ImportFrom)]
+
+    @functools.cached_property
+    def blind(self) -> frozenset[str]:
+        """What is used that can reach anything by a name known only when it runs."""
+        return blind_spots(self.node)
+
+    @functools.cached_property
+    def loads(self) -> frozenset[str]:
+        """Modules imported by `import_module` with a written name; a name made when it runs ends with "*". The subclasses
+        of a class are asked for as `__subclasses__`."""
+        return frozenset(name for one in ast.walk(self.node) for name in modules_loaded(one))
+
+
 class Source:
-    """One file: `digest` of its bytes, definitions by qualified name and first line, and the global names of each."""
+    """One file: `digest` of its bytes, its definitions by qualified name and first line, its lambdas by line."""
 
     def __init__(self, path: str) -> None:
         content = Path(path).read_bytes()
@@ -22,58 +99,121 @@ class Source:
         self.digest = blake3(content).hexdigest()
         self.tree = ast.parse(content)
         strip_docstrings(self.tree)
-        self.by_line: dict[tuple[int, str], Definition] = {}
-        self.by_name: dict[str, Definition] = {}
-        self._index(self.tree, "")
-        self._tables: dict[tuple[int, str], symtable.SymbolTable] = {}
-        self._index_tables(symtable.symtable(content.decode(), path, "exec"))
+        self.by_line: dict[tuple[int, str], Part] = {}
+        self.by_name: dict[str, list[Part]] = {}
+        self.lambdas: dict[int, list[ast.Lambda]] = {}
+        self._index(self.tree, "", False)
 
-    def function(self, first_line: int, name: str) -> Definition | None:
-        """The definition that begins (with its decorators) on that line."""
-        return self.by_line.get((first_line, name))
+    @functools.cached_property
+    def whole(self) -> str:
+        """The digest of the whole file's syntax, annotations included."""
+        tree = ast.parse(Path(self.path).read_bytes())
+        strip_docstrings(tree)
+        return digest("file", ast.dump(tree, annotate_fields=False))
 
-    def globals_of(self, node: Definition) -> set[str]:
-        """Names that the body of a definition takes from outside of it (module, enclosing functions, built-ins)."""
-        table = self._tables.get((node.lineno, node.name))
-        return set(outer_names(table)) if table else set()
+    @functools.cached_property
+    def chains(self) -> dict[str, set[tuple[str, ...]]]:
+        """The attributes taken of each name anywhere in the file."""
+        return chains(self.tree)
 
-    def _index(self, node: ast.AST, prefix: str) -> None:
+    @functools.cached_property
+    def imports(self) -> list[ast.Import | ast.ImportFrom]:
+        """All imports of the file."""
+        return [one for one in ast.walk(self.tree) if isinstance(one, ast.Import | ast.ImportFrom)]
+
+    @functools.cached_property
+    def effects(self) -> list[tuple[str, tuple[str, ...], frozenset[str], str]]:
+        """Statements of the module that call or set something, such as `pd.set_option(…)`: digest, path, names, text."""
+        return [
+            (digest("statement", ast.dump(one, annotate_fields=False)), path, names_of([one]), ".".join(path))
+            for one in statements(self.tree.body)
+            for path in [effect_of(one)]
+            if path
+        ]
+
+    def definition(self, code: types.CodeType) -> Part | None:
+        """The function that compiled code was written as."""
+        if code.co_name == "<lambda>":
+            return self._lambda(code)
+        return self.by_line.get((code.co_firstlineno, code.co_name))
+
+    def _lambda(self, code: types.CodeType) -> Part | None:
+        places = set(code.co_positions())
+        for one in self.lambdas.get(code.co_firstlineno, ()):
+            body = one.body
+            if (body.lineno, body.end_lineno, body.col_offset, body.end_col_offset) in places:
+                part = self.by_line.get((one.lineno, f"<lambda> {one.col_offset}"))
+                if part is None:
+                    part = self.by_line[one.lineno, f"<lambda> {one.col_offset}"] = Part(one, "", frozenset())
+                return part
+        return None
+
+    def _index(self, node: ast.AST, prefix: str, in_function: bool) -> None:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, Definition):
-                name = prefix + child.name
-                first = min([child.lineno, *(one.lineno for one in child.decorator_list)])
-                self.by_line[first, child.name] = child
-                self.by_name[name] = child
-                self._index(child, name + ("." if isinstance(child, ast.ClassDef) else ".<locals>."))
-            else:
-                self._index(child, prefix)
+                self._definition(child, prefix)
+                continue
+            if isinstance(child, ast.Lambda):
+                self.lambdas.setdefault(child.lineno, []).append(child)
+            elif isinstance(child, ast.Constant) and child.kind is not None:
+                child.kind = None  # u"text" is "text"
+            elif isinstance(child, ast.AnnAssign) and in_function:
+                plainly_assigned(child)
+            self._index(child, prefix, in_function)
 
-    def _index_tables(self, table: symtable.SymbolTable) -> None:
-        for child in table.get_children():
-            self._tables[child.get_lineno(), child.get_name()] = child
-            self._index_tables(child)
+    def _definition(self, node: Definition, prefix: str) -> None:
+        name = prefix + node.name
+        self._index(node, name + ("." if isinstance(node, ast.ClassDef) else ".<locals>."), isinstance(node, Function))
+        annotations, names = settled(node) if isinstance(node, Function) else ("", frozenset[str]())
+        part = Part(node, annotations, names)
+        first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+        self.by_line[first, node.name] = part
+        self.by_name.setdefault(name, []).append(part)
 
 
 def source_of(path: str) -> Source | None:
     """The parsed file, again only when it changed; None for what is no readable Python file."""
     try:
-        stat = Path(path).stat()
+        stat = os.stat(path)
         stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         known = _known.get(path)
         if known is None or known[0] != stamp:
             known = _known[path] = (stamp, Source(path))
-    except (OSError, SyntaxError, UnicodeDecodeError, ValueError):
+    except (OSError, SyntaxError, UnicodeDecodeError, ValueError, RecursionError):
         return None
     return known[1]
 
 
-def outer_names(table: symtable.SymbolTable) -> Iterator[str]:
-    """Global and free names of a scope and of all scopes inside it."""
-    for symbol in table.get_symbols():
-        if (symbol.is_referenced() and (symbol.is_global() or symbol.is_free())) or symbol.is_declared_global():
-            yield symbol.get_name()
-    for child in table.get_children():
-        yield from outer_names(child)
+def settled(node: Function) -> tuple[str, frozenset[str]]:
+    """Take the annotations out of a function's signature; answer their digest and names. Decorated functions keep theirs
+    in their syntax, as decorators read them."""
+    arguments = all_of(node.args)
+    found = [one for one in (*(argument.annotation for argument in arguments), node.returns) if one is not None]
+    names = names_of([*found, *(one for text in found for one in parsed(text))])
+    dumps = digest("annotations", *(ast.dump(one, annotate_fields=False) for one in found)) if found else ""
+    if not node.decorator_list:
+        for argument in arguments:
+            argument.annotation = None
+        node.returns = None
+    return dumps, names
+
+
+def plainly_assigned(node: Any) -> None:
+    """Make `x: int = 3` in a function `x = 3`: such an annotation is never evaluated."""
+    node.annotation = ast.Constant(None)
+    if node.value is not None and isinstance(node.target, ast.Name):
+        node.__class__ = ast.Assign
+        node.targets, node.type_comment = [node.target], None
+
+
+def parsed(node: ast.AST) -> Iterator[ast.AST]:
+    """The expressions in texts inside an annotation."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+            try:
+                yield ast.parse(one.value, mode="eval")
+            except SyntaxError:
+                continue
 
 
 def strip_docstrings(tree: ast.AST) -> None:
@@ -89,36 +229,105 @@ def strip_docstrings(tree: ast.AST) -> None:
                 node.body[:1] = [] if len(node.body) > 1 else [ast.Pass()]
 
 
-def names_around(node: Definition) -> set[str]:
-    """Names in decorators, bases, defaults and annotations, which belong to the scope around a definition."""
-    outside: list[ast.AST] = list(node.decorator_list)
-    if isinstance(node, ast.ClassDef):
-        outside += [*node.bases, *node.keywords]
-    else:
-        outside += [node.args, *([node.returns] if node.returns else [])]
-    return {one.id for part in outside for one in ast.walk(part) if isinstance(one, ast.Name)}
+def path_of(node: ast.AST) -> tuple[str, ...]:
+    """The names of `a.b.c`; of what goes on from a call or an item, the names before it; empty for anything else."""
+    path: list[str] = []
+    while not isinstance(node, ast.Name):
+        if isinstance(node, ast.Attribute):
+            path.append(node.attr)
+            node = node.value
+        elif isinstance(node, ast.Call | ast.Subscript):
+            path.clear()
+            node = node.func if isinstance(node, ast.Call) else node.value
+        else:
+            return ()
+    return (node.id, *reversed(path))
 
 
 def chains(node: ast.AST) -> dict[str, set[tuple[str, ...]]]:
-    """For each name in a definition the attributes taken of it: `a.b.c` gives a: {(b, c)}; a bare `a` gives a: {()}."""
+    """For each name in a node the attributes taken of it, also by `getattr` with a written name."""
     found: dict[str, set[tuple[str, ...]]] = {}
     inner: set[int] = set()
     for one in ast.walk(node):  # outer nodes come first, so the whole chain is seen before its beginning
-        if isinstance(one, ast.Attribute) and id(one) not in inner:
-            path: list[str] = []
-            part: ast.AST = one
-            while isinstance(part, ast.Attribute):
-                inner.add(id(part))
+        if id(one) in inner:
+            continue
+        path: list[str] = []
+        part: ast.AST = one
+        while True:
+            if isinstance(part, ast.Attribute):
                 path.append(part.attr)
-                part = part.value
-            if isinstance(part, ast.Name):
                 inner.add(id(part))
-                found.setdefault(part.id, set()).add(tuple(reversed(path)))
-        elif isinstance(one, ast.Name) and id(one) not in inner:
-            found.setdefault(one.id, set()).add(())
+                part = part.value
+            elif (written := attribute_asked(part)) is not None:
+                path.append(written[1])
+                part = written[0]
+            else:
+                break
+        if isinstance(part, ast.Name):
+            inner.add(id(part))
+            found.setdefault(part.id, set()).add(tuple(reversed(path)))
     return found
 
 
-def imports(node: ast.AST) -> list[ast.Import | ast.ImportFrom]:
-    """Imports inside a definition."""
-    return [one for one in ast.walk(node) if isinstance(one, ast.Import | ast.ImportFrom)]
+def attribute_asked(node: ast.AST) -> tuple[ast.AST, str] | None:
+    """What `getattr(object, "name")` asks, and which name."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "getattr":
+        return None
+    if len(node.args) < 2 or not isinstance(node.args[1], ast.Constant) or not isinstance(node.args[1].value, str):
+        return None
+    return node.args[0], node.args[1].value
+
+
+def blind_spots(node: ast.AST) -> frozenset[str]:
+    """Words in a node by which code reaches what cannot be seen: `eval`, `getattr` with a name that is computed, …"""
+    found: set[str] = set()
+    written = {id(one.func) for one in ast.walk(node) if isinstance(one, ast.Call) and attribute_asked(one)}
+    for one in ast.walk(node):
+        if isinstance(one, ast.Name) and one.id in _BLIND and id(one) not in written:
+            found.add(one.id)
+    return frozenset(found)
+
+
+def modules_loaded(node: ast.AST) -> Iterator[str]:
+    """The modules that a call of `import_module` or `__import__` loads, and that `sys.modules` may give."""
+    if isinstance(node, ast.Attribute) and path_of(node)[-2:] == ("sys", "modules"):
+        yield "*"
+    if isinstance(node, ast.Attribute) and node.attr == "__subclasses__":
+        yield node.attr
+    if not isinstance(node, ast.Call) or path_of(node.func)[-1:] not in (("import_module",), ("__import__",)):
+        return
+    name = node.args[0] if node.args else None
+    start = name.values[0] if isinstance(name, ast.JoinedStr) and name.values else None
+    if isinstance(name, ast.Constant) and isinstance(name.value, str):
+        yield name.value
+    else:
+        yield f"{start.value}*" if isinstance(start, ast.Constant) and isinstance(start.value, str) else "*"
+
+
+def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that an import runs, those in blocks included, definitions left out."""
+    for one in body:
+        if isinstance(one, ast.If) and is_guard(one.test):
+            yield from statements(one.orelse)
+            continue
+        if isinstance(one, ast.If | ast.Try | ast.With | ast.For | ast.While):
+            for field in ("body", "orelse", "finalbody"):
+                yield from statements(getattr(one, field, []))
+        else:
+            yield one
+
+
+def is_guard(test: ast.expr) -> bool:
+    """Whether a condition is one that an import of the module does not meet."""
+    return bool({"__name__", "TYPE_CHECKING"} & set(path_of(getattr(test, "left", test))))
+
+
+def effect_of(node: ast.stmt) -> tuple[str, ...]:
+    """The names that lead to what a statement calls or sets; empty for one that only defines names."""
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return path_of(node.value.func)
+    targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [getattr(node, "target", None)]
+    for one in targets:
+        if isinstance(one, ast.Attribute | ast.Subscript):
+            return path_of(one)
+    return ()
