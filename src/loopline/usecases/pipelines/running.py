@@ -45,6 +45,7 @@ from loopline.usecases.pipelines.work import Perform, Performed
 
 TICK_S = 0.25
 SHORT_S = 0.05
+MOMENT_S = 0.003
 PERFORM = "loopline.usecases.pipelines.work:perform"
 NOT_TAKEN = "The branch was not taken."
 _performed = msgspec.msgpack.Decoder(Performed)
@@ -447,10 +448,9 @@ class Running:
     # Outcomes
 
     def _collect(self) -> None:
-        """Take in what ended; before waiting, keep what ended earlier."""
+        """Take in what ended, and look around from time to time."""
         done = {future for future in self._flying if future.done()}
         if not done and (self._flying or self._elsewhere or self._later) and not self._ready and not self._pending:
-            self._journal.flush()
             done = self._waited()
         for future in done:
             position = self._flying.pop(future)
@@ -464,9 +464,17 @@ class Running:
         patience = SHORT_S if self._elsewhere or self._later else TICK_S
         self._next_tick = min(self._next_tick, time.perf_counter() + patience)
         if not self._flying:
+            self._journal.flush()
             time.sleep(patience)
             return set()
-        return wait(self._flying, patience, FIRST_COMPLETED)[0]
+        return self._soon() or wait(self._flying, patience, FIRST_COMPLETED)[0]
+
+    def _soon(self) -> set[Future[Outcome]]:
+        """What ends in a moment: quick steps are written down together, before anything slow is waited for."""
+        done = wait(self._flying, MOMENT_S, FIRST_COMPLETED)[0]
+        if not done:
+            self._journal.flush()
+        return done
 
     def _ended(self, position: int, node: Node, outcome: Outcome) -> None:
         log = self._logs.pop(position, b"") + outcome.log + (outcome.trace.encode() if outcome.error else b"")
