@@ -25,6 +25,7 @@ PARTS = (
     "datasets",
     "tracking",
     "pipelines",
+    "releases",
     "registry",
     "promotion",
     "serving",
@@ -33,7 +34,7 @@ PARTS = (
     "lineage",
 )
 FOLDERS = ("blobs", "keys", "predictions", "truth", "run", "logs", "work")
-REPLAYED = ("registry", "serving")
+REPLAYED = ("registry", "serving", "releases")
 
 
 class Loopline:
@@ -150,6 +151,12 @@ def blobs(loopline: Loopline) -> Any:
     return Files(loopline.home / "blobs")
 
 
+def signer(loopline: Loopline) -> Any:
+    from loopline.kit.signing import Signer
+
+    return Signer(loopline.home / "keys" / "ledger.key")
+
+
 def clock(_: Loopline) -> Any:
     from loopline.adapters.clocks import WallClock
 
@@ -160,6 +167,7 @@ ENGINES: dict[str, Callable[[Loopline], Any]] = {
     "database": database,
     "blobs": blobs,
     "clock": clock,
+    "signer": signer,
     "runtimes": runtimes,
     "executors": executors,
     "home": lambda loopline: loopline.home,

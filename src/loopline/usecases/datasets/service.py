@@ -17,7 +17,7 @@ from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.datasets import files, model, store
 from loopline.usecases.datasets.intake import Intake
-from loopline.usecases.datasets.model import Batch, Contract, Dataset, Part, Snapshot, Source
+from loopline.usecases.datasets.model import Batch, Contract, ContractReport, Dataset, Part, Snapshot, Source
 from loopline.usecases.datasets.needs import Ledger
 from loopline.usecases.datasets.sources import found_in
 
@@ -229,6 +229,23 @@ class Datasets:
         if found is None:
             raise NotFound(f"There is no snapshot {digest!r}.", "`loopline datasets NAME` lists them.")
         return found
+
+    def keeps(self, digest: str, contract: Mapping[str, Any]) -> ContractReport:
+        """Whether every batch of a snapshot keeps a contract given as plain data, as if it arrived now.
+
+        Freshness is left out, as it is judged when a batch arrives, and so are batches that somebody released.
+        """
+        _, made = _declared(digest, None, contract)
+        asked = msgspec.structs.replace(made or Contract(columns=()), fresh_by="", fresh_within="")
+        snapshot = self.get(digest)
+        released = {batch.digest for batch in self.batches(snapshot.dataset, "released")}
+        rows, checked, broken = 0, 0, []
+        for part in snapshot.parts:
+            if part.digest in released:
+                continue
+            report = asked.check(files.read(self._blobs.path(part.digest), part.format, part.types))
+            rows, checked, broken = rows + report.rows, report.checked, [*broken, *report.broken]
+        return ContractReport(rows=rows, checked=checked, broken=tuple(broken))
 
     def table(self, digest: str) -> pa.Table:
         """All rows of a snapshot, part after part; Parquet and Arrow parts are memory-mapped."""

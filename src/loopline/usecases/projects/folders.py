@@ -16,7 +16,7 @@ from loopline.usecases.projects.checking import checked
 from loopline.usecases.projects.environments import folders_in
 from loopline.usecases.projects.model import CONFIG_FILE, LARGEST_FILE, MOST_FILES, Declared
 
-CODE = {".py", ".yaml", ".yml", ".toml", ".lock", ".txt", ".md", ".json", ".sql", ".cfg", ".ini", ".j2", ".ipynb"}
+CODE = {".py", ".yaml", ".yml", ".toml", ".lock", ".txt", ".md", ".json", ".sql", ".cfg", ".ini", ".j2", ".ipynb", ".r", ".R", ".sh", ".jl"}
 LEFT_OUT = {"__pycache__", "node_modules", "dist", "build", "venv", "site-packages"}
 PATIENCE_S = 60.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,6 +206,20 @@ class Projects:
         from loopline.usecases.projects import folders
 
         return folders.config_of(folder)
+
+    def sources(self, folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """What a folder's loopline.yaml says now, and the project's own files by name; nothing of it is run."""
+        from loopline.usecases.projects import folders
+
+        config = self._config_of(folder)
+        return config, dict(folders.files_of(folder, config))
+
+    def contracts(self, folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The contracts of the datasets that name one, as data; the folder's code is run in a process of its own."""
+        from loopline.usecases.projects import folders
+
+        named = {name: entry["contract"] for name, entry in config.get("datasets", {}).items() if "contract" in entry}
+        return folders.contracts_of(folder, named) if named else {}
 
     def starting(self) -> Starting:
         """What starts what in all applied projects."""

@@ -1,0 +1,143 @@
+"""The locked environment: this interpreter where it is what the lock says, else one built from the lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import loopline
+from loopline.core.errors import Unavailable
+from loopline.kit.durable import make_folder, sync_folder, write_file
+from loopline.kit.installed import installed
+from loopline.usecases.releases.locking import PYTHON, Lock
+from loopline.usecases.releases.resolving import found_uv
+
+WHOLE = ".whole"
+PATIENCE_S = 3600.0
+Told = Callable[[float], None]
+"""Called with the seconds that building took."""
+
+
+def fits(lock: Lock) -> bool:
+    """Whether this interpreter has every distribution of the lock at exactly its version."""
+    here = installed()
+    return lock.python == PYTHON and all(same(here.get(pin.name, ""), pin.version) for pin in lock.pins)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two texts name the same version."""
+    if one == other:
+        return True
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return bool(one) and Version(one) == Version(other)
+    except InvalidVersion:
+        return False
+
+
+def python_for(lock: Lock, place: Path, built: Told, anew: bool = False) -> str:
+    """The interpreter in which a release with this lock runs; "" is the one that runs this.
+
+    A missing environment is built in `place`, whole or not at all; a second process waits for the first. `anew` builds
+    one even where this interpreter would do. Raises Unavailable when it cannot be built.
+    """
+    if not anew and fits(lock):
+        return ""
+    folder = place / lock.sha256[:32]
+    if not (folder / WHOLE).is_file():
+        make_folder(place, 0o700)
+        with alone(place / f".{lock.sha256[:32]}.lock"):
+            if not (folder / WHOLE).is_file():
+                began = time.monotonic()
+                build(lock, folder)
+                built(time.monotonic() - began)
+    link_loopline(folder, lock.python)
+    return str(folder / "bin" / "python")
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a file's lock: one process at a time; the kernel lets go of it when the process dies."""
+    with open(path, "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def build(lock: Lock, folder: Path) -> None:
+    """Make the environment; the marker comes last, when everything else has reached the disk."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        make_folder(folder, 0o700)
+        file = folder / "requirements.lock"
+        write_file(file, lock.text)
+        for command in commands(lock, folder, file):
+            run(command)
+        os.sync()
+        write_file(folder / WHOLE, lock.sha256.encode())
+    except OSError as error:
+        raise Unavailable(
+            f"The environment cannot be made in {folder} ({error.strerror}).", "Free disk space."
+        ) from None
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def commands(lock: Lock, folder: Path, file: Path) -> Iterator[list[str]]:
+    """What makes an environment with nothing in it but what the lock names."""
+    python, uv, inside = interpreter(lock.python), found_uv(), str(folder / "bin" / "python")
+    if uv:
+        yield [uv, "venv", "--quiet", "--allow-existing", "--python", python, str(folder)]
+        options = ["--require-hashes", "--no-deps", "--python", inside, "-r", str(file)]
+        yield [uv, "pip", "install", "--quiet", *options]
+    else:
+        yield [python, "-m", "venv", "--without-pip", str(folder)]
+        yield [sys.executable, "-m", "pip", "--python", inside, "--disable-pip-version-check", "install", "--quiet",
+               "--require-hashes", "--no-deps", "-r", str(file)]  # fmt: skip
+
+
+def interpreter(version: str) -> str:
+    """An interpreter of that minor version; Unavailable when this machine has none."""
+    if version == PYTHON:
+        return sys.executable
+    found = shutil.which(f"python{version}")
+    if found is None:
+        raise Unavailable(f"The release needs Python {version}, which is not here.", f"Install python{version}.")
+    return found
+
+
+def run(command: list[str]) -> None:
+    """Unavailable with the last thing that a failing command said."""
+    environment = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    environment.pop("VIRTUAL_ENV", None)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=environment)
+    except subprocess.TimeoutExpired:
+        raise Unavailable("The release's environment was not built within an hour.", "Try again later.") from None
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
+        said = next((line for line in lines if line.lower().startswith(("error", "×"))), lines[-1])
+        raise Unavailable(
+            f"The release's environment cannot be built: {said[:300]}", "It takes what requirements.lock names."
+        )
+
+
+def link_loopline(folder: Path, version: str) -> None:
+    """Have the environment find the Loopline that runs this, wherever that lies, and nothing else of what lies there."""
+    package = Path(loopline.__file__).resolve().parent
+    link = folder / "lib" / f"python{version}" / "site-packages" / "loopline"
+    if link.is_symlink() and link.resolve() == package:
+        return
+    temporary = link.with_name(f".loopline.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(package, target_is_directory=True)
+    os.replace(temporary, link)
+    sync_folder(link.parent)

@@ -1,0 +1,126 @@
+"""Everything that must be known of a draft before it is sealed: its graph, its contracts, how its tests ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loopline.ports.clock import Clock
+from loopline.usecases.releases import examining, folders, tracing
+from loopline.usecases.releases.examining import Examination
+from loopline.usecases.releases.model import Graph, Outcomes, SealedFile, canonical
+from loopline.usecases.releases.needs import Pipelines, Projects
+from loopline.usecases.releases.sealing import Draft, Progress, with_files
+from loopline.usecases.releases.shelf import Shelf
+
+_graphs = msgspec.json.Decoder(Graph)
+
+
+class Finder:
+    """Asks the project's own code, in the release's environment; asked again about the same content it remembers."""
+
+    def __init__(self, shelf: Shelf, projects: Projects, pipelines: Pipelines, clock: Clock, work: Path) -> None:
+        self._shelf = shelf
+        self._projects = projects
+        self._pipelines = pipelines
+        self._clock = clock
+        self._work = work
+
+    def found(
+        self,
+        draft: Draft,
+        files: Mapping[str, SealedFile],
+        python: str,
+        params: Mapping[str, Any],
+        again: bool,
+        tell: Progress,
+    ) -> tuple[Draft, Graph, dict[str, Any], Outcomes]:
+        """Graph, contracts and outcomes, and the draft with files that steps read by themselves.
+
+        Tests run while the pipeline is traced; when they wrongly lacked such a file they are run again with it.
+        """
+        content, asked = draft.content, f"graph {draft.pipeline} {canonical(params).decode()}"
+        graph, contracts = self._known_graph(content, asked), self._shelf.remembered(content, "contracts")
+        if graph is not None and contracts is not None:
+            whole = with_files(draft, graph.reads)
+            return (
+                whole,
+                graph,
+                msgspec.json.decode(contracts),
+                self._outcomes(whole, python, again, tell, Examination()),
+            )
+        return self._asked(draft, files, python, params, again, tell, asked)
+
+    def _asked(
+        self,
+        draft: Draft,
+        files: Mapping[str, SealedFile],
+        python: str,
+        params: Mapping[str, Any],
+        again: bool,
+        tell: Progress,
+        asked: str,
+    ) -> tuple[Draft, Graph, dict[str, Any], Outcomes]:
+        folder = folders.laid_out(files, self._work / "releases", lambda file: content_by(draft, files, file))
+        examination = Examination()
+        with ThreadPoolExecutor(3) as pool:
+            try:
+                traced = pool.submit(self._graph, draft, folder, python, params)
+                agreed = pool.submit(self._projects.contracts, folder, draft.config)
+                tested = pool.submit(self._outcomes, draft, python, again, tell, examination)
+                graph, contracts = traced.result(), agreed.result()
+                whole = with_files(draft, graph.reads)
+                if whole is not draft:
+                    examination.stop()
+                    tested.exception()
+                    examination = Examination()
+                    tested = pool.submit(self._outcomes, whole, python, again, tell, examination)
+                outcomes = tested.result()
+            except BaseException:
+                examination.stop()  # nobody waits for tests of what cannot be sealed
+                raise
+        self._shelf.remember(
+            [(draft.content, asked, canonical(graph)), (draft.content, "contracts", canonical(contracts))]
+        )
+        return whole, graph, contracts, outcomes
+
+    def _known_graph(self, content: str, asked: str) -> Graph | None:
+        known = self._shelf.remembered(content, asked)
+        return None if known is None else _graphs.decode(known)
+
+    def _graph(self, draft: Draft, folder: Path, python: str, params: Mapping[str, Any]) -> Graph:
+        entry = draft.entry
+        plan = self._pipelines.plan(folder, entry.function, params, file=entry.file, python=python)
+        graph = tracing.graph_of(plan)
+        tracing.refuse_what_is_not_sealed(plan, graph, draft.lock.versions)
+        return graph
+
+    def _outcomes(self, draft: Draft, python: str, again: bool, tell: Progress, examination: Examination) -> Outcomes:
+        content = draft.content
+        known = None if again else self._shelf.outcomes(content)
+        if known is not None:
+            return known
+        tell("running the project's tests on the files to be sealed")
+        found = examining.examined(draft.files, python, self._work, self._clock.text(), examination)
+        self._shelf.remember([(content, "tests", canonical(found))])
+        return found
+
+
+def content_by(draft: Draft, files: Mapping[str, SealedFile], wanted: SealedFile) -> bytes:
+    """The bytes of a sealed file of a draft."""
+    return next(draft.files[name] for name, file in files.items() if file == wanted)
+
+
+def retested(
+    files: Mapping[str, SealedFile],
+    read: Callable[[SealedFile], bytes],
+    python: str,
+    work: Path,
+    at: str,
+) -> Outcomes:
+    """The tests of sealed files run once more; CheckFailed when one fails."""
+    return examining.examined({name: read(file) for name, file in files.items()}, python, work, at)
