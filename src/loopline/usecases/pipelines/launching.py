@@ -13,7 +13,7 @@ from loopline.core.errors import NotFound
 from loopline.core.ids import new_id
 from loopline.core.tables import Signature
 from loopline.ports.clock import Clock
-from loopline.ports.database import Database, Transaction
+from loopline.ports.database import Database, Row, Transaction
 from loopline.usecases.pipelines import store
 from loopline.usecases.pipelines.ground import Ground, Terms
 from loopline.usecases.pipelines.model import Leaf, PipelineRun, Plan, Progress, Tree
@@ -84,10 +84,13 @@ class Launch:
         if found is None:
             return None
         run_id, results = found
-        steps = self._database.read(lambda tx: store.steps(tx, run_id))
+        steps = self._database.read(lambda tx: store.taken_from(tx, run_id))
         metrics = self._tracking.get(run_id).metrics
-        same = Same(run_id, started.plan, steps, results, started.terms.snapshots, metrics)
-        return same if same.whole(ground.blobs) else None
+        same = Same(run_id, started.plan, steps, self._result, started.terms.snapshots, metrics)
+        return same if same.whole(ground.blobs, results) else None
+
+    def _result(self, key: str) -> Row | None:
+        return self._database.read(lambda tx: store.result(tx, key))
 
     def _running(self, started: Started, ground: Ground, progress: Callable[[Progress], None]) -> Running:
         known = self._database.read(lambda tx: store.results_of_last(tx, started.plan_key))

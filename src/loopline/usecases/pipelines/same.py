@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,8 +16,8 @@ from loopline.usecases.pipelines.values.blobs import blobs_of
 
 
 class Same:
-    """The outcome of the earlier run as that of this one: every step that ran there is a hit here. `results` are rows by
-    key. Files, lock, parameters and inputs have the digests that they had then, so every key would be the same."""
+    """The outcome of the earlier run as that of this one: every step that ran there is a hit here. `result` answers the
+    row kept under a key. Files, lock, parameters and inputs have the digests that they had then, so every key would be the same."""
 
     cancelled = ""
     trials: tuple[tuple[str, dict[str, Any], float | None, StepRun], ...] = ()
@@ -27,22 +27,20 @@ class Same:
         run_id: str,
         plan: Plan,
         steps: Sequence[StepRun],
-        results: Mapping[str, Row],
+        result: Callable[[str], Row | None],
         snapshots: Mapping[str, str],
         metrics: Mapping[str, float | str],
     ) -> None:
         self.run_id = run_id
         self.metrics = {name: float(value) for name, value in metrics.items()}
-        self.steps = {step.position: store.taken(step, run_id) for step in steps}
+        self.steps = {step.position: step for step in steps}
         self._plan = plan
-        self._results = results
         self._snapshots = snapshots
-        self.values = Values(self.steps, results, plan)
+        self.values = Values(self.steps, result)
 
-    def whole(self, blobs: Blobs) -> bool:
-        """Whether the results are all there, and the bytes of what the pipeline returns."""
-        keys = {step.key for step in self.steps.values() if step.status == "hit" and self._is_call(step)}
-        if not keys <= self._results.keys():
+    def whole(self, blobs: Blobs, results: int) -> bool:
+        """Whether the results, of which so many are there, are all there, and the bytes of what the pipeline returns."""
+        if len({step.key for step in self.steps.values() if step.status == "hit" and self._is_call(step)}) > results:
             return False
         if self._plan.result is None:
             return True
@@ -79,15 +77,18 @@ class Same:
 
 
 class Values(dict[int, Tree]):
-    """Values by position, read when asked for."""
+    """Values by position, read when asked for; LookupError for those of maps and searches, which are not kept."""
 
-    def __init__(self, steps: Mapping[int, StepRun], results: Mapping[str, Row], plan: Plan) -> None:
+    def __init__(self, steps: Mapping[int, StepRun], result: Callable[[str], Row | None]) -> None:
         super().__init__()
         self._steps = steps
-        self._results = results
+        self._result = result
 
     def __missing__(self, position: int) -> Tree:
-        value = self[position] = store.value(self._results[self._steps[position].key])
+        row = self._result(self._steps[position].key)
+        if row is None:
+            raise LookupError(position)
+        value = self[position] = store.value(row)
         return value
 
 

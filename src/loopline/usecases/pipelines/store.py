@@ -81,8 +81,8 @@ def add_run(tx: Transaction, row: Mapping[str, Any]) -> None:
     )
 
 
-def same_basis(tx: Transaction, basis: str) -> tuple[str, dict[str, Row]] | None:
-    """The newest finished run on that basis that has step runs of its own, with the results of its steps by key."""
+def same_basis(tx: Transaction, basis: str) -> tuple[str, int] | None:
+    """The newest finished run on that basis that has step runs of its own, and how many of its results are there."""
     found = tx.row(
         """SELECT p.run_id FROM pipelines_runs p JOIN tracking_runs t ON t.id = p.run_id WHERE p.basis = :basis
         AND p.same_as = '' AND t.status = 'finished' ORDER BY p.started_at DESC LIMIT 1""",
@@ -90,9 +90,23 @@ def same_basis(tx: Transaction, basis: str) -> tuple[str, dict[str, Row]] | None
     )
     if found is None:
         return None
-    keys = "SELECT key FROM pipelines_steps WHERE run_id = :run_id"
-    rows = tx.rows(f"{_RESULT} WHERE key IN ({keys})", {"run_id": found["run_id"]})
-    return found["run_id"], {row["key"]: row for row in rows}
+    counted = tx.row(
+        """SELECT COUNT(*) AS number FROM pipelines_results WHERE key IN
+        (SELECT key FROM pipelines_steps WHERE run_id = :run_id)""",
+        {"run_id": found["run_id"]},
+    )
+    return found["run_id"], counted["number"] if counted else 0
+
+
+def taken_from(tx: Transaction, run_id: str) -> list[StepRun]:
+    """The step runs of a run as the hits that take their results."""
+    rows = tx.rows(
+        """SELECT position, step, label, key, CASE WHEN status = 'ran' THEN 'hit' ELSE status END AS status,
+        CASE WHEN made_by = '' THEN run_id ELSE made_by END AS made_by, started_at, error, part_of, output
+        FROM pipelines_steps WHERE run_id = :id ORDER BY position""",
+        {"id": run_id},
+    )
+    return [StepRun(**row) for row in rows]
 
 
 def cancelled_by(tx: Transaction, run_id: str) -> str:
@@ -208,26 +222,10 @@ def steps(tx: Transaction, run_id: str) -> list[StepRun]:
     """The step runs of a run by position."""
     same = tx.row("SELECT same_as FROM pipelines_runs WHERE run_id = :id", {"id": run_id})
     source = same["same_as"] if same and same["same_as"] else run_id
+    if source != run_id:
+        return taken_from(tx, source)
     rows = tx.rows(f"SELECT {_STEP} FROM pipelines_steps WHERE run_id = :id ORDER BY position", {"id": source})
-    found = [StepRun(**row) for row in rows]
-    return found if source == run_id else [taken(step, source) for step in found]
-
-
-def taken(step: StepRun, run_id: str) -> StepRun:
-    """A step run as the hit that takes its result; those left out stay so."""
-    if step.status not in ("hit", "ran"):
-        return step
-    return StepRun(
-        position=step.position,
-        step=step.step,
-        label=step.label,
-        key=step.key,
-        status="hit",
-        made_by=step.made_by or run_id,
-        started_at=step.started_at,
-        part_of=step.part_of,
-        output=step.output,
-    )
+    return [StepRun(**row) for row in rows]
 
 
 def key_parts(tx: Transaction, key: str) -> tuple[Code, dict[str, Argument], str] | None:
