@@ -189,7 +189,7 @@ class Argument(msgspec.Struct, frozen=True):
     shown: str
 
 
-class StepRun(msgspec.Struct, frozen=True, kw_only=True):
+class StepRun(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One step of one pipeline run. `made_by` is the run whose result a hit took; `log` a blob's digest.
 
     Seconds are wall clock and CPU (0 for a hit); `max_rss` is the process's peak memory in bytes. `attempts` counts its
