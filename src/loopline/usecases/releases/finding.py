@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
+from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
-from loopline.usecases.releases import examining, folders, tracing
+from loopline.usecases.releases import examining, folders, sealing, tracing
 from loopline.usecases.releases.examining import Examination
-from loopline.usecases.releases.model import Graph, Outcomes, SealedFile, canonical
+from loopline.usecases.releases.model import Graph, Outcomes, SealedFile, canonical, sha256
 from loopline.usecases.releases.needs import Pipelines, Projects
 from loopline.usecases.releases.sealing import Draft, Progress, with_files
 from loopline.usecases.releases.shelf import Shelf
@@ -23,7 +24,10 @@ _graphs = msgspec.json.Decoder(Graph)
 class Finder:
     """Asks the project's own code, in the release's environment; asked again about the same content it remembers."""
 
-    def __init__(self, shelf: Shelf, projects: Projects, pipelines: Pipelines, clock: Clock, work: Path) -> None:
+    def __init__(
+        self, shelf: Shelf, projects: Projects, pipelines: Pipelines, blobs: Blobs, clock: Clock, work: Path
+    ) -> None:
+        self._blobs = blobs
         self._shelf = shelf
         self._projects = projects
         self._pipelines = pipelines
@@ -33,7 +37,6 @@ class Finder:
     def found(
         self,
         draft: Draft,
-        files: Mapping[str, SealedFile],
         python: str,
         params: Mapping[str, Any],
         again: bool,
@@ -45,33 +48,31 @@ class Finder:
         """
         content, asked = draft.content, f"graph {draft.pipeline} {canonical(params).decode()}"
         graph, contracts = self._known_graph(content, asked), self._shelf.remembered(content, "contracts")
-        if graph is not None and contracts is not None:
-            whole = with_files(draft, graph.reads)
-            return (
-                whole,
-                graph,
-                msgspec.json.decode(contracts),
-                self._outcomes(whole, python, again, tell, Examination()),
-            )
-        return self._asked(draft, files, python, params, again, tell, asked)
+        if graph is None or contracts is None:
+            return self._asked(draft, python, params, again, tell, asked)
+        whole = with_files(draft, graph.reads)
+        outcomes = self._outcomes(whole, python, again, tell, Examination())
+        sealing.keep(self._blobs, whole.files)
+        self._shelf.remember([(whole.content, "tests", canonical(outcomes))] if again else [])
+        return whole, graph, msgspec.json.decode(contracts), outcomes
 
     def _asked(
         self,
         draft: Draft,
-        files: Mapping[str, SealedFile],
         python: str,
         params: Mapping[str, Any],
         again: bool,
         tell: Progress,
         asked: str,
     ) -> tuple[Draft, Graph, dict[str, Any], Outcomes]:
-        folder = folders.laid_out(files, self._work / "releases", lambda file: content_by(draft, files, file))
         examination = Examination()
-        with ThreadPoolExecutor(3) as pool:
+        with ThreadPoolExecutor(4) as pool:
             try:
+                tested = pool.submit(self._outcomes, draft, python, again, tell, examination)
+                kept = pool.submit(sealing.keep, self._blobs, draft.files)
+                folder = self._laid_out(draft)
                 traced = pool.submit(self._graph, draft, folder, python, params)
                 agreed = pool.submit(self._projects.contracts, folder, draft.config)
-                tested = pool.submit(self._outcomes, draft, python, again, tell, examination)
                 graph, contracts = traced.result(), agreed.result()
                 whole = with_files(draft, graph.reads)
                 if whole is not draft:
@@ -79,14 +80,19 @@ class Finder:
                     tested.exception()
                     examination = Examination()
                     tested = pool.submit(self._outcomes, whole, python, again, tell, examination)
+                    sealing.keep(self._blobs, whole.files)
+                kept.result()
                 outcomes = tested.result()
             except BaseException:
                 examination.stop()  # nobody waits for tests of what cannot be sealed
                 raise
-        self._shelf.remember(
-            [(draft.content, asked, canonical(graph)), (draft.content, "contracts", canonical(contracts))]
-        )
+        known = [(draft.content, asked, canonical(graph)), (draft.content, "contracts", canonical(contracts))]
+        self._shelf.remember([*known, (whole.content, "tests", canonical(outcomes))])
         return whole, graph, contracts, outcomes
+
+    def _laid_out(self, draft: Draft) -> Path:
+        by_digest = {sha256(content): content for content in draft.files.values()}
+        return folders.laid_out(draft.sealed, self._work / "releases", lambda file: by_digest[file.sha256])
 
     def _known_graph(self, content: str, asked: str) -> Graph | None:
         known = self._shelf.remembered(content, asked)
@@ -100,19 +106,11 @@ class Finder:
         return graph
 
     def _outcomes(self, draft: Draft, python: str, again: bool, tell: Progress, examination: Examination) -> Outcomes:
-        content = draft.content
-        known = None if again else self._shelf.outcomes(content)
+        known = None if again else self._shelf.outcomes(draft.content)
         if known is not None:
             return known
         tell("running the project's tests on the files to be sealed")
-        found = examining.examined(draft.files, python, self._work, self._clock.text(), examination)
-        self._shelf.remember([(content, "tests", canonical(found))])
-        return found
-
-
-def content_by(draft: Draft, files: Mapping[str, SealedFile], wanted: SealedFile) -> bytes:
-    """The bytes of a sealed file of a draft."""
-    return next(draft.files[name] for name, file in files.items() if file == wanted)
+        return examining.examined(draft.files, python, self._work, self._clock.text(), examination)
 
 
 def retested(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from loopline.core.errors import Unavailable
-from loopline.kit.durable import make_folder, sync_folder, write_file
+from loopline.kit.durable import make_folder, write_file
 from loopline.usecases.releases.model import SealedFile, canonical, sha256
 
 Read = Callable[[SealedFile], bytes]
@@ -45,15 +45,14 @@ def made(folder: Path, files: Mapping[str, SealedFile], read: Read) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=".release-", dir=folder.parent))
     try:
         for name, file in files.items():
-            make_folder((scratch / name).parent)
-            write_file(scratch / name, read(file))
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / name).write_bytes(read(file))  # compared before every use, so nothing waits for the disk here
         try:
             os.rename(scratch, folder)
         except OSError:
             if not folder.is_dir():
                 raise
             mended(folder, files, read)
-        sync_folder(folder.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

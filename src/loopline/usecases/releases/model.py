@@ -290,13 +290,14 @@ def parsed_reference(text: str) -> tuple[str, str, str, str]:
 
 
 def previous(moves: Sequence[Move]) -> str | None:
-    """Where a rollback leads: the history as a stack, so a move to a release further down drops all above it."""
+    """Where a rollback leads: the history as a stack, to which a promotion adds and from which a rollback (a move
+    without a gate) takes."""
     stack: list[str] = []
     for move in moves:
-        if move.release in stack:
-            del stack[stack.index(move.release) + 1 :]
-        else:
+        if move.gate:
             stack.append(move.release)
+        else:
+            del stack[-1]
     return stack[-2] if len(stack) > 1 else None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from blake3 import blake3
 
 from loopline import __version__
 from loopline.core.errors import Invalid, NotFound
@@ -58,14 +59,18 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def sealed(self) -> dict[str, SealedFile]:
+        """The files by their digests; blobs are named by BLAKE3."""
+        return {
+            name: SealedFile(sha256(content), blake3(content).hexdigest(), len(content))
+            for name, content in sorted(self.files.items())
+        }
+
+    @property
     def content(self) -> str:
-        """The digest of all that tests depend on."""
-        return content_of({name: sha256(content) for name, content in self.files.items()}, self.lock.sha256)
-
-
-def content_of(files: Mapping[str, str], lock: str) -> str:
-    """The digest of files (SHA-256 by name) with the lock, Loopline and Python."""
-    return sha256(canonical({"files": files, "lock": lock, "loopline": __version__, "python": PYTHON}))
+        """The digest of all that tests depend on: files, the lock among them, Loopline and Python."""
+        files = {name: sha256(content) for name, content in self.files.items()}
+        return sha256(canonical({"files": files, "loopline": __version__, "python": PYTHON}))
 
 
 def drafted(folder: Path, pipeline: str, config: dict[str, Any], files: dict[str, bytes]) -> Draft:
@@ -102,20 +107,16 @@ def read(folder: Path, name: str) -> list[tuple[str, bytes]]:
     return [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in paths]
 
 
-def kept(blobs: Blobs, files: Mapping[str, bytes]) -> dict[str, SealedFile]:
-    """The files as blobs; several are written side by side, as each waits for the disk."""
+def keep(blobs: Blobs, files: Mapping[str, bytes]) -> None:
+    """Keep the files as blobs; several are written side by side, as each waits for the disk."""
     with ThreadPoolExecutor(8) as pool:
-        digests = list(pool.map(blobs.put, files.values()))
-    return {
-        name: SealedFile(sha256(content), digest, len(content))
-        for (name, content), digest in sorted(zip(files.items(), digests, strict=True))
-    }
+        for _ in pool.map(blobs.put, files.values()):
+            pass
 
 
-def manifest_of(
-    draft: Draft, files: dict[str, SealedFile], graph: Graph, contracts: Mapping[str, Any], tests: Outcomes
-) -> Manifest:
+def manifest_of(draft: Draft, graph: Graph, contracts: Mapping[str, Any], tests: Outcomes) -> Manifest:
     """All of it together."""
+    files = draft.sealed
     lock = files[LOCK_FILE]
     return Manifest(
         schema=SCHEMA,

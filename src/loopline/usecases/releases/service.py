@@ -60,7 +60,7 @@ class Releases:
         self._datasets = datasets
         self._pipelines = pipelines
         self._shelf = Shelf(database, ledger, blobs, clock, signer)
-        self._finder = Finder(self._shelf, projects, pipelines, clock, home / "work")
+        self._finder = Finder(self._shelf, projects, pipelines, blobs, clock, home / "work")
         self._gatekeeper = Gatekeeper(self._shelf, datasets)
 
     def lock(self, folder: str | Path, *, upgrade: bool = False) -> tuple[Lock, bool]:
@@ -106,11 +106,8 @@ class Releases:
         place = Path(folder).absolute()
         draft = sealing.drafted(place, pipeline, *self._projects.sources(place))
         python = self._python(draft.lock, actor, tell)
-        files = sealing.kept(self._blobs, draft.files)
-        whole, graph, contracts, outcomes = self._finder.found(draft, files, python, params or {}, tests_again, tell)
-        if whole is not draft:
-            files = sealing.kept(self._blobs, whole.files)
-        manifest = sealing.manifest_of(whole, files, graph, contracts, outcomes)
+        whole, graph, contracts, outcomes = self._finder.found(draft, python, params or {}, tests_again, tell)
+        manifest = sealing.manifest_of(whole, graph, contracts, outcomes)
         return self._shelf.put(manifest, whole.content, actor)[0]
 
     def get(self, ref: str) -> Release:
@@ -280,7 +277,6 @@ class Releases:
     def blobs_in_use(self) -> Iterable[str]:
         """The digests of all blobs that any release refers to: whoever clears up leaves these."""
         rows = self._database.read(store.every)
-        yield from self._database.read(store.findings)
         for row in rows:
             yield row["manifest"]
             try:

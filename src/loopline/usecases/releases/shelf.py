@@ -191,20 +191,17 @@ class Shelf:
     def remembered(self, content: str, what: str) -> bytes | None:
         """What was found out about a content; None when that is not known, or was written by somebody else."""
         row = self._database.read(lambda tx: store.finding(tx, content, what))
-        if row is None or not self._signer.verify(finding_text(content, what, row["blob"]), row["signature"]):
+        if row is None or not self._signer.verify(finding_text(content, what, row["answer"]), row["signature"]):
             return None
-        try:
-            return self._blobs.get(row["blob"])
-        except NotFound:
-            return None
+        return str(row["answer"]).encode()
 
     def remember(self, found: Iterable[tuple[str, str, bytes]]) -> None:
-        """Keep (content, what, answer), signed: a later question is answered by it."""
+        """Keep (content, what, answer as JSON), signed: a later question is answered by it."""
         rows = []
         for content, what, answer in found:
-            blob = self._blobs.put(answer)
-            signature = self._signer.sign(finding_text(content, what, blob))
-            row = {"content": content, "what": what, "blob": blob, "signature": signature}
+            text = answer.decode()
+            signature = self._signer.sign(finding_text(content, what, text))
+            row = {"content": content, "what": what, "answer": text, "signature": signature}
             rows.append({**row, "found_at": self._clock.text()})
         if rows:
             self._database.write(lambda tx: store.put_findings(tx, rows))
@@ -215,8 +212,8 @@ def subject(digest: str) -> str:
     return f"release:{digest}"
 
 
-def finding_text(content: str, what: str, blob: str) -> bytes:
-    return f"loopline finding {content} {what} {blob}".encode()
+def finding_text(content: str, what: str, answer: str) -> bytes:
+    return f"loopline finding {content} {what} {answer}".encode()
 
 
 def damaged(digest: str, what: str) -> CheckFailed:

@@ -15,11 +15,11 @@ ADD_RELEASE = (
     f"INSERT INTO releases_releases (seq, {_RELEASE}) VALUES (:seq, :digest, :project, :pipeline, :manifest, "
     ":signature, :public_key, :content, :created_at, :created_by)"
 )
-FINDING = "SELECT blob, signature FROM releases_findings WHERE content = :content AND what = :what"
+FINDING = "SELECT answer, signature FROM releases_findings WHERE content = :content AND what = :what"
 PUT_FINDING = (
-    "INSERT INTO releases_findings (content, what, blob, signature, found_at) "
-    "VALUES (:content, :what, :blob, :signature, :found_at) ON CONFLICT (content, what) DO UPDATE SET "
-    "blob = excluded.blob, signature = excluded.signature, found_at = excluded.found_at"
+    "INSERT INTO releases_findings (content, what, answer, signature, found_at) "
+    "VALUES (:content, :what, :answer, :signature, :found_at) ON CONFLICT (content, what) DO UPDATE SET "
+    "answer = excluded.answer, signature = excluded.signature, found_at = excluded.found_at"
 )
 ADD_GATE = (
     "INSERT INTO releases_gates (id, release, environment, verdict, evidence, decided_at, decided_by) "
@@ -102,11 +102,6 @@ def every(tx: Transaction) -> list[Row]:
 
 def finding(tx: Transaction, content: str, what: str) -> Row | None:
     return tx.row(FINDING, {"content": content, "what": what})
-
-
-def findings(tx: Transaction) -> list[str]:
-    """The blobs of everything that was found out."""
-    return [row["blob"] for row in tx.rows("SELECT blob FROM releases_findings")]
 
 
 def put_findings(tx: Transaction, rows: list[dict[str, str]]) -> None:

@@ -31,7 +31,7 @@ def upgrade() -> None:
         "releases_findings",
         sa.Column("content", sa.Text, primary_key=True),
         sa.Column("what", sa.Text, primary_key=True),
-        sa.Column("blob", sa.Text, nullable=False),
+        sa.Column("answer", sa.Text, nullable=False),
         sa.Column("signature", sa.Text, nullable=False),
         sa.Column("found_at", sa.Text, nullable=False),
     )
