@@ -67,7 +67,8 @@ class Executor(Protocol):
     fails alone; nothing that it started survives `close` or the death of the owner. `slots` are how many calls of one
     cpu run side by side; a call that asks for more cpu than there is runs alone."""
 
-    slots: int
+    @property
+    def slots(self) -> int: ...
 
     def submit(self, call: Call) -> Future[Outcome]:
         """Run a call when a slot is free. The future never holds an exception but a cancellation."""

@@ -1,4 +1,4 @@
-"""Executors: in this process, or in worker processes of this machine."""
+"""Executors: in this process, in worker processes of this machine, or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -22,4 +22,13 @@ def processes(slots: int = 2) -> Executor:
     return Processes(slots)
 
 
-EXECUTORS: Mapping[str, Callable[[], Executor]] = MappingProxyType({"inline": inline, "processes": processes})
+def ray(address: str = "") -> Executor:
+    """Calls on a Ray cluster: the one at LOOPLINE_RAY_ADDRESS, else one on this machine."""
+    from loopline.adapters.executors.ray import Ray
+
+    return Ray(address)
+
+
+EXECUTORS: Mapping[str, Callable[[], Executor]] = MappingProxyType(
+    {"inline": inline, "processes": processes, "ray": ray}
+)
