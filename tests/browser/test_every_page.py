@@ -30,7 +30,7 @@ def place(site: Any, path: str) -> str:
         "{firing}": site.call("automation.firings")[0]["id"],
     }
     examples["{id}"] = gates[0]["id"]
-    examples["{name}"] = "flights"
+    examples["{name}"] = site.call("projects.projects")[0]["name"] if path.startswith("/projects/") else "flights"
     if path == "/runs/{run_id}/artifact":
         return f"/runs/{site.names['studies'][0]}/artifact?name=notes.md"
     if path == "/trace":

@@ -282,3 +282,16 @@ def test_the_schema_knows_environments() -> None:
         made["$defs"]["EnvironmentEntry"]["properties"]
     )
     assert "environment" in made["$defs"]["ScheduleEntry"]["properties"]
+
+
+def test_a_working_copy_taken_back_reads_its_old_data_again(
+    projects: Projects, loopline: Loopline, two: Path, text: str
+) -> None:
+    projects.pipeline(two, "training", "ada")
+    (two / "loopline.yaml").write_text(text.replace("{folder: sample}", "{folder: data}"))
+    projects.pipeline(two, "training", "ada")
+    assert loopline.datasets.latest("flights.dev").rows == 2
+    (two / "loopline.yaml").write_text(text)
+    projects.pipeline(two, "training", "ada")
+    assert loopline.datasets.latest("flights.dev").rows == 1
+    assert projects.plan(two).changes == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,25 @@ from loopline.usecases.projects.checking import checked
 from loopline.usecases.projects.environments import folders_in
 from loopline.usecases.projects.model import CONFIG_FILE, LARGEST_FILE, MOST_FILES, Declared
 
-CODE = {".py", ".yaml", ".yml", ".toml", ".lock", ".txt", ".md", ".json", ".sql", ".cfg", ".ini", ".j2", ".ipynb", ".r", ".R", ".sh", ".jl"}
+CODE = {
+    ".py",
+    ".yaml",
+    ".yml",
+    ".toml",
+    ".lock",
+    ".txt",
+    ".md",
+    ".json",
+    ".sql",
+    ".cfg",
+    ".ini",
+    ".j2",
+    ".ipynb",
+    ".r",
+    ".R",
+    ".sh",
+    ".jl",
+}
 LEFT_OUT = {"__pycache__", "node_modules", "dist", "build", "venv", "site-packages"}
 PATIENCE_S = 60.0
 
@@ -45,9 +63,14 @@ def declared(folder: Path) -> Declared:
     """All that a folder declares. Its contracts are imported in a process of their own, never in this one."""
     folder = folder.absolute()
     config = config_of(folder)
-    references = {name: entry["contract"] for name, entry in config.get("datasets", {}).items() if "contract" in entry}
-    contracts = contracts_of(folder, references) if references else {}
+    contracts = declared_contracts(folder, config)
     return Declared(config=config, contracts=contracts, files=dict(files_of(folder, config)), folder=str(folder))
+
+
+def declared_contracts(folder: Path, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The contracts of all datasets that name one."""
+    references = {name: entry["contract"] for name, entry in config.get("datasets", {}).items() if "contract" in entry}
+    return contracts_of(folder, references) if references else {}
 
 
 def files_of(folder: Path, config: dict[str, Any]) -> Iterator[tuple[str, bytes]]:

@@ -140,7 +140,7 @@ class Projects:
         Conflict when the project was applied from another folder: its datasets lie there.
         """
         standing = self._unchanged(folder)
-        if standing is not None:
+        if standing is not None and self._keeps_datasets(standing.name):
             return _with_schedules(standing)
         from loopline.usecases.projects import folders
 
@@ -154,9 +154,13 @@ class Projects:
                 f"The project {standing.name!r} was applied from {standing.folder}.",
                 "Run `loopline apply` here to move it, or use another --home.",
             )
-        if any(standing.config.get(each) != config.get(each) for each in ("datasets", "environments")):
+        declares = any(standing.config.get(each) != config.get(each) for each in ("datasets", "environments"))
+        if declares or not self._keeps_datasets(standing.name):
             self._declare_datasets(folders.declared(folder), actor)
         return _with_schedules(msgspec.structs.replace(standing, config=config))
+
+    def _keeps_datasets(self, project: str) -> bool:
+        return self._database.read(lambda tx: self._owners.keeps_datasets(tx, project))
 
     def _declare_datasets(self, declared: Declared, actor: str) -> None:
         """The datasets of a folder that is worked on and was not applied again yet."""

@@ -60,6 +60,13 @@ class Owners:
         found: dict[str, Any] | None = owner.standing_in(tx, key[1])
         return found
 
+    def keeps_datasets(self, tx: Transaction, project: str) -> bool:
+        """Whether the datasets stand as the project declared them when it was last applied."""
+        things = [thing for thing in store.things(tx, project).values() if thing.kind == DATASET and not thing.left_at]
+        return all(
+            thing.wish is None or self._datasets.standing_in(tx, thing.name) == thing.wish for thing in things
+        )
+
     def put(self, tx: Transaction, wish: Wish, actor: str) -> None:
         """Make a thing as the project wants it; nothing is written when it is so."""
         if wish.kind == DATASET:
