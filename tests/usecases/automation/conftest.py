@@ -38,7 +38,7 @@ class Projects:
         return SimpleNamespace(name=name or "prod", datasets=self.bound)
 
     def starting(self) -> Any:
-        return starting({name: config for name, config in self.configs.items()})
+        return starting(self.configs)
 
 
 @dataclass
@@ -119,7 +119,7 @@ class Promotion:
         self.alias[alias] = version
 
 
-def tell(loopline: Loopline, kind: str, subject: str, actor: str = "ada", **body: Any) -> Fact:
+def tell(loopline: Loopline, kind: str, subject: str, actor: str = "ada", /, **body: Any) -> Fact:
     """Write a fact as another use-case would."""
     fact: Fact = loopline.database.write(lambda tx: loopline.ledger.append(tx, kind, subject, actor, body))
     return fact
@@ -150,7 +150,7 @@ class World:
         self.projects.configs[project] = config
         self.tell("project.applied", f"project:{project}", project=project)
 
-    def tell(self, kind: str, subject: str, actor: str = "ada", **body: Any) -> Fact:
+    def tell(self, kind: str, subject: str, actor: str = "ada", /, **body: Any) -> Fact:
         return tell(self.loopline, kind, subject, actor, **body)
 
     def alert(self, name: str = "a1", window: str | None = "2013-06-24T00:00:00Z", **body: Any) -> Fact:
@@ -176,3 +176,9 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     with installation(tmp_path) as loopline:
         yield World(loopline)
+
+
+@pytest.fixture
+def make_world() -> Any:
+    """Makes the world of an installation, for tests that need several."""
+    return World

@@ -17,6 +17,7 @@ from loopline.app.wiring import Loopline
 from loopline.core.errors import Invalid, NotFound
 from loopline.shells.http.api import JSON, api_routes
 from loopline.shells.http.guard import Guard, error_body
+from loopline.shells.http.hooks import hook_routes
 from loopline.shells.http.pages import page_routes, problem
 
 
@@ -30,7 +31,13 @@ def application(loopline: Loopline, hosts: frozenset[str]) -> Any:
         facts = loopline.ledger.latest(1)
         return PlainTextResponse(f"# TYPE loopline_facts counter\nloopline_facts {facts[0].seq if facts else 0}\n")
 
-    routes = [Route("/health", health), Route("/metrics", metrics), *api_routes(loopline), *page_routes(loopline)]
+    routes = [
+        Route("/health", health),
+        Route("/metrics", metrics),
+        *hook_routes(loopline),
+        *api_routes(loopline),
+        *page_routes(loopline),
+    ]
     app = Starlette(routes=routes, exception_handlers={404: not_found, 405: wrong_method})
     return Guard(app, loopline.access, hosts)
 

@@ -22,6 +22,7 @@ COOKIE = "loopline_session"
 LARGEST_BODY = 64 * 1024 * 1024
 OPEN_PATHS = ("/health", "/sign-in", "/sign-out", "/favicon.ico")
 OPEN_FOLDER = "/static/"
+HOOKS = "/api/v1/hooks/"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -112,8 +113,8 @@ def check_size(headers: dict[str, str]) -> None:
 
 
 def is_open(path: str) -> bool:
-    """Whether a path may be asked without a token."""
-    return path in OPEN_PATHS or (path.startswith(OPEN_FOLDER) and ".." not in path)
+    """Whether a path may be asked without a token (a webhook's delivery is signed instead)."""
+    return path in OPEN_PATHS or (path.startswith((OPEN_FOLDER, HOOKS)) and ".." not in path)
 
 
 def cookie(header: str) -> str | None:

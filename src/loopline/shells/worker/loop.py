@@ -122,7 +122,7 @@ class First:
         self._held = False
 
     def __enter__(self) -> First:
-        self._lock = open(self._path, "a")  # noqa: SIM115  (held as long as the worker runs)
+        self._lock = open(self._path, "a")
         return self
 
     def __exit__(self, *_: object) -> None:

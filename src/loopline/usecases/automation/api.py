@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
-from loopline.usecases.automation.model import Firing, Standing, Why
+from loopline.usecases.automation.model import Firing, Graph, Standing, Why
 
 
 class Nothing(msgspec.Struct):
@@ -51,9 +51,15 @@ def fire(automation: Any, request: Fire, caller: Caller) -> Firing:
     return made
 
 
+def graph(automation: Any, request: Nothing, caller: Caller) -> Graph:
+    found: Graph = automation.graph()
+    return found
+
+
 VERBS: tuple[Verb, ...] = (
     Verb("automation.policies", "GET", "/policies", Role.VIEWER, Nothing, policies, "List policies and how they stand"),
     Verb("automation.firings", "GET", "/firings", Role.VIEWER, Listed, firings, "List firings, newest first"),
     Verb("automation.why", "GET", "/firings/{firing}", Role.VIEWER, One, why, "Say why a policy fired and what it did"),
+    Verb("automation.graph", "GET", "/automation/graph", Role.VIEWER, Nothing, graph, "Show what starts what"),
     Verb("automation.fire", "POST", "/policies/{policy}/fire", Role.EDITOR, Fire, fire, "Set a policy off by hand"),
 )

@@ -17,6 +17,7 @@ STANDING = [
     ("LAST", "last_at"),
     ("NEXT", "next_at"),
     ("RESTS UNTIL", "rests_until"),
+    ("NOW", "now"),
 ]
 FIRINGS = [
     ("FIRED", "fired_at"),
@@ -32,17 +33,23 @@ FIRINGS = [
 @click.argument("policy", required=False)
 @click.option("--firings", "listed", is_flag=True, help="List firings, newest first.")
 @click.option("--why", "firing", metavar="FIRING", help="Say why that firing happened and what it did.")
+@click.option("--graph", "graph", is_flag=True, help="Show what starts what.")
 @click.option("--fire", is_flag=True, help="Set POLICY off now.")
 @click.option("--project", default="", help="The project, when several have a policy of that name.")
 @click.option("--limit", default=50, show_default=True, help="How many firings to list.")
 @click.pass_obj
 def policies(
-    obj: Any, policy: str | None, listed: bool, firing: str | None, fire: bool, project: str, limit: int
+    obj: Any, policy: str | None, listed: bool, firing: str | None, graph: bool, fire: bool, project: str, limit: int
 ) -> None:
     """List policies and how they stand, or the firings of POLICY."""
     if firing:
         story = obj.client.call("automation.why", firing=firing)
         obj.show(story, text="\n".join([*story["sentences"], *map(line, story["did"])]))
+    elif graph:
+        from loopline.usecases.automation.drawing import lines
+
+        found = obj.client.call("automation.graph")
+        obj.show(found, text="\n".join(lines(found["nodes"], found["edges"])) or "Nothing starts anything yet.")
     elif fire:
         if not policy:
             raise click.UsageError("--fire needs the name of a policy.")
@@ -57,7 +64,9 @@ def policies(
 
 def row(standing: Mapping[str, Any]) -> dict[str, Any]:
     """A policy as one line."""
-    return {**standing, **standing["policy"], "last_at": (standing["last"] or {}).get("fired_at")}
+    active = [f"{standing[name]} {name}" for name in ("running", "waiting") if standing[name]]
+    now = ", ".join([*(["paused"] if standing["policy"]["paused"] else []), *active])
+    return {**standing, **standing["policy"], "last_at": (standing["last"] or {}).get("fired_at"), "now": now}
 
 
 def line(fact: Mapping[str, Any]) -> str:

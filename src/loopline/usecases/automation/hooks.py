@@ -17,7 +17,7 @@ LARGEST_BODY = 256 * 1024
 WINDOW_S = 300
 LONGEST_NAME = 200
 SIGNATURE, TIMESTAMP, DELIVERY = "x-loopline-signature", "x-loopline-timestamp", "x-loopline-delivery"
-GITHUB_SIGNATURE, GITHUB_DELIVERY = "x-hub-signature-256", "x-github-delivery"
+GITHUB_SIGNATURE, GITHUB_DELIVERY, GITHUB_EVENT = "x-hub-signature-256", "x-github-delivery", "x-github-event"
 NO_SECRET = os.urandom(32)
 
 
@@ -51,7 +51,8 @@ def received(secret: bytes, headers: Mapping[str, str], body: bytes, now: float)
     if len(body) > LARGEST_BODY:
         raise Invalid("The delivery is too large.", f"At most {LARGEST_BODY} bytes are taken.")
     name = headers.get(DELIVERY if ours else GITHUB_DELIVERY, "")[:LONGEST_NAME]
-    return Delivery((*((f"id:{name}",) if name else ()), given), _object(body))
+    event = {"event": headers[GITHUB_EVENT]} if GITHUB_EVENT in headers and not ours else {}
+    return Delivery((*((f"id:{name}",) if name else ()), given), {**event, **_object(body)})
 
 
 def signature(secret: bytes, signed: bytes) -> str:

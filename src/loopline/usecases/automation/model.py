@@ -121,13 +121,41 @@ class Firing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """A policy with its newest firing, when it fires next (schedules) and until when it rests."""
+    """A policy with its newest firing, when it fires next (schedules), until when it rests, and how many of its firings
+    wait and run."""
 
     policy: Policy
     firings: int
     last: Firing | None
     next_at: str | None
     rests_until: str | None
+    waiting: int = 0
+    running: int = 0
+
+
+class GraphNode(msgspec.Struct, frozen=True):
+    """`kind`: schedule, webhook, fact, policy, pipeline, gate. `detail` says how it stands now."""
+
+    id: str
+    kind: str
+    name: str
+    project: str
+    detail: str
+
+
+class GraphEdge(msgspec.Struct, frozen=True):
+    """`source` does `label` to `target`."""
+
+    source: str
+    target: str
+    label: str
+
+
+class Graph(msgspec.Struct, frozen=True):
+    """What starts what: schedules, facts and webhooks → policies → pipelines and gates → facts → policies."""
+
+    nodes: list[GraphNode]
+    edges: list[GraphEdge]
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,13 +235,11 @@ def shown(seconds: float) -> str:
 def given(policy: Policy, body: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """The params of a firing with those that its cause gives (`params_from`), and what is wrong with these, or "".
 
-    A name with dots reaches into maps. What the cause does not give stays as the policy has it.
+    What the cause does not give stays as the policy has it.
     """
     params = dict(policy.params)
     for param, name in policy.params_from.items():
-        value: Any = body
-        for part in name.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
+        value = named(body, name)
         if value is None:
             continue
         if not isinstance(value, str | int | float | bool) or len(str(value)) > LONGEST_PARAM:
@@ -222,13 +248,28 @@ def given(policy: Policy, body: Mapping[str, Any]) -> tuple[dict[str, Any], str]
     return params, ""
 
 
+def named(body: Mapping[str, Any], name: str) -> Any:
+    """The field of that name, or None; a name with dots reaches into maps."""
+    if name in body:
+        return body[name]
+    found: Any = body
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
 def matches(policy: Policy, fact: Fact, fields: Mapping[str, Any] | None = None) -> bool:
     """Whether a fact sets a policy off; `fields` are what it may be asked for (default: its body). What a policy did
     itself never does."""
     if fact.kind != policy.on or fact.actor == policy.actor:
         return False
     known = fact.body if fields is None else fields
-    return all(agrees(known.get(field), wanted) for field, wanted in wanted_of(policy).items())
+    return asked_for(policy, known)
+
+
+def asked_for(policy: Policy, fields: Mapping[str, Any]) -> bool:
+    """Whether fields are what `when` asks for."""
+    return all(agrees(named(fields, name), wanted) for name, wanted in wanted_of(policy).items())
 
 
 def wanted_of(policy: Policy) -> Mapping[str, Any]:

@@ -91,7 +91,7 @@ def spread(policy: Policy, occasion: datetime) -> timedelta:
 
 def attended(policy: Policy, since: datetime, now: datetime) -> Attended:
     """What to do at `now` about the occasions after `since`; each is dealt with in its order."""
-    first, count, passed = None, 0, deque[datetime](maxlen=MOST_CAUGHT_UP)
+    first, count, passed = None, 0, deque[datetime](maxlen=MOST_CAUGHT_UP + 1)
     coming = occasions(policy, since)
     while (occasion := next(coming)) + spread(policy, occasion) <= now:
         first, count = first or occasion, count + 1
@@ -102,13 +102,13 @@ def attended(policy: Policy, since: datetime, now: datetime) -> Attended:
     missed = None
     if first is not None and count > len(fire):
         rest = [one for one in passed if one not in fire]
-        missed = Missed(count - len(fire), first, rest[-1] if rest else fire[0])
+        missed = Missed(count - len(fire), first, rest[-1])
     return Attended(fire, missed, passed[-1] if passed else None, occasion + spread(policy, occasion))
 
 
 def _caught_up(policy: Policy, passed: list[datetime], now: datetime) -> list[datetime]:
     if policy.catch_up == "all":
-        return passed
+        return passed[-MOST_CAUGHT_UP:]
     late = passed and now - passed[-1] - spread(policy, passed[-1]) > timedelta(seconds=IN_TIME_S)
     return [] if policy.catch_up == "skip" and late else passed[-1:]
 
@@ -121,6 +121,6 @@ def told(policy: Policy, missed: Missed) -> tuple[str, str]:
     why = {
         "skip": "catch_up is skip",
         "one": "catch_up is one: the latest stands for them",
-        "all": f"catch_up takes the newest {MOST_CAUGHT_UP}",
+        "all": f"catch_up is all, which takes the newest {MOST_CAUGHT_UP}",
     }[policy.catch_up]
     return f"schedule {policy.when.get('cron')}, {many} {stretch}", f"missed: nobody attended to them, and {why}"

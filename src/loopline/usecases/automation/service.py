@@ -17,7 +17,7 @@ from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.automation import hooks, model, store
 from loopline.usecases.automation.leases import Leases, Lost
-from loopline.usecases.automation.model import Firing, Policy, Standing, Why
+from loopline.usecases.automation.model import Firing, Graph, GraphEdge, GraphNode, Policy, Standing, Why
 from loopline.usecases.automation.needs import Ledger, Projects, Promotion
 from loopline.usecases.automation.recording import Cause
 from loopline.usecases.automation.watching import Ticked, Watch
@@ -56,6 +56,19 @@ class Automation:
         self._watch.forget()
         return [self._standing(policy) for policy in self._watch.policies()]
 
+    def graph(self) -> Graph:
+        """What starts what in all applied projects, with how each policy stands."""
+        standing = {f"policy:{one.policy.key}": one for one in self.policies()}
+        found = self._projects.starting()
+        times = {name.replace("policy:", "schedule:", 1): one.next_at for name, one in standing.items()}
+        nodes = [
+            GraphNode(node.id, node.kind, node.name, node.project,
+                      said(standing[node.id], node.detail) if node.id in standing else
+                      ", ".join(filter(None, (node.detail, f"next {times[node.id]}" if times.get(node.id) else ""))))
+            for node in found.nodes
+        ]  # fmt: skip
+        return Graph(nodes, [GraphEdge(edge.source, edge.target, edge.label) for edge in found.edges])
+
     def firings(self, policy: str = "", limit: int = 50) -> list[Firing]:
         """The newest firings, newest first; of the policy of that name when given."""
         return self._database.read(lambda tx: store.newest(tx, policy, max(1, min(limit, 1000))))
@@ -80,8 +93,9 @@ class Automation:
             raise Conflict(f"The policy {policy!r} could not be set off.", "Try again.")
         return made
 
-    def deliver(self, project: str, policy: str, headers: Mapping[str, str], body: bytes) -> Firing:
-        """Take a webhook's delivery: set its policy off, or answer the firing of the same delivery when it came before.
+    def deliver(self, project: str, policy: str, headers: Mapping[str, str], body: bytes) -> Firing | None:
+        """Take a webhook's delivery: set its policy off, or answer the firing of the same delivery when it came before;
+        None when it is not what the policy's `when` asks for.
 
         `headers` have names in small letters. Raises Refused for a wrong signature as for a policy that does not exist,
         Invalid for a body that is no JSON object or gives a param that cannot be one.
@@ -90,6 +104,8 @@ class Automation:
         delivery = hooks.received(secret, headers, body, self._clock.now().timestamp())
         if chosen is None:  # there is no secret without a policy
             raise hooks.refused()
+        if not model.asked_for(chosen, delivery.body):
+            return None
         params, wrong = model.given(chosen, delivery.body)
         if wrong:
             raise Invalid(f"The delivery cannot be taken: {wrong}.", "Send what the policy's params_from names.")
@@ -227,8 +243,11 @@ class Automation:
             next_at = to_text(self._watch.next_due(policy)) if policy.on == model.SCHEDULE else None
         except Invalid:
             next_at = None
+        active = self._database.read(lambda tx: store.active(tx, policy))
         return Standing(
             policy=policy,
+            waiting=active.get(model.REQUESTED, 0),
+            running=active.get(model.RUNNING, 0),
             firings=self._database.read(lambda tx: store.count(tx, policy)),
             last=last,
             next_at=next_at,
@@ -264,11 +283,20 @@ class Automation:
         return after
 
 
+def said(one: Standing, detail: str) -> str:
+    """How a policy stands, in a few words."""
+    states = [detail, f"{one.running} running" if one.running else "", f"{one.waiting} waiting" if one.waiting else ""]
+    states.append(f"rests until {one.rests_until}" if one.rests_until else "")
+    return ", ".join(filter(None, states))
+
+
 def sentences(firing: Firing, because: Fact | None) -> list[str]:
     """The story of a firing for people."""
     told = [f"The policy {firing.policy!r} fired at {firing.fired_at}, set off by {firing.cause}."]
     if because is not None:
         told.append(f"That is fact {because.seq}, written by {because.actor} at {because.at}.")
+    if firing.release:
+        told.append(f"It runs release {firing.release[:12]} in {firing.environment or 'the unnamed environment'}.")
     if firing.run_id:
         made = f" and made {firing.model}:{firing.version}" if firing.version else ""
         told.append(f"It ran {firing.rules.run!r} as run {firing.run_id}{made}.")

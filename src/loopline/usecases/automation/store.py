@@ -47,6 +47,8 @@ FREE = "DELETE FROM automation_slots WHERE firing = :id"
 TAKEN = "SELECT pipeline, count(*) AS n FROM automation_slots GROUP BY pipeline"
 WAITING_FOR = """SELECT count(*) AS n FROM automation_firings
 WHERE pipeline = :pipeline AND state IN ('requested', 'running')"""
+ACTIVE = """SELECT state, count(*) AS n FROM automation_firings
+WHERE project = :project AND policy = :policy AND state IN ('requested', 'running') GROUP BY state"""
 DELIVERED = "SELECT firing FROM automation_deliveries WHERE name = :name"
 DELIVER = """INSERT INTO automation_deliveries (name, firing, at) VALUES (:name, :firing, :at)
 ON CONFLICT (name) DO NOTHING"""
@@ -87,6 +89,11 @@ def last(tx: Transaction, policy: Policy) -> Firing | None:
 def count(tx: Transaction, policy: Policy) -> int:
     found = tx.row(COUNT, {"project": policy.project, "policy": policy.name})
     return int(found["n"]) if found else 0
+
+
+def active(tx: Transaction, policy: Policy) -> dict[str, int]:
+    """How many firings of a policy wait and run, by state."""
+    return {row["state"]: row["n"] for row in tx.rows(ACTIVE, {"project": policy.project, "policy": policy.name})}
 
 
 def requested(tx: Transaction, limit: int) -> list[Firing]:

@@ -49,14 +49,19 @@ class Timetable:
     def next_at(self, policy: Policy) -> datetime:
         """When a schedule fires next, jitter and all."""
         if policy.key not in self._next:
-            name, now = f"schedule:{policy.key}", self._clock.now()
-            found = self._database.read(lambda tx: store.cursor(tx, name))
-            if found is None:
-                self._database.write(lambda tx: store.set_cursor(tx, name, 0, to_text(now)))
-            since = min(from_text(found["at"]), now) if found else now
-            first = schedules.due(policy, since)
+            first = schedules.due(policy, self._since(policy))
             self._next[policy.key] = first + schedules.spread(policy, first)
         return self._next[policy.key]
+
+    def _since(self, policy: Policy) -> datetime:
+        """After which moment the occasions of a schedule count. A cursor ahead of the clock is from before it went back:
+        it is set back too, and what fired already is known by its name."""
+        name, now = f"schedule:{policy.key}", self._clock.now()
+        found = self._database.read(lambda tx: store.cursor(tx, name))
+        if found is not None and from_text(found["at"]) <= now:
+            return from_text(found["at"])
+        self._database.write(lambda tx: store.set_cursor(tx, name, 0, to_text(now)))
+        return now
 
     def _due(self, policy: Policy, now: datetime) -> int:
         try:
@@ -152,10 +157,10 @@ class Repeats:
         last = self._database.read(lambda tx: store.last_with(tx, policy, key))
         if last is None or last.state in (model.REQUESTED, model.RUNNING):
             return 0
-        open_for = (now - from_text(fact.at)).total_seconds()
-        if (now - from_text(last.fired_at)).total_seconds() < policy.repeat or open_for < policy.repeat:
+        if (now - from_text(last.fired_at)).total_seconds() < policy.repeat:
             return 0
-        turn = int(open_for / policy.repeat)
+        before = last.dedupe_key.removeprefix(f"{key}/again:")
+        turn = int(before) + 1 if before.isdigit() else 1
         text = f"{fact.kind} {fact.subject}, still open after {turn} times {model.shown(policy.repeat)}"
         cause = Cause(key=f"{key}/again:{turn}", text=text, by=policy.actor, fact=fact)
         firing = self._database.write(lambda tx: self._records.fire(tx, policy, cause))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from loopline.core.pages import Call, Form, Page
+from loopline.usecases.automation.drawing import drawing
 
 
 def policies(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
@@ -23,7 +24,18 @@ def firing(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     return {"why": call("automation.why", firing=params["firing"])}
 
 
+def graph(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
+    """What starts what, drawn and as a table."""
+    found = call("automation.graph")
+    return {
+        "drawing": drawing(found["nodes"], found["edges"]),
+        "edges": found["edges"],
+        "names": {node["id"]: node for node in found["nodes"]},
+    }
+
+
 PAGES = (
+    Page("/automation/graph", "graph.html", graph, tab="policies"),
     Page("/policies", "policies.html", policies, tab="policies"),
     Page("/firings/{firing}", "firing.html", firing, tab="policies"),
 )
