@@ -21,13 +21,14 @@ WATCHED = {signal.SIGTERM, signal.SIGCHLD}
 
 
 def main() -> None:
-    """Serve calls below a guard. Arguments: three descriptors, the owner's process, a folder where Loopline is found."""
-    calls, outcomes, log, owner = (int(value) for value in sys.argv[1:5])
-    package = sys.argv[5]
+    """Serve calls below guards. Arguments: three descriptors, the owner's process, how many guards (two where others may
+    kill the first), a folder where Loopline is found."""
+    calls, outcomes, log, owner, guards = (int(value) for value in sys.argv[1:6])
+    package = sys.argv[6]
     del sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the owner decides
-    if sys.platform == "linux":
-        split(owner, {calls, outcomes, log})
+    for _ in range(guards if sys.platform == "linux" else 0):
+        owner = split(owner, {calls, outcomes, log})
     for descriptor in (calls, outcomes, log):
         os.set_inheritable(descriptor, False)
     child(package).serve(calls, outcomes, log)
@@ -45,8 +46,8 @@ def child(package: str) -> Any:
     return module
 
 
-def split(owner: int, descriptors: set[int]) -> None:
-    """Go on in a new process; the old one becomes its guard and never returns."""
+def split(owner: int, descriptors: set[int]) -> int:
+    """Go on in a new process; the old one becomes its guard and never returns. Answers the guard's process."""
     prctl = ctypes.CDLL(None).prctl
     before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -61,6 +62,7 @@ def split(owner: int, descriptors: set[int]) -> None:
     if os.getppid() != guard:
         os._exit(1)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return guard
 
 
 def watch(server: int, descriptors: set[int]) -> None:

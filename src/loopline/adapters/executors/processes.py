@@ -49,8 +49,9 @@ class Processes:
     ends their guards with that very thread), takes in outcomes and looks after limits.
     """
 
-    def __init__(self, slots: int = 2) -> None:
+    def __init__(self, slots: int = 2, guards: int = 1) -> None:
         self.slots = slots
+        self._guards = guards
         self._lock = threading.RLock()
         self._waiting: deque[Pending] = deque()
         self._calls: dict[Future[Outcome], Pending] = {}
@@ -184,7 +185,7 @@ class Processes:
                     continue
                 self._make_room()
             try:
-                worker = Worker(pending.key, self._folder())
+                worker = Worker(pending.key, self._folder(), self._guards)
             except OSError as error:
                 self._unstarted(pending, str(error))
                 continue

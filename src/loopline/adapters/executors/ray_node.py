@@ -70,7 +70,7 @@ def perform(content: bytes, parcel: list[Any], home: str, board: Any, number: in
 def run(call: Call, board: Any, number: int) -> Outcome:
     """Run a call in the warm worker process of this Ray worker, and tell the board what it prints."""
     if not _pool:
-        _pool.append(Processes(slots=1))
+        _pool.append(Processes(slots=1, guards=2))  # Ray kills the children of a worker that it ends
         atexit.register(_pool[0].close)
     future, told = _pool[0].submit(call), b""
     while not wait([future], timeout=_TOLD_EVERY_S).done:

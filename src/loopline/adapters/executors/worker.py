@@ -25,7 +25,7 @@ _CHUNK = 1 << 18
 class Worker:
     """A process that serves one call at a time. Not for two threads at once; started by one that lives as long as it."""
 
-    def __init__(self, key: Key, package: str) -> None:
+    def __init__(self, key: Key, package: str, guards: int) -> None:
         self.key = key
         self.ready = False
         self.doomed = False
@@ -37,7 +37,7 @@ class Worker:
         self.outcomes, outcomes = os.pipe()
         os.set_blocking(self.calls, False)
         try:
-            self._process = self._started(calls, outcomes, package)
+            self._process = self._started(calls, outcomes, guards, package)
         except BaseException:
             os.close(self.calls)
             os.close(self.outcomes)
@@ -52,10 +52,10 @@ class Worker:
         """The guard's process."""
         return self._process.pid
 
-    def _started(self, calls: int, outcomes: int, package: str) -> subprocess.Popen[bytes]:
+    def _started(self, calls: int, outcomes: int, guards: int, package: str) -> subprocess.Popen[bytes]:
         log = self._log.fileno()
         python, variables = self.key
-        names = [str(number) for number in (calls, outcomes, log, os.getpid())]
+        names = [str(number) for number in (calls, outcomes, log, os.getpid(), guards)]
         return subprocess.Popen(
             [python or sys.executable, "-P", str(Path(guard.__file__)), *names, package],
             stdin=subprocess.DEVNULL,

@@ -64,6 +64,16 @@ def vanish(payload: bytes) -> bytes:
     return b""
 
 
+def kill_parents(payload: bytes) -> bytes:
+    """Send a signal to the process above the guards of this one."""
+    pid = os.getpid()
+    for _ in range(3):
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(pid, int(payload))
+    time.sleep(5)
+    return b""
+
+
 def process(payload: bytes) -> bytes:
     """Answer which process this is, after waiting as asked."""
     time.sleep(float(payload or b"0"))
