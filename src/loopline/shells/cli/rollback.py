@@ -14,13 +14,17 @@ PATIENCE_S = 60.0
 
 @click.command()
 @click.argument("endpoint")
+@click.option("--env", "environment", default="", metavar="ENVIRONMENT", help="ENDPOINT is a pipeline: go back there.")
 @click.option("--reason", default="", help="Why; kept with the fact.")
 @click.pass_obj
-def rollback(obj: Any, endpoint: str, reason: str) -> None:
-    """Put what was live before at ENDPOINT back.
+def rollback(obj: Any, endpoint: str, environment: str, reason: str) -> None:
+    """Put what was live before at ENDPOINT back, or with --env the release of a pipeline that stood there before.
 
     An endpoint that follows an alias goes back by moving the alias back, so that the name and what runs agree.
     """
+    if environment:
+        go_back(obj, endpoint, environment, reason)
+        return
     found = obj.client.call("serving.endpoint", endpoint=endpoint)
     before = found.get("live") or {}
     if found.get("alias"):
@@ -30,6 +34,14 @@ def rollback(obj: Any, endpoint: str, reason: str) -> None:
     now = wait_for_other(obj.client, endpoint, before.get("revision"))
     text = f"{endpoint} answers with version {now['version']} again (revision {now['revision']})."
     obj.show({"endpoint": endpoint, "from": before, "to": now}, text=text)
+
+
+def go_back(obj: Any, pipeline: str, environment: str, reason: str) -> None:
+    """Have the release of a pipeline stand in an environment again that stood there before."""
+    project, _, name = pipeline.rpartition("/")
+    fields = {"pipeline": name, "environment": environment, "project": project, "reason": reason}
+    moved = obj.client.call("releases.rollback", **fields)
+    obj.show(moved, text=f"{moved['release'][:12]} stands in {environment} again as {moved['project']}/{name}.")
 
 
 def wait_for_other(client: Any, endpoint: str, revision: int | None) -> dict[str, Any]:

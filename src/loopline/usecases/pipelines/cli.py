@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from shlex import quote
@@ -20,6 +21,7 @@ _MARKS = {
     "cancelled": ("✗", "33"),
     "skipped": ("-", "33"),
 }
+_DIGEST = re.compile(r"[0-9a-f]{12,64}\Z")
 
 
 @click.command()
@@ -51,8 +53,28 @@ def run(
     no_cache: bool,
     seed: int,
 ) -> None:
-    """Run PIPELINE of the project; steps whose code and inputs did not change are taken from the cache."""
+    """Run PIPELINE of the project; steps whose code and inputs did not change are taken from the cache.
+
+    PIPELINE may be a release: twelve or more digits of its digest, or PIPELINE@ENVIRONMENT. Then its sealed files run, in
+    its own environment.
+    """
     local = here(obj, "A pipeline runs where its files are, not on a server.")
+    sealed = release_named(local, pipeline)
+    if sealed:
+        if since or no_cache or seed or folder:
+            raise Invalid("A release runs as it was sealed.", "Leave out --project, --from, --no-cache and --seed.")
+        given = {**(from_yaml(file) if file else {}), **parsed(params)}
+        with Screen(sys.stderr) as screen:
+            done = local.get("releases").run(
+                sealed,
+                environment=environment,
+                params=given,
+                actor=obj.client.caller.name,
+                progress=screen.tell,
+                executor="inline" if inline else executor,
+            )
+        shown(obj, done)
+        return
     place = project_folder(folder)
     actor = obj.client.caller.name
     declared = declaration(local.get("projects"), place, pipeline, actor, environment)
@@ -138,6 +160,7 @@ def why(obj: Any, run_id: str, step: str, log: bool) -> None:
     for one in answer["differences"]:
         where = f" ({one['file']})" if one.get("file") else ""
         lines.append(f"  {one['what']} {one['name']}{where}: {one['was'] or 'none'} -> {one['now'] or 'none'}")
+        lines += [f"    {line}" for line in one.get("patch", "").splitlines()]
     obj.show(answer, text="\n".join([*lines, *(f"  {note}" for note in answer["notes"])]))
 
 
@@ -168,6 +191,19 @@ def import_(obj: Any, old_home: Path) -> None:
         f"{found.taken} results taken over ({found.size / 1e6:.1f} MB), {found.known} known, {found.damaged} damaged."
     )
     obj.show(msgspec.to_builtins(found), text=text)
+
+
+def release_named(local: Any, text: str) -> str:
+    """The reference, when it means a release and no pipeline; what could be either is a release when there is one."""
+    if "@" in text:
+        return text
+    if not _DIGEST.match(text):
+        return ""
+    try:
+        local.get("releases").get(text)
+    except NotFound:
+        return ""
+    return text
 
 
 def project_folder(named: str | None) -> Path:

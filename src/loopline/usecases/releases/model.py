@@ -21,7 +21,6 @@ SCHEMA = 1
 LOCK_FILE = "requirements.lock"
 Outcome = Literal["passed", "failed", "not_run"]
 _DIGEST = re.compile(r"[0-9a-f]{6,64}\Z")
-_WHOLE_ENOUGH = re.compile(r"[0-9a-f]{12,64}\Z")
 
 
 class SealedFile(msgspec.Struct, frozen=True):
@@ -267,11 +266,6 @@ def sha256(content: bytes) -> str:
 def signed_text(digest: str) -> bytes:
     """What the installation signs for a release."""
     return f"loopline release {digest}".encode()
-
-
-def is_reference(text: str) -> bool:
-    """Whether a text on the command line means a release and no pipeline: twelve digits of a digest, or with an @."""
-    return "@" in text or bool(_WHOLE_ENOUGH.match(text))
 
 
 def parsed_reference(text: str) -> tuple[str, str, str, str]:
