@@ -1,0 +1,50 @@
+"""What others see of a run while it goes on: which steps run, and what they print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+
+import msgspec
+
+from loopline.ports.executor import Outcome
+from loopline.usecases.pipelines.journal import Entry, Journal
+from loopline.usecases.pipelines.model import Progress
+from loopline.usecases.pipelines.records import Records
+from loopline.usecases.pipelines.state import State
+
+
+class Live:
+    """Told a few times a second which calls run."""
+
+    def __init__(self, state: State, journal: Journal, progress: Callable[[Progress], None]) -> None:
+        self._state = state
+        self._records = Records(state)
+        self._journal = journal
+        self._progress = progress
+        self._announced: set[int] = set()
+        self._heard: dict[int, int] = {}
+
+    def show(self, flying: Mapping[Future[Outcome], int]) -> None:
+        """Write down which steps have been running for a while, and put what they print where others can read it."""
+        for position in set(flying.values()) - self._announced:
+            self._announced.add(position)
+            step = self._records.step(position, self._state.nodes[position], "running")
+            self._journal.add(Entry(msgspec.structs.replace(step, started_at=self._state.ground.clock.text())))
+        self._journal.flush()
+        for future, position in flying.items():
+            self._listen(future, position)
+
+    def _listen(self, future: Future[Outcome], position: int) -> None:
+        heard = self._state.terms.masked(self._state.ground.executor().log(future))
+        known = self._heard.get(position, 0)
+        if len(heard) <= known:
+            return
+        self._heard[position] = len(heard)
+        path = Path(self._state.scratch, f"{position}.log")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(heard)
+        told = heard[known:].decode(errors="replace")
+        label, total = self._state.nodes[position].label, len(self._state.nodes)
+        self._progress(Progress(label, "running", 0.0, position, total, told))

@@ -1,0 +1,76 @@
+"""Maps and searches of a run: which calls they make, what their results come to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopline.usecases.pipelines import expanding
+from loopline.usecases.pipelines.hashing import digest_all
+from loopline.usecases.pipelines.model import Node, StepRun, Tree
+from loopline.usecases.pipelines.state import State
+from loopline.usecases.pipelines.values.writing import text
+
+Trial = tuple[str, dict[str, Any], float | None, StepRun]
+
+
+class Several:
+    """Divides nodes into calls. `trials` are those of searches that ended: (label, point, number, step run)."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._points: dict[int, dict[str, Any]] = {}
+        self.trials: list[Trial] = []
+
+    def divided(self, position: int, node: Node) -> list[int]:
+        """Positions of the first calls of a node; none for an empty map."""
+        self._state.parts[position] = []
+        if node.search is not None:
+            return self.more(position, node)
+        arguments = self._state.arguments(node)
+        calls = expanding.calls_of(node, arguments, self._state.content)
+        return [self._state.add(call, position) for call in calls]
+
+    def more(self, position: int, node: Node) -> list[int]:
+        """Positions of further trials of a search; none when it has ended, or for a map."""
+        if node.search is None:
+            return []
+        from loopline.usecases.pipelines.searching import points
+
+        added: list[int] = []
+        for point in points(node.search, self._told(position, node)):
+            given = {**node.arguments, **{name: text(one) for name, one in point.items()}}
+            which = len(self._state.parts[position])
+            added.append(self._state.add(expanding.call(node, which, given), position))
+            self._points[added[-1]] = point
+        return added
+
+    def failed(self, position: int, node: Node) -> str:
+        """Why a map failed (one of its calls did) or a search (all did); empty when it did not."""
+        parts = [self._state.steps[part] for part in self._state.parts[position]]
+        wrong = [step for step in parts if step.status not in ("hit", "ran")]
+        if not wrong or (node.search is not None and len(wrong) < len(parts)):
+            return ""
+        return f"{len(wrong)} of its {len(parts)} calls failed; {wrong[0].label}: {wrong[0].error}"
+
+    def value(self, position: int, node: Node) -> Tree:
+        """What the results of all calls come to."""
+        parts = self._state.parts[position]
+        self._state.keys[position] = digest_all(("calls", *(self._state.steps[part].key for part in parts)))
+        if node.search is None:
+            values = [self._state.values[part] for part in parts]
+            return expanding.gathered(node, self._state.arguments(node), values, self._state.content)
+        from loopline.usecases.pipelines.searching import summary
+
+        told = self._told(position, node)
+        self.trials += [
+            (node.label, point, measure, self._state.steps[part])
+            for part, (point, measure) in zip(parts, told, strict=True)
+        ]
+        return text(summary(node.search, told))
+
+    def _told(self, position: int, node: Node) -> list[tuple[dict[str, Any], float | None]]:
+        values, content = self._state.values, self._state.content
+        return [
+            (self._points[part], expanding.measured(node, values.get(part), content))
+            for part in self._state.parts[position]
+        ]
