@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from loopline.usecases.projects.updating import told, update
 
 pytestmark = pytest.mark.integration
 
-Skeleton = Callable[..., Path]
+RECOPY = (f"--answers-file={merging.RECORD}", "--vcs-ref=v2")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_every_kind_of_deviation_is_merged_and_told(project: Path, skeleton: Pat
     edited(new, "Jenkinsfile", "time: 15", "time: 25")
     (new / "docs").mkdir()
     (new / "docs" / "card.md.j2").write_text("Model {{ name }}\n")
-    (new / ".gitlab-ci.yml").unlink()
+    (new / ".gitlab-ci.yml.j2").unlink()
     (new / "CODEOWNERS.j2").unlink()
     (project / "CODEOWNERS").write_text("* @mine\n")
     (project / "own.py").write_text("x = 1\n")
@@ -110,6 +110,57 @@ def test_every_kind_of_deviation_is_merged_and_told(project: Path, skeleton: Pat
     assert states(project, skeleton) == dict.fromkeys(("features.py", "pipeline.py", ".gitignore"), "yours") | {
         "Jenkinsfile": "deleted"
     }
+
+
+def test_no_line_of_many_random_edits_is_lost(project: Path, skeleton: Path) -> None:
+    draw = random.Random(0)
+    texts = {f"many/{number}.txt": [f"line {line}" for line in range(draw.randrange(2, 30))] for number in range(60)}
+
+    def written(folder: Path, lines: dict[str, list[str]]) -> None:
+        for name, text in lines.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text("\n".join(text) + "\n" * draw.randrange(2))
+
+    def changed(lines: list[str], mark: str) -> list[str]:
+        some = [f"{mark} {line}" if draw.random() < 0.03 else line for line in lines if draw.random() > 0.02]
+        return some + [f"{mark} last"] * (draw.random() < 0.1)
+
+    written(skeleton / "project", texts)
+    update(project, skeleton=skeleton)
+    written(skeleton / "project", {name: changed(lines, "theirs") for name, lines in texts.items()})
+    own = {name: changed(lines, "mine") for name, lines in texts.items()}
+    written(project, own)
+    done = update(project, skeleton=skeleton)
+    assert min(len(done.named(state)) for state in ("merged", "conflict", "updated")) > 3
+    for name, lines in own.items():
+        after = set((project / name).read_text().split("\n"))
+        assert {line for line in lines if line.startswith("mine")} <= after
+        if name not in done.named("conflict", "yours"):
+            theirs = (skeleton / "project" / name).read_text().split("\n")
+            assert {line for line in theirs if line.startswith("theirs")} <= after
+
+
+def test_what_is_no_text_is_left_as_it_is(project: Path, skeleton: Path) -> None:
+    (project / "README.md").write_text("# late\n", encoding="utf-16")
+    edited(project, "pipeline.py", "max_iter=60", "max_iter=99")
+    edited(skeleton / "project", "README.md.j2", "How to change", "How to alter")
+    edited(skeleton / "project", "pipeline.py.j2", "Training, step by step.", "Training, one step after the other.")
+    done = update(project, skeleton=skeleton)
+    assert (done.named("conflict"), done.named("merged")) == (["README.md"], ["pipeline.py"])
+    assert (project / "README.md").read_text(encoding="utf-16") == "# late\n"
+    assert "max_iter=99" in (project / "pipeline.py").read_text()
+
+
+def test_a_merge_that_would_lose_a_line_is_refused(
+    project: Path, skeleton: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edited(project, "pipeline.py", "max_iter=60", "max_iter=99")
+    edited(skeleton / "project", "pipeline.py.j2", "max_iter=60", "max_iter=80")
+    monkeypatch.setattr(merging, "_update", lambda place: ["recopy", "--defaults", "--overwrite", *RECOPY, str(place)])
+    before = contents(project)
+    with pytest.raises(Unavailable, match=r"lines of pipeline\.py would be lost"):
+        update(project, skeleton=skeleton)
+    assert contents(project) == before
 
 
 def test_a_conflict_is_marked_and_told_until_it_is_resolved(project: Path, skeleton: Path) -> None:
@@ -220,7 +271,7 @@ def test_an_archive_cannot_name_files_elsewhere(name: str, project: Path) -> Non
 def test_what_is_missing_is_named(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotFound, match="Only a project made by"):
         update(tmp_path)
-    monkeypatch.setattr(updating.shutil, "which", lambda _: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unavailable, match="needs git"):
         update(project)
     monkeypatch.setattr(updating, "find_spec", lambda _: None)

@@ -24,7 +24,8 @@ def merged(
     base: Mapping[str, bytes], mine: Mapping[str, bytes], answers: Mapping[str, Any], skeleton: Path
 ) -> dict[str, bytes]:
     """The project's files `mine` after copier's update from what the template gave once (`base`) to what `skeleton`
-    gives now for `answers`; a conflict is marked in its file.
+    gives now for `answers`; a conflict is marked in its file. Unavailable when copier cannot, or would lose
+    a line that was added here.
 
     copier updates from one version of a template's git repository to another, in a project that is a git repository.
     Both are made here for the occasion, so neither the template nor the project needs to be one.
@@ -35,7 +36,16 @@ def merged(
         _template(template, base, skeleton)
         _project(project, mine, template, answers)
         _called([sys.executable, "-m", "copier", *_update(project)], project)
-        return {each: (project / each).read_bytes() for each in mine if (project / each).is_file()}
+        found = {each: (project / each).read_bytes() for each in mine}
+    for each, text in found.items():
+        _checked_kept(each, base.get(each, b""), mine[each], text)
+    return found
+
+
+def _checked_kept(name: str, base: bytes, mine: bytes, found: bytes) -> None:
+    """Every line that was added in the project stands in the outcome: whatever else goes wrong, nobody's work is lost."""
+    if set(mine.splitlines()) - set(base.splitlines()) - set(found.splitlines()):
+        raise Unavailable(f"The template could not be merged: lines of {name} would be lost.", "Nothing was changed.")
 
 
 def _update(project: Path) -> list[str]:

@@ -40,7 +40,8 @@ class Deviation(msgspec.Struct, frozen=True):
     """How one file stands to the template.
 
     `as_given`: as the template gives it. `yours`: changed here, and not in the template. `updated`: the template's
-    change was taken. `merged`: both changes stand in it. `conflict`: both changed the same lines, which are marked.
+    change was taken. `merged`: both changes stand in it. `conflict`: both changed the same lines, which are marked
+    (a file that is no text is left as it is).
     `deleted`: deleted here, and stays so. `new`: the template brings it. `dropped`: the template no longer brings it, so
     it went. `kept`: likewise, but it was changed here, so it stays.
     """
@@ -133,11 +134,19 @@ def _outcome(
     names = sorted({*base, *fresh} - {ANSWERS})
     plain = {name: _without_merging(base.get(name), mine.get(name), fresh.get(name)) for name in names}
     both = {name: mine[name] for name, found in plain.items() if found is None}
-    joined = merged(base, mine, answers, skeleton) if both else {}
-    found = {name: found or ("merged", joined[name]) for name, found in plain.items()}
-    return {
-        name: ("conflict", text) if text and MARKER in text else (state, text) for name, (state, text) in found.items()
-    }
+    texts = {name: text for name, text in both.items() if b"\0" not in text + base.get(name, b"") + fresh[name]}
+    joined = merged({name: base[name] for name in texts if name in base}, texts, answers, skeleton) if texts else {}
+    outcome = {name: found or _joined(mine[name], joined.get(name)) for name, found in plain.items()}
+    return {name: _marked(state, text) for name, (state, text) in outcome.items()}
+
+
+def _joined(mine: bytes, joined: bytes | None) -> tuple[State, bytes]:
+    """What no text is cannot be merged, and stays as it is here."""
+    return ("conflict", mine) if joined is None else ("merged", joined)
+
+
+def _marked(state: State, text: bytes | None) -> tuple[State, bytes | None]:
+    return ("conflict" if text and MARKER in text else state), text
 
 
 def _without_merging(base: bytes | None, mine: bytes | None, fresh: bytes | None) -> tuple[State, bytes | None] | None:
