@@ -17,7 +17,7 @@ from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.datasets import files, model, store
 from loopline.usecases.datasets.intake import Intake
-from loopline.usecases.datasets.model import Batch, Contract, ContractReport, Dataset, Part, Snapshot, Source
+from loopline.usecases.datasets.model import Batch, Broken, Contract, ContractReport, Dataset, Part, Snapshot, Source
 from loopline.usecases.datasets.needs import Ledger
 from loopline.usecases.datasets.sources import found_in
 
@@ -239,7 +239,8 @@ class Datasets:
         asked = msgspec.structs.replace(made or Contract(columns=()), fresh_by="", fresh_within="")
         snapshot = self.get(digest)
         released = {batch.digest for batch in self.batches(snapshot.dataset, "released")}
-        rows, checked, broken = 0, 0, []
+        rows, checked = 0, 0
+        broken: list[Broken] = []
         for part in snapshot.parts:
             if part.digest in released:
                 continue

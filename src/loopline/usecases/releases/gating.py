@@ -75,7 +75,7 @@ class Gatekeeper:
             seen["snapshot"] = self._datasets.latest(read).digest
             kept = self._remembered(str(seen["snapshot"]), contract)
         except LooplineError as error:
-            return "not_run", f"{read}: {error.message}", seen
+            return "not_run", f"{read}: {error}", seen
         seen |= {"rows": kept.rows, "said": kept.text}
         if not kept.ok:
             return "failed", f"{read} breaks the sealed contract of {dataset}: {kept.text}", seen

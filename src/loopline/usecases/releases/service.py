@@ -402,7 +402,7 @@ def way_out(gate: Gate, release: Release) -> str:
     digest = release.digest[:12]
     return {
         "approvals": f"Someone else runs `loopline approve {digest} --env {gate.environment}`.",
-        "contract": "Mend the data, take a snapshot, or seal a release with another contract.",
+        "contract": "Mend the data and take a snapshot, or seal a release with another contract.",
     }.get(lacking, f"`loopline release show {digest}` shows every check.")
 
 
