@@ -280,13 +280,15 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One reason why a step ran anew: `what` (code, parameter, input, distribution, python) `name` was `was`, is `now`."""
+    """One reason why a step ran anew: `what` (code, parameter, input, external, distribution, python) `name` was `was`,
+    is `now`. `patch` shows what was edited in a function, class or value, as a unified diff."""
 
     what: str
     name: str
     was: str
     now: str
     file: str = ""
+    patch: str = ""
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):

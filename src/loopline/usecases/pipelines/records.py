@@ -11,7 +11,7 @@ from loopline.core.times import to_text
 from loopline.ports.executor import Outcome
 from loopline.usecases.pipelines.hashing import of_tree
 from loopline.usecases.pipelines.keys import datasets_in, shown
-from loopline.usecases.pipelines.model import Argument, External, Node, StepRun, Tree, leaves, refs
+from loopline.usecases.pipelines.model import Argument, Node, StepRun, Tree, leaves, refs
 from loopline.usecases.pipelines.state import State
 
 
@@ -73,8 +73,13 @@ class Records:
             name: self._argument(node, name, tree, sources.get(name, tree)) for name, tree in node.arguments.items()
         }
         for one in node.options.externals:
-            mark, title = self.state.terms.externals[one], external_title(one)
-            found[title] = Argument("external", mark, "", mark[:60])
+            from loopline.usecases.pipelines.identity.externals import title
+
+            mark = self.state.terms.externals[one]
+            found[title(one)] = Argument("external", mark, "", mark[:12])
+        seed = self.state.terms.seed if node.options.seed is None else node.options.seed
+        if seed:
+            found["seed of random numbers"] = Argument("parameter", str(seed), "", str(seed))
         return found
 
     def _argument(self, node: Node, name: str, tree: Tree, source: Tree) -> Argument:
@@ -82,9 +87,3 @@ class Records:
         sources = sorted({self.state.nodes[ref.node].label for ref in refs(source)} | datasets_in(source))
         kind = "volatile" if name in node.options.volatile else "input" if sources else "parameter"
         return Argument(kind, of_tree(resolved), ", ".join(sources), shown(resolved))  # type: ignore[arg-type]
-
-
-def external_title(external: External) -> str:
-    """An external as people know it."""
-    kind = type(external).__name__.lower()
-    return f"{kind} {getattr(external, 'path', '') or getattr(external, 'query', '') or getattr(external, 'url', '')}"

@@ -128,7 +128,7 @@ class Pipelines:
             registers=registers,
             executor=executor,
             given=given,
-            tags=dict(tags or {}),
+            tags={**(tags or {}), **explaining.forced_tag(plan, forced)},
             release=release,
             environment=environment,
             basis=basis_of(plan_key, plan, terms),
@@ -194,7 +194,8 @@ class Pipelines:
     def why(self, run_id: str, step: str) -> Why:
         """Why a step of a run was a hit, or what differed so that it ran."""
         run = self.get(run_id)
-        return self._database.read(lambda tx: explaining.why(tx, run, step))
+        tags = self._tracking.get(run.run_id).tags
+        return self._database.read(lambda tx: explaining.why(tx, run, step, tags, self._blobs.get))
 
     def codes(self, run_id: str) -> dict[str, Code]:
         """The closure of each step's code in a run, by the step's label."""

@@ -258,6 +258,22 @@ def first_run_of(tx: Transaction, key: str) -> str:
     return row["run_id"] if row else ""
 
 
+def made_before(tx: Transaction, key: str, run_id: str, at: str) -> Row | None:
+    """The last time before that a step with that key ran to its end in another run."""
+    return tx.row(
+        """SELECT run_id, started_at FROM pipelines_steps WHERE key = :key AND run_id <> :run_id AND status = 'ran'
+        AND started_at <= :at ORDER BY started_at DESC LIMIT 1""",
+        {"key": key, "run_id": run_id, "at": at},
+    )
+
+
+def tried_before(tx: Transaction, key: str, run_id: str) -> bool:
+    """Whether another run tried a step with that key and did not get its result."""
+    statement = """SELECT 1 AS found FROM pipelines_steps WHERE key = :key AND run_id <> :run_id
+        AND status IN ('failed', 'cancelled') LIMIT 1"""
+    return tx.row(statement, {"key": key, "run_id": run_id}) is not None
+
+
 def stats(tx: Transaction) -> CacheStats:
     """The cache in numbers."""
     kept = tx.row("SELECT COUNT(*) AS results, COALESCE(SUM(size), 0) AS size FROM pipelines_results") or {}

@@ -173,8 +173,10 @@ class Walk(Modules):
         for source, part in ((source, part) for part in parts if source is not None):
             self._part("class", cls.__qualname__, part, source, scope, cls.__module__, (), True)
         for base in (*cls.__mro__[1:-1], type(cls)):
-            if base is not type:
+            if self._owned_file(base.__module__):
                 self.follow(base, base.__qualname__, base.__module__)
+            else:
+                self._distribution(base.__module__)
         self._class_values(cls, source)
         self._classes.append(cls)
         self._noted |= "__init_subclass__" in vars(cls)
@@ -185,18 +187,22 @@ class Walk(Modules):
         if isinstance(fields, tuple) and issubclass(cls, tuple):
             self.follow(fields, f"{cls.__qualname__} fields", cls.__module__)
             self.follow(getattr(cls, "_field_defaults", {}), f"{cls.__qualname__} defaults", cls.__module__)
-        elif not hasattr(cls, "__members__"):
+        elif isinstance(members := getattr(cls, "__members__", None), types.MappingProxyType):
+            values = {name: getattr(one, "value", one) for name, one in members.items()}
+            self.follow(values, f"{cls.__qualname__} members", cls.__module__)
+        else:
             self._whole(cls.__module__, f"the class {cls.__qualname__} was made at run time")
 
     def _class_values(self, cls: type, source: Source | None) -> None:
         """Values of class attributes, and functions that decorators or later statements put there."""
         for name, value in vars(cls).items():
-            if name.startswith(("__", "_abc_")):
+            if name.startswith(("__", "_abc_")) or (name.startswith("_") and name.endswith("_")):
                 continue
             inner = getattr(value, "__func__", value)
             if isinstance(inner, types.FunctionType):
                 written = source.definition(inner.__code__) if source else None
-                if inner.__code__.co_filename.endswith(".py") and (
+                wraps = self.territory.owns(inner.__code__.co_filename) or hasattr(inner, "__wrapped__")
+                if wraps and (
                     written is None
                     or written not in source.by_name.get(f"{cls.__qualname__}.{inner.__name__}", ())  # type: ignore[union-attr]
                     or source.path != inner.__code__.co_filename  # type: ignore[union-attr]

@@ -35,5 +35,5 @@ class Found:
         self.pieces.setdefault((kind + content, name, file), Piece(kind, name, file, content, note))
 
     def _file(self, module: str) -> str:
-        """The file of a module, or of a file itself, as people know it."""
-        return self.territory.short(file_of(module) or module)
+        """The file of an own module, or of a file itself, as people know it; a library's module by its name."""
+        return self.territory.short(self._owned_file(module) or module)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import collections
+import contextvars
 import enum
 import functools
 import logging
-import sys
 import threading
 import types
 import typing
@@ -14,6 +14,7 @@ from typing import Any
 
 from loopline.usecases.pipelines.hashing import digest
 from loopline.usecases.pipelines.identity import plain
+from loopline.usecases.pipelines.identity.lookups import file_of
 from loopline.usecases.pipelines.identity.territory import Territory
 
 Contents = list[tuple[str, Any]]
@@ -40,11 +41,11 @@ def contents(value: Any, territory: Territory) -> Contents | None:
     found = contained(value)
     if found is not None:
         return found
-    cls = type(value)
-    roots = {base.__module__.partition(".")[0] for base in cls.__mro__ if base is not object}
-    library = any(territory.distributions(root) for root in roots)
-    if not library and not all(root in sys.stdlib_module_names for root in roots):
-        return attributes(value)
+    bases = [base.__module__ for base in type(value).__mro__ if base is not object]
+    own = territory.owns(file_of(bases[0])) if bases else False
+    library = any(territory.distributions(one) for one in bases if not territory.owns(file_of(one)))
+    if own:
+        return attributes(value) or (data_of(value) if library else [])
     wrapped = getattr(value, "__wrapped__", None)
     if isinstance(wrapped, types.FunctionType):  # a cached or compiled function
         return [("wrapped", wrapped)]
@@ -111,13 +112,15 @@ def attributes(value: Any) -> Contents:
 
 def listed(names: Any) -> tuple[str, ...]:
     """Slots as a tuple; a single one may be written as a text."""
-    return (names,) if isinstance(names, str) else tuple(names)
+    return (names,) if isinstance(names, str) else tuple(names) if isinstance(names, tuple | list | dict) else ()
 
 
 def reduced(value: Any) -> Contents | None:
     """What an object of Python's own library says that it can be made from again."""
     if is_silent(value):
         return []
+    if isinstance(value, contextvars.ContextVar):
+        return [("name", value.name)]
     try:
         parts = value.__reduce_ex__(4)
     except Exception:  # whatever an object that cannot be copied raises
