@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from loopline.usecases.pipelines import Query as Query
     from loopline.usecases.pipelines import Url as Url
     from loopline.usecases.pipelines import branch as branch
+    from loopline.usecases.pipelines import materializer as materializer
     from loopline.usecases.pipelines import pipeline as pipeline
     from loopline.usecases.pipelines import step as step
 
@@ -34,6 +35,7 @@ _PLACES = {
     "column": "loopline.usecases.datasets",
     "Dataset": "loopline.usecases.pipelines",
     "Model": "loopline.usecases.pipelines",
+    "materializer": "loopline.usecases.pipelines",
     "Url": "loopline.usecases.pipelines",
     "Query": "loopline.usecases.pipelines",
     "File": "loopline.usecases.pipelines",
@@ -55,6 +57,7 @@ __all__ = [
     "branch",
     "column",
     "connect",
+    "materializer",
     "pipeline",
     "run",
     "step",

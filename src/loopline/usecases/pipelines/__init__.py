@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from loopline.core.parts import Part
 
 if TYPE_CHECKING:
+    from loopline.usecases.pipelines.materializers import materializer as materializer
     from loopline.usecases.pipelines.model import File as File
     from loopline.usecases.pipelines.model import Query as Query
     from loopline.usecases.pipelines.model import Url as Url
@@ -25,6 +26,7 @@ _PLACES = {
     "Query": "model",
     "Url": "model",
     "branch": "steps",
+    "materializer": "materializers",
     "pipeline": "steps",
     "step": "steps",
 }

@@ -6,11 +6,13 @@ import msgspec
 
 from loopline.usecases.pipelines.model import Leaf
 
+_OF_FILES = ("model", "folder", "custom")
+
 
 def blobs_of(leaf: Leaf) -> list[str]:
     """Digests of the blobs that a stored value needs; none for one that lives in its row."""
-    if leaf.kind == "model" and leaf.content is not None:
+    if leaf.kind in _OF_FILES and leaf.content is not None:
         about = msgspec.json.decode(leaf.content)
-        beside = [about[name] for name in ("evaluation", "profile") if about[name]]
-        return [about["manifest"], *about["files"].values(), *beside]
+        beside = [about.get(name) for name in ("manifest", "evaluation", "profile")]
+        return [digest for digest in (*about["files"].values(), *beside) if digest]
     return [] if leaf.content is not None else [leaf.digest]

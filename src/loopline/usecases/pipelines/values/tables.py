@@ -1,114 +1,96 @@
-"""Frames as Arrow, in one normal form."""
+"""Tables as Arrow files in normal form, written and read without a second copy in memory."""
 
 from __future__ import annotations
 
-import functools
+import io
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from blake3 import blake3
+
+from loopline.usecases.pipelines.values.frames import as_arrow, as_kind
+from loopline.usecases.pipelines.values.kinds import annotated_kind, frame_kind
+from loopline.usecases.pipelines.values.normal import batches, normal_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+__all__ = ["annotated_kind", "as_arrow", "as_kind", "encoded", "frame_kind", "read", "settled", "unchanged", "write"]
 
-def frame_kind(value: Any) -> str:
-    """pyarrow, pandas or polars for a table or frame, empty for anything else; imports nothing."""
-    cls = type(value)
-    root = cls.__module__.partition(".")[0]
-    known = {("pyarrow", "Table"), ("pyarrow", "RecordBatch"), ("pandas", "DataFrame"), ("polars", "DataFrame")}
-    return root if (root, cls.__name__) in known else ""
+HELD_BYTES = 1 << 26  # tables up to here are brought into normal form once, larger ones batch by batch while written
 
 
-def annotated_kind(annotation: Any) -> str:
-    """The same for an annotation, also as text ("pd.DataFrame" counts by the usual short names)."""
-    if isinstance(annotation, str):
-        root, _, name = annotation.rpartition(".")
-        roots = {"pd": "pandas", "pl": "polars", "pa": "pyarrow"}
-        return roots.get(root, root) if name in ("DataFrame", "Table") else ""
-    if not isinstance(annotation, type):
-        return ""
-    root = annotation.__module__.partition(".")[0]
-    known = {("pyarrow", "Table"), ("pandas", "DataFrame"), ("polars", "DataFrame")}
-    return root if (root, annotation.__name__) in known else ""
+class Hashing(io.RawIOBase):
+    """A file that keeps nothing but the digest of what is written to it."""
 
+    def __init__(self) -> None:
+        self.digest = blake3()
 
-def as_arrow(value: Any) -> pa.Table | None:
-    """The frame as an Arrow table without a change of values; None for what is no frame."""
-    import pyarrow as pa
+    def writable(self) -> bool:
+        return True
 
-    kind = frame_kind(value)
-    if kind == "pyarrow":
-        return value if isinstance(value, pa.Table) else pa.Table.from_batches([value])
-    if kind == "pandas":
-        return pa.Table.from_pandas(value)
-    if kind == "polars":
-        import polars as pl
-
-        return value.to_arrow(compat_level=pl.CompatLevel.oldest())
-    return None
+    def write(self, content: Any) -> int:
+        self.digest.update(content)
+        return len(content)
 
 
 def settled(table: pa.Table) -> pa.Table:
-    """The same table in one chunk, from offset 0, with zeros under its nulls: equal tables have equal bytes."""
+    """The same table in normal form: equal tables have equal bytes."""
     import pyarrow as pa
 
-    columns = [settled_column(table.column(position)) for position in range(table.num_columns)]
-    return pa.Table.from_arrays(columns, schema=table.schema)
+    return pa.Table.from_batches(batches(table))
 
 
-def settled_column(column: Any) -> Any:
-    """One column in normal form."""
-    import pyarrow as pa
-
-    kind = column.type
-    simple = not (pa.types.is_nested(kind) or pa.types.is_dictionary(kind) or is_view(kind))
-    if simple and column.null_count == 0 and column.num_chunks == 1 and column.chunk(0).offset == 0:
-        return column.chunk(0)
-    if simple and column.null_count == 0:
-        return combined(column)
-    if pa.types.is_dictionary(kind):  # chunks may number the same words differently
-        column = column.unify_dictionaries()
-    return combined(column).take(every_row(len(column)))  # take writes nulls as zeros
-
-
-@functools.lru_cache(maxsize=4)
-def every_row(rows: int) -> Any:
-    """The numbers of all rows."""
-    import numpy as np
-    import pyarrow as pa
-
-    return pa.array(np.arange(rows, dtype=np.int64))
-
-
-def combined(column: Any) -> Any:
-    """All chunks as one array."""
-    import pyarrow as pa
-
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-
-
-def is_view(kind: Any) -> bool:
-    """Whether a type keeps its values by view, whose buffers may hold more than is seen."""
-    import pyarrow as pa
-
-    return bool(pa.types.is_string_view(kind) or pa.types.is_binary_view(kind))
+def parts(table: pa.Table) -> Iterable[pa.RecordBatch]:
+    """The table in normal form, held in memory when that is little."""
+    return list(batches(table)) if table.nbytes <= HELD_BYTES else batches(table)
 
 
 def write(table: pa.Table, path: Path) -> None:
-    """Write a settled table as an Arrow file."""
+    """Write a table in normal form as an Arrow file."""
+    write_parts(table.schema, batches(table), path)
+
+
+def write_parts(schema: pa.Schema, inside: Iterable[pa.RecordBatch], path: Path) -> None:
+    """Write the parts of a table as an Arrow file."""
     import pyarrow as pa
 
-    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
+    with pa.OSFile(str(path), "wb") as file:
+        _written(schema, inside, file)
 
 
 def encoded(table: pa.Table) -> bytes:
-    """A settled table as the bytes of an Arrow file."""
+    """A table in normal form as the bytes of an Arrow file."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
+    _written(table.schema, batches(table), sink)
     return bytes(sink.getvalue())
+
+
+def unchanged(schema: pa.Schema, inside: list[pa.RecordBatch], known: Mapping[str, str]) -> tuple[str, int] | None:
+    """Digest and size of the file among `known` (digest → path) that holds exactly this table: a step that hands on
+    what it was given writes nothing. Only a file of the same size is worth a closer look."""
+    import pyarrow as pa
+
+    count = pa.MockOutputStream()
+    _written(schema, inside, count)
+    size = int(count.size())
+    if not any(Path(path).is_file() and Path(path).stat().st_size == size for path in known.values()):
+        return None
+    sink = Hashing()
+    _written(schema, inside, pa.PythonFile(sink, "w"))
+    digest = str(sink.digest.hexdigest())
+    return (digest, size) if digest in known else None
+
+
+def _written(schema: pa.Schema, inside: Iterable[pa.RecordBatch], sink: Any) -> None:
+    import pyarrow as pa
+
+    with pa.ipc.new_file(sink, normal_schema(schema)) as writer:
+        for batch in inside:
+            writer.write_batch(batch)
 
 
 def read(source: Path | bytes) -> pa.Table:
@@ -117,14 +99,3 @@ def read(source: Path | bytes) -> pa.Table:
 
     file = pa.memory_map(str(source)) if isinstance(source, Path) else pa.BufferReader(source)
     return pa.ipc.open_file(file).read_all()
-
-
-def as_kind(table: pa.Table, kind: str) -> Any:
-    """The table as a pyarrow, pandas or polars frame."""
-    if kind == "pandas":
-        return table.to_pandas()
-    if kind == "polars":
-        import polars as pl
-
-        return pl.from_arrow(table)
-    return table
