@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopline.app.wiring import Loopline
+from loopline.app.wiring import Loopline, open_home
 from loopline.core.errors import Invalid, NotFound, Unavailable
 from loopline.kit.masking import masked
+from loopline.shells.cli import run as command
 from loopline.usecases.projects import environments
 from loopline.usecases.projects.checking import checked, checked_data, schema
 from loopline.usecases.projects.folders import declared
@@ -295,3 +296,45 @@ def test_a_working_copy_taken_back_reads_its_old_data_again(
     projects.pipeline(two, "training", "ada")
     assert loopline.datasets.latest("flights.dev").rows == 1
     assert projects.plan(two).changes == ()
+
+
+PIPELINE = """\
+import os, warnings
+from loopline import pipeline, step
+
+@step
+def tell(days: int = 1) -> str:
+    warnings.warn("warned of " + os.environ["WEATHER_KEY"])
+    print("key", os.environ["WEATHER_KEY"], "password", os.environ["DB_PASSWORD"], "days", days)
+    return str(len(os.environ["WEATHER_KEY"]) * days)
+
+@step
+def fail(text: str) -> str:
+    raise ValueError("refused with " + os.environ["DB_PASSWORD"])
+
+@pipeline
+def training(days: int = 1) -> str:
+    return fail(tell(days))
+"""
+
+
+def test_a_run_sees_its_secrets_and_nobody_else_does(
+    ready: Path, text: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (ready / "pipeline.py").write_text(PIPELINE)
+    (ready / "loopline.yaml").write_text(text.replace("days: 0, training: {trees: 300}", "days: 3"))
+    home = tmp_path / "home"
+    run = ["run", "training", "--project", str(ready), "--environment", "prod", "--home", str(home), "--json"]
+    assert command(run) == 1
+    shown = capfd.readouterr()
+    assert SECRET not in shown.out + shown.err
+    assert FROM_FILE not in shown.out + shown.err
+    with open_home(home) as opened:
+        made = opened.pipelines.runs(1)[0]
+        assert (made.environment, made.status) == ("prod", "failed")
+        log = opened.pipelines.log(made.run_id, "tell")
+        assert "key *** password *** days 3" in log
+        assert "refused with ***" in str(opened.pipelines.get(made.run_id))
+    kept = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    for value in (SECRET, FROM_FILE):
+        assert [path for path, content in kept.items() if value.encode() in content] == []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from loopline.kit.masking import masked
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database
@@ -51,7 +52,6 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     def masked(self, content: bytes) -> bytes:
         """A log without the secrets that stand in it."""
-        for secret in self.variables.values():
-            if len(secret) >= 4:
-                content = content.replace(secret.encode(), b"***")
-        return content
+        if not self.variables:
+            return content
+        return masked(content.decode(errors="surrogateescape"), self.variables).encode(errors="surrogateescape")

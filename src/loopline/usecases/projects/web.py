@@ -28,6 +28,7 @@ def project(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     environments = call("projects.environments", name=name)
     for one in environments:
         one["releases"] = standing(call, name, one["name"], pipelines)
+        one["params"] = flat(one["params"])
         one["elsewhere"] = {dataset: read for dataset, read in one["datasets"].items() if dataset != read}
     policies = attempted(call, "automation.policies") or []
     return {
@@ -39,6 +40,14 @@ def project(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "policies": [one for one in policies if one["policy"]["project"] == name],
         "counts": {section: len(found["config"].get(section) or {}) for section in SECTIONS},
     }
+
+
+def flat(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of one pipeline beside those of all: training.trees."""
+    found: dict[str, Any] = {}
+    for name, value in params.items():
+        found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {name: value}
+    return found
 
 
 def state(stands: Mapping[str, Any] | None) -> str:
