@@ -44,7 +44,7 @@ def fresh() -> int:
 @step(retries=2, backoff=0)
 def shaky() -> int:
     noted("shaky")
-    if open(os.environ["NOTES"]).read().count("shaky") < 2:
+    if Path(os.environ["NOTES"]).read_text().count("shaky") < 2:
         raise ValueError("not yet")
     return 1
 
