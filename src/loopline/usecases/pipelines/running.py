@@ -97,10 +97,6 @@ class Running:
         """The trials of searches: (label, point, number, step run)."""
         return self._several.trials
 
-    def resolve(self, tree: Tree) -> Tree:
-        """A tree with references replaced by what they stand for."""
-        return self.state.resolve(tree)
-
     def go(self) -> None:
         """Take what is known, run what is not, independent steps side by side, until nothing is left that could."""
         try:
@@ -122,6 +118,10 @@ class Running:
     def unkept(self) -> list[StepRun]:
         """Step runs whose rows are not written yet (those of hits are written with the end of the run)."""
         return self._journal.rest()
+
+    def resolve(self, tree: Tree) -> Tree:
+        """A tree with references replaced by what they stand for."""
+        return self.state.resolve(tree)
 
     def _left(self) -> bool:
         return bool(self._pending or self._ready or self._flying or self._elsewhere or self._later)
@@ -154,108 +154,6 @@ class Running:
         self._waits[position] = set(missing)
         for need in missing:
             self._needed_by.setdefault(need, []).append(position)
-
-    def _too_old(self, node: Node, row: Row) -> bool:
-        age = node.options.max_age
-        return bool(age) and self.state.ground.clock.now() - from_text(row["made_at"]) > timedelta(seconds=age)
-
-    def _found(self, key: str) -> Row | None:
-        if key not in self._known:
-            row = self.state.ground.database.read(lambda tx: store.result(tx, key))
-            if row is None:
-                return None
-            self._known[key] = row
-        return self._known[key]
-
-    def _whole(self, value: Tree) -> bool:
-        """Whether the blobs are there; their bytes are checked when somebody needs them."""
-        if isinstance(value, Leaf) and value.content is not None and value.kind != "model":
-            return True
-        return all(self.state.ground.blobs.has(digest) for leaf in leaves(value) for digest in blobs_of(leaf))
-
-    def _collect(self) -> None:
-        """Take in what ended, and look around from time to time."""
-        done = {future for future in self._flying if future.done()}
-        if not done and (self._flying or self._elsewhere or self._later) and not self._ready and not self._pending:
-            done = self._waited()
-        for future in done:
-            position = self._flying.pop(future)
-            self._ended(position, self.state.nodes[position], future.result())
-        if self._journal.due():
-            self._journal.flush()
-        if time.perf_counter() >= self._next_tick:
-            self._tick()
-
-    def _waited(self) -> set[Future[Outcome]]:
-        patience = SHORT_S if self._elsewhere or self._later else TICK_S
-        self._next_tick = min(self._next_tick, time.perf_counter() + patience)
-        if not self._flying:
-            self._journal.flush()
-            time.sleep(patience)
-            return set()
-        return self._soon() or wait(self._flying, patience, FIRST_COMPLETED)[0]
-
-    def _soon(self) -> set[Future[Outcome]]:
-        """What ends in a moment: quick steps are written down together, before anything slow is waited for."""
-        done = wait(self._flying, MOMENT_S, FIRST_COMPLETED)[0]
-        if not done:
-            self._journal.flush()
-        return done
-
-    def _again(self, position: int, node: Node, outcome: Outcome) -> bool:
-        """Whether a failed call is made again later."""
-        made = self.state.attempts.get(position, 1)
-        if made > node.options.retries or outcome.reason == "stopped" or self.cancelled:
-            return False
-        told = f"[attempt {made} failed: {outcome.error}]\n".encode()
-        self._logs[position] = outcome.log + told
-        self.state.attempts[position] = made + 1
-        self._later.append((time.perf_counter() + node.options.backoff * 2 ** (made - 1), position))
-        return True
-
-    def _failed(self, position: int, node: Node, outcome: Outcome) -> None:
-        error = " ".join(part for part in (outcome.error, outcome.hint) if part)
-        cancelled = bool(self.cancelled) and outcome.reason == "stopped"
-        error = f"Cancelled by {self.cancelled}." if cancelled else self.state.terms.masked(error.encode()).decode()
-        step = self._records.step(position, node, "cancelled" if cancelled else "failed", outcome=outcome, error=error)
-        self._end(position, step, code=node.code, arguments=self._records.arguments(position, node))
-
-    def _look_elsewhere(self, position: int, node: Node) -> None:
-        """Take the result that another run has made by now, or make it when that run gave up."""
-        if self._hit(position, node):
-            self._elsewhere.remove(position)
-        elif self._claims.take(self.state.keys[position]):
-            self._elsewhere.remove(position)
-            if not self._hit(position, node):
-                self._submit(position, node)
-
-    def _stop(self) -> None:
-        self._pending.clear()
-        self._ready.clear()
-        self._elsewhere.clear()
-        self._later.clear()
-        for future in list(self._flying):
-            self.state.ground.executor().stop(future)
-
-    def _skip_rest(self) -> None:
-        error = f"Cancelled by {self.cancelled}." if self.cancelled else "A step that it needs failed."
-        for position, node in enumerate(self.state.nodes):
-            if position not in self.state.steps:
-                not_taken = not self.cancelled and self._hangs(position, node)
-                step = self._records.step(position, node, "skipped", error=NOT_TAKEN if not_taken else error)
-                self.state.steps[position] = step
-                self._journal.add(Entry(step))
-                self._tell(step)
-
-    def _hangs(self, position: int, node: Node) -> bool:
-        """Whether a node could not run only because a branch was not taken."""
-        missing = self.state.missing(position, node)
-        return bool(missing) and all(
-            one in self.state.steps and self.state.steps[one].error == NOT_TAKEN for one in missing
-        )
-
-    def _tell(self, step: StepRun) -> None:
-        self._progress(Progress(step.label, step.status, step.seconds, step.position, len(self.state.nodes)))
 
     def _end(self, position: int, step: StepRun, **entry: Any) -> None:
         """A step has ended: keep that, and let go those that waited for nothing else."""
@@ -304,6 +202,7 @@ class Running:
             return False
         if self._too_old(node, row) or not self._whole(value := store.value(row)):
             self._anew.add(position)
+            self._made.discard(key)
             return False
         self.state.values[position] = value
         self._end(position, self._records.step(position, node, "hit", made_by=row["run_id"]))
@@ -314,6 +213,24 @@ class Running:
         counted = [part for one in node.options.externals for part in ("external", self.state.terms.externals[one])]
         seed = self.state.seed(node)
         return [*counted, "seed", str(seed)] if seed else counted
+
+    def _too_old(self, node: Node, row: Row) -> bool:
+        age = node.options.max_age
+        return bool(age) and self.state.ground.clock.now() - from_text(row["made_at"]) > timedelta(seconds=age)
+
+    def _found(self, key: str) -> Row | None:
+        if key not in self._known:
+            row = self.state.ground.database.read(lambda tx: store.result(tx, key))
+            if row is None:
+                return None
+            self._known[key] = row
+        return self._known[key]
+
+    def _whole(self, value: Tree) -> bool:
+        """Whether the blobs are there; their bytes are checked when somebody needs them."""
+        if isinstance(value, Leaf) and value.content is not None and value.kind != "model":
+            return True
+        return all(self.state.ground.blobs.has(digest) for leaf in leaves(value) for digest in blobs_of(leaf))
 
     def _start_ready(self) -> None:
         while self._ready and not self.cancelled and len(self._flying) < 2 * self.state.ground.executor().slots:
@@ -326,7 +243,9 @@ class Running:
             elif self._making.get(key, position) != position:  # the same call stands twice in the pipeline
                 self._twins.add(position)
                 self._wait(position, [self._making[key]])
-            elif key in self._made or not self._claims.take(key):
+            elif key in self._made:
+                self._pending.append(position)
+            elif not self._claims.take(key):
                 self._elsewhere.append(position)
             else:
                 self._submit(position, node)
@@ -381,6 +300,35 @@ class Running:
             return True
         return False
 
+    def _collect(self) -> None:
+        """Take in what ended, and look around from time to time."""
+        done = {future for future in self._flying if future.done()}
+        if not done and (self._flying or self._elsewhere or self._later) and not self._ready and not self._pending:
+            done = self._waited()
+        for future in done:
+            position = self._flying.pop(future)
+            self._ended(position, self.state.nodes[position], future.result())
+        if self._journal.due():
+            self._journal.flush()
+        if time.perf_counter() >= self._next_tick:
+            self._tick()
+
+    def _waited(self) -> set[Future[Outcome]]:
+        patience = SHORT_S if self._elsewhere or self._later else TICK_S
+        self._next_tick = min(self._next_tick, time.perf_counter() + patience)
+        if not self._flying:
+            self._journal.flush()
+            time.sleep(patience)
+            return set()
+        return self._soon() or wait(self._flying, patience, FIRST_COMPLETED)[0]
+
+    def _soon(self) -> set[Future[Outcome]]:
+        """What ends in a moment: quick steps are written down together, before anything slow is waited for."""
+        done = wait(self._flying, MOMENT_S, FIRST_COMPLETED)[0]
+        if not done:
+            self._journal.flush()
+        return done
+
     def _ended(self, position: int, node: Node, outcome: Outcome) -> None:
         log = self._logs.pop(position, b"") + outcome.log + (outcome.trace.encode() if outcome.error else b"")
         outcome = msgspec.structs.replace(outcome, log=self.state.terms.masked(log))
@@ -409,6 +357,24 @@ class Running:
         row = self._known.get(self.state.keys[position]) if position in self._damaged else None
         return row["run_id"] if row and store.value(row) == self.state.values[position] else self.state.run_id
 
+    def _again(self, position: int, node: Node, outcome: Outcome) -> bool:
+        """Whether a failed call is made again later."""
+        made = self.state.attempts.get(position, 1)
+        if made > node.options.retries or outcome.reason == "stopped" or self.cancelled:
+            return False
+        told = f"[attempt {made} failed: {outcome.error}]\n".encode()
+        self._logs[position] = outcome.log + told
+        self.state.attempts[position] = made + 1
+        self._later.append((time.perf_counter() + node.options.backoff * 2 ** (made - 1), position))
+        return True
+
+    def _failed(self, position: int, node: Node, outcome: Outcome) -> None:
+        error = " ".join(part for part in (outcome.error, outcome.hint) if part)
+        cancelled = bool(self.cancelled) and outcome.reason == "stopped"
+        error = f"Cancelled by {self.cancelled}." if cancelled else self.state.terms.masked(error.encode()).decode()
+        step = self._records.step(position, node, "cancelled" if cancelled else "failed", outcome=outcome, error=error)
+        self._end(position, step, code=node.code, arguments=self._records.arguments(position, node))
+
     def _tick(self) -> None:
         """Four times a second: who wants to stop it, what runs and prints, what others have made, what is due."""
         now = time.perf_counter()
@@ -423,3 +389,40 @@ class Running:
         due = [position for at, position in self._later if at <= now]
         self._later = [one for one in self._later if one[1] not in due]
         self._ready.extend(due)
+
+    def _look_elsewhere(self, position: int, node: Node) -> None:
+        """Take the result that another run has made by now, or make it when that run gave up."""
+        if self._hit(position, node):
+            self._elsewhere.remove(position)
+        elif self._claims.take(self.state.keys[position]):
+            self._elsewhere.remove(position)
+            if not self._hit(position, node):
+                self._submit(position, node)
+
+    def _stop(self) -> None:
+        self._pending.clear()
+        self._ready.clear()
+        self._elsewhere.clear()
+        self._later.clear()
+        for future in list(self._flying):
+            self.state.ground.executor().stop(future)
+
+    def _skip_rest(self) -> None:
+        error = f"Cancelled by {self.cancelled}." if self.cancelled else "A step that it needs failed."
+        for position, node in enumerate(self.state.nodes):
+            if position not in self.state.steps:
+                not_taken = not self.cancelled and self._hangs(position, node)
+                step = self._records.step(position, node, "skipped", error=NOT_TAKEN if not_taken else error)
+                self.state.steps[position] = step
+                self._journal.add(Entry(step))
+                self._tell(step)
+
+    def _hangs(self, position: int, node: Node) -> bool:
+        """Whether a node could not run only because a branch was not taken."""
+        missing = self.state.missing(position, node)
+        return bool(missing) and all(
+            one in self.state.steps and self.state.steps[one].error == NOT_TAKEN for one in missing
+        )
+
+    def _tell(self, step: StepRun) -> None:
+        self._progress(Progress(step.label, step.status, step.seconds, step.position, len(self.state.nodes)))
