@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -210,6 +211,28 @@ def slowly(seconds: float, mark: str = "a") -> str:
 @pipeline
 def waiting(seconds: float = 20.0) -> str:
     return louder(slowly(seconds))
+
+
+@pipeline
+def twice(seconds: float = 0.3) -> tuple:
+    return slowly(seconds), slowly(seconds), slowly.map(over="mark", seconds=seconds, mark=["a", "b", "b"])
+
+
+@pipeline
+def thirteens() -> list[int]:
+    return double.map(over="x", x=[13, 13, 1])
+
+
+@step
+def packaged() -> str:
+    import fancypack
+
+    return fancypack.__name__
+
+
+@pipeline
+def packaging() -> str:
+    return packaged()
 
 
 @pipeline
@@ -483,6 +506,35 @@ def test_two_runs_at_once_make_a_result_once(flow: Flow) -> None:
     assert (flow.folder / "began").read_text() == "a"
     assert (done[0].status, statuses(second)["slowly"]) == ("finished", "hit")
     assert second.outputs == done[0].outputs
+
+
+def test_the_same_call_twice_in_a_pipeline_is_made_once(flow: Flow) -> None:
+    run = flow.run("twice", executor="processes")
+    assert run.status == "finished"
+    assert sorted((flow.folder / "began").read_text()) == ["a", "b"]
+    failed = flow.run("thirteens")
+    assert [statuses(failed)[f"double[{n}]"] for n in range(3)] == ["failed", "failed", "ran"]
+
+
+def test_another_version_of_a_package_is_noticed_though_no_file_changed(
+    flow: Flow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    (site / "fancypack").mkdir(parents=True)
+    (site / "fancypack" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(site))
+    for version in ("1.0", "1.1"):
+        about = site / "fancypack-0.dist-info"
+        about.mkdir(exist_ok=True)
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: fancypack\nVersion: {version}\n")
+        (about / "RECORD").write_text("fancypack/__init__.py,,\n")
+        (about / "top_level.txt").write_text("fancypack\n")
+        os.utime(site, (time.time(), time.time() + float(version)))
+        from loopline.kit import installed
+
+        for one in vars(installed).values():
+            getattr(one, "cache_clear", lambda: None)()
+        assert flow.run("packaging").count("ran") == 1
 
 
 @pytest.mark.parametrize(

@@ -364,7 +364,7 @@ def basis_of(plan_key: str, plan: Plan, terms: Terms) -> str:
         return ""
     snapshots = [part for pair in sorted(terms.snapshots.items()) for part in pair]
     outside = sorted(repr(one) + mark for one, mark in terms.externals.items())
-    return digest("basis", plan_key, str(terms.seed), *snapshots, "", *outside)
+    return digest("basis", plan_key, str(terms.seed), *sorted(plan.codes), "", *snapshots, "", *outside)
 
 
 def forced_in(plan: Plan, force: Iterable[str], since: str) -> frozenset[str]:
