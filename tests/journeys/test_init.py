@@ -20,6 +20,9 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from loopline.kit.installed import installed
+from loopline.usecases.releases.locking import Pin, declared_in, written
+
 pytestmark = pytest.mark.journey
 
 GITHUB_STEP = {"name", "uses", "with", "run", "if"}
@@ -114,13 +117,18 @@ def test_every_ci_installs_checks_and_releases_from_main_only(file: str, project
     assert python in text or file == "Jenkinsfile"
 
 
-def test_what_ci_checks_is_green_at_once(project: Path) -> None:
+def test_what_ci_says_is_green_at_once(project: Path) -> None:
+    """The lock stands for what `loopline lock` would write here: the same names and versions, without asking an index."""
     bin_folder = Path(sys.executable).parent
     path = f"{bin_folder}:{os.environ['PATH']}"
+    pins = [Pin(name, number, (f"sha256:{'0' * 64}",)) for name, number in installed().items() if name != "loopline"]
+    (project / "requirements.lock").write_bytes(written(declared_in(project), pins))
     said = called([*CHECK.split()], project, PATH=path, VIRTUAL_ENV=sys.prefix)
     assert "All checks passed!" in said
     assert re.search(r"\b[3-9] passed", said)
-    assert "+ gate late" in said
+    assert re.search(r"\+ gate +late", said)
+    assert f"{len(pins)} distributions, up to date" in said
+    assert "late/training" in called([*RELEASE.split()], project, PATH=path, VIRTUAL_ENV=sys.prefix)
 
 
 @pytest.mark.parametrize("locked", [False, True])

@@ -1,5 +1,6 @@
 #!/bin/sh
-# What every change must pass, the same here and on every CI: style, tests, and a loopline.yaml that can be applied.
+# What every change must pass, the same here and on every CI: style, tests, a loopline.yaml that can be applied, and a
+# lock that is not stale.
 set -eu
 cd "$(dirname "$0")/.."
 if [ -z "${VIRTUAL_ENV:-}" ] && [ -f .venv/bin/activate ]; then . .venv/bin/activate; fi
@@ -7,3 +8,4 @@ python -m ruff check .
 python -m ruff format --check .
 python -m pytest -q
 python -m loopline plan
+if [ -f requirements.lock ]; then python -m loopline lock --check; fi
