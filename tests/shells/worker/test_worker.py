@@ -15,6 +15,8 @@ import psutil
 import pytest
 
 from loopline.app.wiring import Loopline, open_home
+from loopline.kit.installed import installed
+from loopline.usecases.releases import locking
 
 pytestmark = pytest.mark.integration
 
@@ -41,6 +43,8 @@ def training(rows: Dataset = "rows", strength: float = 1.0, wait_s: float = 0.0)
 """
 CONFIG = """
 project: small
+self_approval: true
+environments: {prod: {}}
 datasets:
   rows: {folder: data}
 pipelines:
@@ -50,8 +54,14 @@ gates:
 endpoints:
   small: {model: small, alias: production}
 policies:
-  retrain: {on: alert, run: training, gate: small, deploy: automatic, cooldown: 1d, params: {wait_s: WAIT}}
+  retrain: {on: alert, run: training, gate: small, deploy: automatic, cooldown: COOLDOWN, params: {wait_s: WAIT}}
 """
+PYPROJECT = """[project]
+name = "small"
+version = "1.0.0"
+dependencies = ["loopline", "numpy", "pandas", "scikit-learn"]
+"""
+LOCKED = {"numpy", "pandas", "scikit-learn", "pyarrow", "pytest", "msgspec", "blake3"}
 
 
 @pytest.fixture
@@ -66,14 +76,27 @@ def loopline(home: Path) -> Iterator[Loopline]:
         yield opened
 
 
-def applied(loopline: Loopline, folder: Path, wait_s: float = 0.0) -> None:
-    """A small project with one policy."""
+def applied(loopline: Loopline, folder: Path, wait_s: float = 0.0, cooldown: str = "1d") -> None:
+    """A small project with one policy, whose pipeline is released."""
     (folder / "data").mkdir(parents=True)
+    (folder / "tests").mkdir()
+    (folder / "pyproject.toml").write_text(PYPROJECT)
     (folder / "pipeline.py").write_text(PIPELINE)
-    (folder / "loopline.yaml").write_text(CONFIG.replace("WAIT", str(wait_s)))
+    (folder / "tests" / "test_pipeline.py").write_text("def test_nothing_is_missing():\n    import pipeline\n")
+    (folder / "loopline.yaml").write_text(CONFIG.replace("WAIT", str(wait_s)).replace("COOLDOWN", cooldown))
     rows = "".join(f"{n % 97 / 97},{int(n % 97 + n % 13 > 50)}\n" for n in range(2000))
     (folder / "data" / "rows.csv").write_text(f"x,label\n{rows}")
     loopline.projects.apply(folder, "ada")
+    released(loopline, folder)
+
+
+def released(loopline: Loopline, folder: Path) -> None:
+    """Seal the pipeline as it is in the folder, locked to what is installed here, and have it stand in prod."""
+    named = {name.replace("_", "-"): version for name, version in installed().items()}
+    pins = [locking.Pin(name, named[name], ("sha256:" + "0" * 64,)) for name in sorted(LOCKED)]
+    (folder / "requirements.lock").write_bytes(locking.written(locking.declared_in(folder), pins))
+    release = loopline.releases.seal(folder, "training", actor="ada")
+    loopline.releases.promote(release.digest, "prod", "ada")
 
 
 @pytest.fixture
@@ -228,7 +251,7 @@ def test_a_firing_of_broken_code_fails_with_a_reason(
     (tmp_path / "small" / "pipeline.py").write_text(
         PIPELINE.replace("frame = rows.to_pandas()", "raise ValueError('no rows')")
     )
-    loopline.projects.apply(tmp_path / "small", "ada")
+    released(loopline, tmp_path / "small")
     start()
     alert(loopline)
     firing = wait_until(lambda: ended(loopline))
@@ -236,18 +259,41 @@ def test_a_firing_of_broken_code_fails_with_a_reason(
     assert "no rows" in firing.reason
 
 
-def test_one_worker_a_home(loopline: Loopline, start: Callable[[], psutil.Process]) -> None:
-    first, second = start(), start()
-    time.sleep(1)
-    first.kill()
-    first.wait()
-    second_works = loopline.home / "logs" / "worker.log"
-    assert second.is_running()
-    assert "Traceback" not in second_works.read_text()
+def test_two_workers_share_the_firings_of_a_home(
+    loopline: Loopline, start: Callable[[], psutil.Process], tmp_path: Path
+) -> None:
+    applied(loopline, tmp_path / "small", wait_s=0.3, cooldown="0s")
+    workers = [start(), start()]
+    for n in range(3):
+        alert(loopline, f"a{n}")
+    wait_until(lambda: journal(tmp_path))
+    workers[0].kill()  # whichever executes: its firing is finished by the other
+    workers[0].wait()
+    wait_until(lambda: [one.state for one in loopline.automation.firings()] == ["done"] * 3)
+    assert all(one.version for one in loopline.automation.firings())
+    assert "Traceback" not in (loopline.home / "logs" / "worker.log").read_text()
+    assert len(loopline.ledger.since(0, kind="policy.fired")) == 3
+    assert len(loopline.ledger.since(0, kind="policy.finished")) == 3
+
+
+def test_nothing_released_is_said_with_the_way_out(
+    loopline: Loopline, start: Callable[[], psutil.Process], tmp_path: Path
+) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    (folder / "pipeline.py").write_text(PIPELINE)
+    (folder / "loopline.yaml").write_text(CONFIG.replace("WAIT", "0").replace("COOLDOWN", "1d"))
+    (folder / "data").mkdir()
+    loopline.projects.apply(folder, "ada")
+    start()
+    alert(loopline)
+    firing = wait_until(lambda: ended(loopline))
+    assert firing.state == "failed"
+    assert "then `loopline promote RELEASE --env prod`" in firing.reason
 
 
 def test_an_error_in_one_part_is_logged_once_and_stops_nothing(home: Path, caplog: pytest.LogCaptureFixture) -> None:
-    from loopline.shells.worker.loop import Worker
+    from loopline.shells.worker.loop import First, Worker
 
     class Broken:
         def look(self, *_: object) -> None:
@@ -256,9 +302,9 @@ def test_an_error_in_one_part_is_logged_once_and_stops_nothing(home: Path, caplo
         def look_again(self) -> None: ...
 
     worker: Any = Worker(home)
-    with open_home(home) as loopline:
+    with open_home(home) as loopline, First(home) as first:
         for _ in range(5):
-            assert not worker._turn(loopline, Broken(), Broken())
+            assert not worker._turn(loopline, Broken(), Broken(), first)
     assert [record.getMessage() for record in caplog.records] == ["firings: gone", "logs: gone"]
 
 

@@ -25,7 +25,7 @@ class Projects:
     """What was applied; `apply` changes it and tells the ledger."""
 
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    bound: dict[str, str] = field(default_factory=dict)
+    environments: tuple[str, ...] = ("prod",)
     folder: str = "/nowhere"
 
     def projects(self) -> list[Any]:
@@ -35,25 +35,10 @@ class Projects:
         ]
 
     def environment(self, project: str, name: str = "") -> Any:
-        return SimpleNamespace(name=name or "prod", datasets=self.bound)
+        return SimpleNamespace(name=name or "".join(self.environments[:1]))
 
     def starting(self) -> Any:
         return starting(self.configs)
-
-
-@dataclass
-class Datasets:
-    empty: bool = False
-    taken: list[tuple[str, str]] = field(default_factory=list)
-
-    def snapshot(self, name: str, actor: str) -> Any:
-        if self.empty:
-            raise NotFound(f"The dataset {name!r} has no batch yet.")
-        self.taken.append((name, actor))
-        return self.latest(name)
-
-    def latest(self, name: str) -> Any:
-        return SimpleNamespace(digest="d" * 64)
 
 
 class Releases:
@@ -70,7 +55,7 @@ class Releases:
 
     def standing(self, project: str, pipeline: str, environment: str) -> Any:
         digest = f"{project}-{pipeline}-{environment}".ljust(64, "0")
-        return None if self.nothing_stands else SimpleNamespace(digest=digest)
+        return None if self.nothing_stands or not environment else SimpleNamespace(digest=digest)
 
     def run(self, ref: str, **more: Any) -> Any:
         self.runs.append({"ref": ref, **more})
@@ -132,7 +117,6 @@ class World:
         self.loopline = loopline
         self.clock = FixedClock("2026-01-01T00:00:00Z")
         self.projects = Projects()
-        self.datasets = Datasets()
         self.releases = Releases(loopline)
         self.seconds = 0.0
         self.promotion = Promotion()
@@ -159,7 +143,7 @@ class World:
 
     def execution(self) -> Execution:
         return Execution(
-            self.automation, self.projects, self.datasets, lambda: self.releases, self.promotion, self.releases,
+            self.automation, self.projects, lambda: self.releases, self.promotion, self.releases,
             self.said.append,
         )  # fmt: skip
 

@@ -25,7 +25,7 @@ RETRAIN = {
 
 
 def fired(world: Any, **more: Any) -> None:
-    world.apply(policies={"retrain": {**RETRAIN, **more}}, gates=GATES, datasets={"flights": {}})
+    world.apply(policies={"retrain": {**RETRAIN, **more}}, gates=GATES)
     world.alert()
     world.automation.tick()
 
@@ -44,7 +44,6 @@ def test_a_firing_goes_the_whole_way(world: Any) -> None:
     assert firing.reason == "late:1 passed and is production"
     assert world.promotion.alias == {"production": 1}
     assert world.promotion.gates == [("late", 1, "production", "policy:retrain")]
-    assert world.datasets.taken == [("flights", "policy:retrain")]
     (run,) = world.releases.runs
     assert run["ref"] == firing.release == "flights-training-prod".ljust(64, "0")
     assert (run["environment"], run["params"], run["actor"]) == ("prod", {"rate": 0.1}, "policy:retrain")
@@ -120,13 +119,6 @@ def test_a_failed_run_is_a_failed_firing(world: Any) -> None:
     fired(world)
     assert not world.execute()
     assert only(world).reason == "The run run1 of 'training' failed: no rows"
-
-
-def test_a_source_that_is_empty_now_does_not_stop_a_retraining(world: Any) -> None:
-    world.datasets.empty = True
-    fired(world)
-    assert world.execute()
-    assert any("Using what was there before" in line for line in world.said)
 
 
 def test_a_policy_without_a_pipeline_judges_what_its_cause_names(world: Any) -> None:

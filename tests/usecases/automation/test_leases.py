@@ -176,22 +176,24 @@ def test_a_paused_policy_says_so_and_can_be_set_off_by_hand(world: Any) -> None:
 
 
 def test_nothing_released_is_said_with_the_way_out(world: Any) -> None:
-    fired(world)
+    fired(world, alerts=2)
     world.releases.nothing_stands = True
     assert not world.execute()
-    assert world.automation.firings()[0].reason == (
-        "No release of the pipeline 'training' stands in the environment 'prod' of 'flights'. "
-        "Run `loopline release training`, then `loopline promote training@DIGEST --env prod`."
+    world.projects.environments = ()
+    assert not world.execute()
+    second, first = world.automation.firings()
+    assert first.reason == (
+        "No release of the pipeline 'training' stands in 'prod' of 'flights'. "
+        "Run `loopline release training`, then `loopline promote RELEASE --env prod`."
     )
+    assert second.reason.startswith("The project 'flights' declares no environment in which a release of 'training'")
     assert world.releases.runs == []
 
 
-def test_an_environment_says_which_datasets_are_taken_in(world: Any) -> None:
-    world.projects.bound = {"flights": "flights-live"}
-    world.apply(policies={"retrain": {**RUN, "environment": "live"}}, datasets={"flights": {}, "weather": {}})
+def test_a_firing_runs_what_stands_in_its_environment(world: Any) -> None:
+    world.apply(policies={"retrain": {**RUN, "environment": "live"}})
     world.alert()
     world.automation.tick()
     assert world.execute()
-    assert [name for name, _ in world.datasets.taken] == ["flights-live", "weather"]
-    assert world.releases.runs[0]["environment"] == "live"
+    assert (world.releases.runs[0]["environment"], world.automation.firings()[0].environment) == ("live", "live")
     assert "release flights-trai in live" in " ".join(world.automation.why(world.automation.firings()[0].id).sentences)

@@ -41,7 +41,6 @@ def execute(home: Path, firing: str, fence: int = 0) -> int:
         execution = Execution(
             loopline.automation,
             loopline.projects,
-            loopline.datasets,
             lambda: loopline.releases,
             loopline.promotion,
             loopline.tracking,

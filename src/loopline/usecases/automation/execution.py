@@ -1,4 +1,4 @@
-"""Executing one firing: snapshots, the release that stands, gate, promotion. Every step may be done again after a crash:
+"""Executing one firing: the release that stands, gate, promotion. Every step may be done again after a crash:
 what was finished is found and not repeated."""
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from loopline.usecases.automation import model
 from loopline.usecases.automation.leases import BEAT_S, Lost, beating
 from loopline.usecases.automation.model import Firing
 from loopline.usecases.automation.needs import (
-    Datasets,
     Environment,
     PipelineRun,
     Projects,
@@ -35,7 +34,6 @@ class Execution:
         self,
         automation: Automation,
         projects: Projects,
-        datasets: Datasets,
         releases: Callable[[], Releases],
         promotion: Promotion,
         tracking: Tracking,
@@ -45,7 +43,6 @@ class Execution:
     ) -> None:
         self._automation = automation
         self._projects = projects
-        self._datasets = datasets
         self._releases = releases
         self._promotion = promotion
         self._tracking = tracking
@@ -126,8 +123,6 @@ class Execution:
         environment = self._projects.environment(firing.project, firing.rules.environment)
         releases = self._releases()
         release = self._standing(releases, firing, environment)
-        for name in sorted({environment.datasets.get(name, name) for name in firing.rules.datasets}):
-            self._snapshot(name, firing)
         self._automation.ran(firing, environment.name, release.digest)
         self._say(f"running {firing.rules.run}, release {release.digest[:12]} {environment.name}".rstrip())
         run = releases.run(
@@ -152,23 +147,18 @@ class Execution:
         """The release that a firing runs; Conflict with the way out when nothing stands in its environment."""
         pipeline = firing.rules.run
         found = releases.standing(firing.project, pipeline, environment.name)
-        if found is None:
-            into = f" --env {environment.name}" if environment.name else ""
-            where = f"the environment {environment.name!r}" if environment.name else "the project's environment"
+        if found is None and not environment.name:
             raise Conflict(
-                f"No release of the pipeline {pipeline!r} stands in {where} of {firing.project!r}.",
-                f"Run `loopline release {pipeline}`, then `loopline promote {pipeline}@DIGEST{into}`.",
+                f"The project {firing.project!r} declares no environment in which a release of {pipeline!r} could stand.",
+                f"Write `environments: {{prod: {{}}}}` in loopline.yaml and run `loopline apply`, then `loopline release "
+                f"{pipeline}` and `loopline promote RELEASE --env prod`.",
+            )
+        if found is None:
+            raise Conflict(
+                f"No release of the pipeline {pipeline!r} stands in {environment.name!r} of {firing.project!r}.",
+                f"Run `loopline release {pipeline}`, then `loopline promote RELEASE --env {environment.name}`.",
             )
         return found
-
-    def _snapshot(self, name: str, firing: Firing) -> None:
-        """Take in what is new; what was taken in before is good enough when the source is gone or broken just now."""
-        try:
-            snapshot = self._datasets.snapshot(name, firing.rules.actor)
-        except LooplineError as error:
-            snapshot = self._datasets.latest(name)
-            self._say(f"dataset {name}: {error.message} Using what was there before.")
-        self._say(f"dataset {name}: snapshot {snapshot.digest[:12]}")
 
     def _promoted(self, firing: Firing, name: str, version: int) -> tuple[str, bool]:
         """Gate and promotion. A gate that decided already is not asked again, unless the alias moved since."""

@@ -60,7 +60,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool = False
     repeat: float = 0.0
     secret: Mapping[str, str] = {}
-    datasets: tuple[str, ...] = ()
     code: str = ""
 
     @property
@@ -184,7 +183,6 @@ def policy_from(project: str, name: str, written: Mapping[str, Any], config: Map
     """One policy, with what its gate says about model and alias filled in."""
     gates = config.get("gates") or {}
     gate = gates.get(written.get("gate")) or {}
-    datasets = config.get("datasets") or {}
     pipeline = (config.get("pipelines") or {}).get(written.get("run")) or {}
     fields = {
         "project": project,
@@ -202,7 +200,6 @@ def policy_from(project: str, name: str, written: Mapping[str, Any], config: Map
         "params_from": written.get("params_from") or {},
         **{name: duration(written.get(name) or 0) for name in ("cooldown", "jitter", "repeat")},
         **{name: written[name] for name in AS_WRITTEN if written.get(name) is not None},
-        "datasets": [str(dataset) for dataset in datasets],
         "code": code,
     }
     return msgspec.convert(fields, Policy)

@@ -31,12 +31,10 @@ class Project(Protocol):
 
 
 class Environment(Protocol):
-    """Where a release runs: its name ("" for the unnamed one), and which dataset stands for each that a pipeline names."""
+    """Where a release runs; "" is the name of the unnamed one."""
 
     @property
     def name(self) -> str: ...
-    @property
-    def datasets(self) -> Mapping[str, str]: ...
 
 
 class Projects(Protocol):
@@ -58,13 +56,6 @@ class Starting(Protocol):
     def nodes(self) -> Sequence[Any]: ...
     @property
     def edges(self) -> Sequence[Any]: ...
-
-
-class Datasets(Protocol):
-    """Takes snapshots of what the sources hold now."""
-
-    def snapshot(self, name: str, actor: str) -> Any: ...
-    def latest(self, name: str) -> Any: ...
 
 
 class PipelineRun(Protocol):
@@ -90,7 +81,7 @@ class Release(Protocol):
 
 
 class Releases(Protocol):
-    """Runs what was released; which model a run registers stands in the sealed part."""
+    """Runs what was released: takes in what is new in its datasets first; which model a run registers is sealed."""
 
     def standing(self, project: str, pipeline: str, environment: str) -> Release | None:
         """What was promoted into an environment last, or None."""
