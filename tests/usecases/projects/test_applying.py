@@ -268,6 +268,14 @@ def test_how_a_project_stands_is_answered_without_running_its_code(
     assert told(projects.stands("late").plan) == [("endpoint", "late", "changed_by_hand")]
 
 
+def test_the_blobs_of_every_application_are_in_use(projects: Projects, loopline: Loopline, two: Path) -> None:
+    first = projects.apply(two, "ada").code_digest
+    (two / "contract.py").write_text((two / "contract.py").read_text() + "# more\n")
+    projects.apply(two, "ada")
+    assert {one.digest for one in loopline.blobs.kept()} == set(projects.blobs_in_use())
+    assert first in set(projects.blobs_in_use())
+
+
 def test_what_was_applied_before_things_were_noted_belongs_to_its_project(tmp_path: Path) -> None:
     with installation(tmp_path) as opened:
         opened.projects.apply_declared(config(endpoints={"a": endpoint(), "b": endpoint()}), "ada")

@@ -95,6 +95,13 @@ def test_a_mistake_is_named_with_its_line(change: tuple[str, str], line: int, wo
     assert words in message
 
 
+@pytest.mark.parametrize("value", [".nan", "-.inf", '"\\ud800"', '["\\udfff"]'])
+def test_what_cannot_be_kept_is_refused(value: str) -> None:
+    policy = f"policies: {{p: {{on: alert, run: training, gate: late, when: {{x: {value}}}}}}}"
+    (message,) = refused(GOOD[: GOOD.index("policies:")] + policy)
+    assert message.startswith("loopline.yaml:15:")
+
+
 @pytest.mark.parametrize("text", ["", "[]", "3", "a: [", "project: x\nproject: y", "\x00", "project: {a: 1}"])
 def test_what_is_no_project_is_refused(text: str) -> None:
     assert refused(text)[0].startswith("loopline.yaml:")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -299,6 +299,15 @@ class Projects:
             if monitor["endpoint"] == endpoint
         ]
         return _only(found, f"monitor of the endpoint {endpoint}")
+
+    def blobs_in_use(self) -> Iterator[str]:
+        """The digests of all blobs that an application, of today or before, refers to: whoever clears up leaves these."""
+        for digest in self._database.read(store.code_digests):
+            yield digest
+            try:
+                yield from code.listed(self._blobs, digest).values()
+            except NotFound:  # it was lost long ago; there is nothing left to spare
+                continue
 
     def materialize_code(self, digest: str, folder: Path) -> Path:
         """Write a project's files, as they were applied, into `folder`; answers it. NotFound for an unknown digest."""

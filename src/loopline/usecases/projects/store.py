@@ -65,6 +65,11 @@ def put(tx: Transaction, project: Project) -> None:
     tx.run(ADD_HISTORY, {name: values[name] for name in ("seq", *kept)})
 
 
+def code_digests(tx: Transaction) -> list[str]:
+    """Every state of the code that was ever applied."""
+    return [row["code_digest"] for row in tx.rows("SELECT DISTINCT code_digest FROM projects_history")]
+
+
 def things(tx: Transaction, project: str) -> dict[tuple[str, str], Thing]:
     """What a project put into the installation, by kind and name."""
     return {(row["kind"], row["name"]): _thing(row) for row in tx.rows(THINGS, {"project": project})}
