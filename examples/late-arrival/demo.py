@@ -48,10 +48,11 @@ def main() -> int:
     with Installation(folder / "home", previous=folder / "previous", token=token(), story=story) as installation:
         installation.start(asked.port, asked.serving_port)
         installation.apply(project)
-        installation.first_model(project, ENDPOINT)
+        installation.release(project)
+        installation.first_model(ENDPOINT)
         last_day = FIRST_DAY + pd.Timedelta(weeks=asked.weeks)
         desk = Desk(installation.serving_url, ENDPOINT, installation.token)
-        play(desk, traffic(frame, FIRST_DAY, last_day, asked.share), installation, project, feed, story)
+        play(desk, traffic(frame, FIRST_DAY, last_day, asked.share), installation, feed, story)
         installation.settle(ENDPOINT)
         story.report(installation, ENDPOINT, desk.tally, time.perf_counter() - begun)
         if not asked.exit:
@@ -108,7 +109,7 @@ class Feed:
                 unfinished.replace(target)
 
 
-def play(desk: Desk, frame: pd.DataFrame, installation: Installation, project: Path, feed: Feed, story: Story) -> None:
+def play(desk: Desk, frame: pd.DataFrame, installation: Installation, feed: Feed, story: Story) -> None:
     """Let the desk ask, while each Monday the last week's flights and weather arrive as batches."""
 
     def at_week(monday: pd.Timestamp) -> None:
@@ -116,7 +117,7 @@ def play(desk: Desk, frame: pd.DataFrame, installation: Installation, project: P
         installation.snapshot("flights", "weather")
         installation.caught_up(ENDPOINT, monday - pd.Timedelta(days=7))
         if monday in (WEAK_DAY, SECOND_DAY):
-            installation.submit(project, days=7 if monday == WEAK_DAY else 0)
+            installation.submit(days=7 if monday == WEAK_DAY else 0)
 
     def pace() -> None:
         desk.pace = TRAINING_PACE if installation.training() else FULL_PACE

@@ -20,6 +20,7 @@ import loopline
 
 PATIENCE_S = 120.0
 FIRST_WEEK = "2013-04-08"  # before it is over nothing can be mature
+RELEASE = "training@prod"
 LOOPLINE = (sys.executable, "-m", "loopline")
 
 
@@ -87,10 +88,18 @@ class Installation:
         with self.story.doing("applying loopline.yaml"):
             self.loopline("apply", folder=project)
 
-    def first_model(self, project: Path, endpoint: str) -> None:
+    def release(self, project: Path) -> None:
+        """Seal the pipeline with its tests, and have the release stand in prod: whatever runs by itself runs that."""
+        with self.story.doing("testing and sealing the pipeline"):
+            release = self.loopline("release", "training", folder=project)
+        with self.story.doing("promoting the release to prod"):
+            self.loopline("promote", release["digest"], "--env", "prod")
+        self.story.line(f"release {release['digest'][:12]} stands in prod")
+
+    def first_model(self, endpoint: str) -> None:
         """Train on January to March, and wait until what the gate lets through answers."""
         with self.story.doing("training on January to March"):
-            run = self.loopline("run", "training", folder=project)
+            run = self.loopline("run", RELEASE)
         self.story.ran(run)
         with self.story.doing("gate, promotion, deployment"):
             self._until(lambda: self.live(endpoint), "the first model to go live")
@@ -115,13 +124,13 @@ class Installation:
         mature = [window["end"] for window in windows if window["mature"]]
         return max(mature, default=f"{FIRST_WEEK}")
 
-    def submit(self, project: Path, days: int) -> None:
-        """Somebody submits a candidate: `loopline run training` beside the running traffic."""
+    def submit(self, days: int) -> None:
+        """Somebody submits a candidate: `loopline run training@prod` beside the running traffic."""
         params = ("-p", f"days={days}") if days else ()
-        command = (*LOOPLINE, "run", "training", *params, "--json", "--home", str(self.home))
+        command = (*LOOPLINE, "run", RELEASE, *params, "--json", "--home", str(self.home))
         environment = os.environ | {"LOOPLINE_ACTOR": "schedule"}
         log = (self.home / "logs" / f"submitted-{len(self._submitted)}.log").open("wb")
-        self._submitted.append(subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log))
+        self._submitted.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
 
     def training(self) -> bool:
         """Whether a candidate is being trained or judged just now."""
