@@ -92,7 +92,8 @@ class Installation:
         """Seal the pipeline with its tests, and have the release stand in prod: whatever runs by itself runs that."""
         with self.story.doing("testing and sealing the pipeline"):
             release = self.loopline("release", "training", folder=project)
-        with self.story.doing("promoting the release to prod"):
+        with self.story.doing("holding the data against the contract, promoting the release to prod"):
+            self.snapshot("flights", "weather")
             self.loopline("promote", release["digest"], "--env", "prod")
         self.story.line(f"release {release['digest'][:12]} stands in prod")
 
