@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "rerun": (USECASE.format("pipelines"), "rerun", "Run what a run ran once more, or take it up."),
     "cancel": (USECASE.format("pipelines"), "cancel", "End a running pipeline."),
     "why": (USECASE.format("pipelines"), "why", "Say why a step ran or was taken from the cache."),
+    "diff": (USECASE.format("pipelines"), "diff", "Compare two pipeline runs wholly."),
     "cache": (USECASE.format("pipelines"), "cache", "Show the step cache, or take over another installation's."),
     "lock": (USECASE.format("releases"), "lock", "Pin what the project needs: names, versions, hashes."),
     "release": (USECASE.format("releases"), "release", "Seal a pipeline as a release; list, show, compare, verify."),

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
+from loopline.usecases.pipelines.comparing import Comparison
 from loopline.usecases.pipelines.model import CacheStats, Code, Graph, PipelineRun, Why
 
 
@@ -32,6 +33,11 @@ class OfFile(msgspec.Struct):
     file: str
 
 
+class OfRuns(msgspec.Struct):
+    a: str
+    b: str
+
+
 class Source(msgspec.Struct):
     file: str
     source: str
@@ -53,6 +59,11 @@ def get(pipelines: Any, request: OfRun, caller: Caller) -> PipelineRun:
 def why(pipelines: Any, request: OfStep, caller: Caller) -> Why:
     answer: Why = pipelines.why(request.run_id, request.step)
     return answer
+
+
+def diff(pipelines: Any, request: OfRuns, caller: Caller) -> Comparison:
+    found: Comparison = pipelines.diff(request.a, request.b)
+    return found
 
 
 def log(pipelines: Any, request: OfStep, caller: Caller) -> Log:
@@ -87,6 +98,7 @@ _RUN = "/pipelines/runs/{run_id}"
 VERBS = (
     Verb("pipelines.runs", "GET", "/pipelines/runs", Role.VIEWER, Newest, runs, "List pipeline runs"),
     Verb("pipelines.cache", "GET", "/pipelines/cache", Role.VIEWER, Nothing, cache, "Show the cache in numbers"),
+    Verb("pipelines.diff", "GET", "/pipelines/diff", Role.VIEWER, OfRuns, diff, "Compare two pipeline runs wholly"),
     Verb("pipelines.get", "GET", _RUN, Role.VIEWER, OfRun, get, "Show a pipeline run with its steps"),
     Verb(
         "pipelines.graph",

@@ -164,6 +164,28 @@ def why(obj: Any, run_id: str, step: str, log: bool) -> None:
     obj.show(answer, text="\n".join([*lines, *(f"  {note}" for note in answer["notes"])]))
 
 
+@click.command()
+@click.argument("a", metavar="RUN")
+@click.argument("b", metavar="RUN")
+@click.pass_obj
+def diff(obj: Any, a: str, b: str) -> None:
+    """Compare two pipeline runs wholly: parameters, code, data, environment, metrics, model versions, steps."""
+    found = obj.client.call("pipelines.diff", a=a, b=b)
+    told(obj, found, "of_comparison")
+
+
+def told(obj: Any, found: Any, how: str) -> None:
+    """Show an answer as JSON, or in coloured lines."""
+    if obj.json:
+        obj.show(found)
+        return
+    from loopline.usecases.pipelines import telling
+
+    for line, colour in getattr(telling, how)(found):
+        style = {"bold": True} if colour == "bold" else {"fg": colour or None}
+        click.secho(telling.clean(line), **style)
+
+
 @click.group(invoke_without_command=True)
 @click.pass_context
 def cache(ctx: click.Context) -> None:

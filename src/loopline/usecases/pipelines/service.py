@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -40,6 +40,9 @@ from loopline.usecases.pipelines.model import (
 )
 from loopline.usecases.pipelines.needs import Datasets, Registry, Tracking
 from loopline.usecases.pipelines.work import Trace
+
+if TYPE_CHECKING:
+    from loopline.usecases.pipelines.comparing import Comparison
 
 TRACE = "loopline.usecases.pipelines.work:trace"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -196,6 +199,18 @@ class Pipelines:
         run = self.get(run_id)
         tags = self._tracking.get(run.run_id).tags
         return self._database.read(lambda tx: explaining.why(tx, run, step, tags, self._blobs.get))
+
+    def diff(self, a: str, b: str) -> Comparison:
+        """Two pipeline runs wholly compared; NotFound when there is no such run."""
+        from loopline.usecases.pipelines import comparing
+
+        runs = self.get(a), self.get(b)
+        tracked = [self._tracking.get(run.run_id) for run in runs]
+        first, second = (
+            self._database.read(lambda tx, one=one, of=of: comparing.side(tx, one, of))  # type: ignore[misc]
+            for one, of in zip(runs, tracked, strict=True)
+        )
+        return comparing.compare(first, second, self._blobs.get)
 
     def codes(self, run_id: str) -> dict[str, Code]:
         """The closure of each step's code in a run, by the step's label."""
