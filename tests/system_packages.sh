@@ -2,10 +2,11 @@
 # What tests need that is not Python. Installed where this user may; elsewhere the tests that need it are skipped by name.
 set -u
 missing=""
-for pair in chromium:chromium; do
+for pair in chromium:chromium Rscript:r-base-core; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
+ls -d /usr/lib/R/*library/jsonlite /usr/local/lib/R/*library/jsonlite 2>/dev/null | grep -q . || missing="$missing r-cran-jsonlite"
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing$missing"

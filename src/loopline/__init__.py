@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from loopline.usecases.pipelines import Query as Query
     from loopline.usecases.pipelines import Url as Url
     from loopline.usecases.pipelines import branch as branch
+    from loopline.usecases.pipelines import command as command
     from loopline.usecases.pipelines import materializer as materializer
     from loopline.usecases.pipelines import pipeline as pipeline
     from loopline.usecases.pipelines import step as step
@@ -40,6 +41,7 @@ _PLACES = {
     "Query": "loopline.usecases.pipelines",
     "File": "loopline.usecases.pipelines",
     "branch": "loopline.usecases.pipelines",
+    "command": "loopline.usecases.pipelines",
     "pipeline": "loopline.usecases.pipelines",
     "step": "loopline.usecases.pipelines",
 }
@@ -56,6 +58,7 @@ __all__ = [
     "Signature",
     "branch",
     "column",
+    "command",
     "connect",
     "materializer",
     "pipeline",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from loopline.core.parts import Part
 
 if TYPE_CHECKING:
+    from loopline.usecases.pipelines.commands import command as command
     from loopline.usecases.pipelines.materializers import materializer as materializer
     from loopline.usecases.pipelines.model import File as File
     from loopline.usecases.pipelines.model import Query as Query
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "Dataset": "steps",
+    "command": "commands",
     "File": "model",
     "Model": "results",
     "Query": "model",

@@ -113,6 +113,8 @@ def arranged(parameters: Mapping[str, Any], values: Mapping[str, Any]) -> tuple[
             kwargs[name] = values[name]
         else:
             args.append(values[name])
+    for name in values.keys() - parameters.keys():  # a command takes whatever it is given
+        kwargs[name] = values[name]
     return args, kwargs
 
 
