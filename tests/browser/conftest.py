@@ -23,6 +23,8 @@ import pytest
 
 from loopline.app.wiring import Loopline, open_home, verb_named
 from loopline.core.verbs import Caller, Role
+from loopline.kit.installed import installed
+from loopline.usecases.releases.locking import Pin, declared_in, written
 
 CHROMIUM = os.environ.get("LOOPLINE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -34,6 +36,7 @@ WEEKS, A_WEEK = 6, 350
 
 PROJECT = """
     project: small-delays
+    environments: {prod: {}}
     datasets:
       flights: {folder: data, contract: "contract.py:flights"}
     pipelines:
@@ -148,6 +151,18 @@ def flights(rows: int, days: int, seed: int, start: datetime, noise: float = 0.5
     )
 
 
+def sealed(loopline: Loopline, project: Path) -> str:
+    """The digest of a release of the training pipeline that stands in prod, locked to what is installed here."""
+    (project / "tests").mkdir()
+    (project / "tests" / "test_parts.py").write_text("def test_parts():\n    assert 1 + 1 == 2\n")
+    (project / "pyproject.toml").write_text("[project]\ndependencies = []\n")
+    pins = [Pin(name, version, ("sha256:" + "0" * 64,)) for name, version in installed().items() if name != "loopline"]
+    (project / "requirements.lock").write_bytes(written(declared_in(project), pins))
+    release = loopline.releases.seal(project, "training", actor="ada")
+    loopline.releases.promote(release.digest, "prod", "grace")
+    return str(release.digest)
+
+
 def write_project(folder: Path) -> Path:
     """A project's folder with a good batch and one that breaks the contract."""
     (folder / "data").mkdir(parents=True)
@@ -170,6 +185,7 @@ def fill(loopline: Loopline, folder: Path) -> dict[str, Any]:
         run = loopline.pipelines.run(project, "training", {"using": using}, actor="ada", executor="inline")
         assert run.version, run.error
         names[using] = run.run_id
+    names["release"] = sealed(loopline, project)
     for number, month in enumerate(("february", "march")):
         pq.write_table(flights(300, 20, 5 + number, FIRST_WEEK), project / "data" / f"{month}.parquet")
         loopline.datasets.snapshot("flights", "ada")

@@ -27,6 +27,7 @@ def place(site: Any, path: str) -> str:
         "{model}": "small-delays",
         "{endpoint}": "late",
         "{digest}": site.names["snapshot"],
+        "{ref}": site.names["release"],
         "{firing}": site.call("automation.firings")[0]["id"],
     }
     examples["{id}"] = gates[0]["id"]
