@@ -250,6 +250,41 @@ def test_a_deployment_by_hand_is_noted_and_left_alone(projects: Projects, loopli
     assert projects.stands("x").plan.state == "in_step"
 
 
+def test_what_nothing_in_the_file_explains_is_noted(projects: Projects, loopline: Loopline) -> None:
+    facts = [
+        ("release.promoted", "release:1", {"release": "1" * 64, "project": "x", "pipeline": "p", "environment": "old"}),
+        (
+            "release.promoted",
+            "release:2",
+            {"release": "2" * 64, "project": "x", "pipeline": "p", "environment": "prod"},
+        ),
+        (
+            "release.promoted",
+            "release:3",
+            {"release": "3" * 64, "project": "y", "pipeline": "p", "environment": "gone"},
+        ),
+        ("policy.fired", "policy:x/kept", {"project": "x", "policy": "kept", "firing": "f0"}),
+        ("policy.fired", "policy:x/gone", {"project": "x", "policy": "gone", "firing": "f1"}),
+        ("policy.fired", "policy:x/done", {"project": "x", "policy": "done", "firing": "f2"}),
+        ("policy.finished", "policy:x/done", {"project": "x", "policy": "done", "firing": "f2"}),
+    ]
+
+    def work(tx: Any) -> None:
+        for kind, subject, body in facts:
+            loopline.ledger.append(tx, kind, subject, "eve", body)
+
+    loopline.database.write(work)
+    policy = {"on": "alert", "run": "training"}
+    policies = dict.fromkeys(("kept", "gone", "done"), policy)
+    projects.apply_declared(config(environments={"prod": None, "old": None}, policies=policies), "ada")
+    declared = config(environments={"prod": None}, policies={"kept": policy})
+    notes = projects.plan_of(declared).notes
+    told_of = [(note.kind, note.name, note.by) for note in notes]
+    assert told_of == [("policy", "gone", "eve"), ("release", "p@old", "eve")]
+    assert projects.apply_declared(declared, "ada").state == "in_step"
+    assert projects.plan_of(declared).notes == notes
+
+
 def test_how_a_project_stands_is_answered_without_running_its_code(
     projects: Projects, loopline: Loopline, two: Path, tmp_path: Path
 ) -> None:

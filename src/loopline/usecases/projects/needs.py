@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from loopline.core.facts import Fact
@@ -13,6 +13,7 @@ class Ledger(Protocol):
     """Where changes of state are written, in the transaction that makes them, and read."""
 
     def append(self, tx: Transaction, kind: str, subject: str, actor: str, body: Mapping[str, Any]) -> Fact: ...
+    def about(self, subject: str, kinds: Sequence[str] = ()) -> list[Fact]: ...
     def latest(self, limit: int = 100, before: int = 0, kind: str = "", subject: str = "") -> list[Fact]: ...
 
 

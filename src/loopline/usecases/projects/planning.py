@@ -29,7 +29,7 @@ def planned(tx: Transaction, owners: Owners, blobs: Blobs, declared: Declared, m
         code_digest=code.digest(manifest),
         changes=tuple(changes),
         leftovers=leftovers,
-        notes=tuple(owners.notes(tx, wishes)),
+        notes=tuple(owners.notes(tx, declared, wishes, things)),
         after=standing.seq if standing else 0,
         state="differs" if changes else "leftovers" if leftovers else "in_step",
     )

@@ -88,7 +88,7 @@ class Projects:
             self._owners.put(tx, wish, actor)
         for key in sorted(pruned):
             self._owners.retire(tx, key, actor)
-        remember(tx, plan.project, wishes, self._clock.text(), actor, pruned)
+        remember(tx, declared, wishes, self._clock.text(), actor, pruned)
         left = () if prune else plan.leftovers
         now: State = "leftovers" if left else "in_step"
         return msgspec.structs.replace(plan, applied=True, pruned=bool(pruned), leftovers=left, state=now)

@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from loopline.ports.database import Transaction
-from loopline.usecases.projects import environments, store
+from loopline.usecases.projects import environments, noting, store
 from loopline.usecases.projects.model import Declared
 from loopline.usecases.projects.needs import Datasets, Ledger, Serving
 from loopline.usecases.projects.plans import Change, Leftover, Note, Thing, shown
 
 Key = tuple[str, str]
 DATASET, ENDPOINT = "dataset", "endpoint"
+OWNED = (DATASET, ENDPOINT)
 SOURCE, ADDRESS = ("folder", "url", "query"), ("model", "alias", "key", "event_time")
 
 
@@ -63,9 +64,7 @@ class Owners:
     def keeps_datasets(self, tx: Transaction, project: str) -> bool:
         """Whether the datasets stand as the project declared them when it was last applied."""
         things = [thing for thing in store.things(tx, project).values() if thing.kind == DATASET and not thing.left_at]
-        return all(
-            thing.wish is None or self._datasets.standing_in(tx, thing.name) == thing.wish for thing in things
-        )
+        return all(thing.wish is None or self._datasets.standing_in(tx, thing.name) == thing.wish for thing in things)
 
     def put(self, tx: Transaction, wish: Wish, actor: str) -> None:
         """Make a thing as the project wants it; nothing is written when it is so."""
@@ -98,14 +97,17 @@ class Owners:
     def leftovers(self, tx: Transaction, project: str, wishes: Mapping[Key, Wish], things: Mapping[Key, Thing]) -> Iterator[Leftover]:  # fmt: skip
         """What the project put there and no longer names, as far as it stands and belongs to nobody else."""
         for key, thing in things.items():
-            standing = None if key in wishes else self.standing(tx, key)
+            standing = None if key in wishes or key[0] not in OWNED else self.standing(tx, key)
             if standing is not None and not store.claimed(tx, *key, project):
                 details = tuple(f"{name} {value}" for name, value in standing.items() if value and name != "contract")
                 by, at = thing.left_by or "", thing.left_at or ""
                 yield Leftover(kind=key[0], name=key[1], details=details, by=by, at=at)
 
-    def notes(self, tx: Transaction, wishes: Mapping[Key, Wish]) -> Iterator[Note]:
-        """Deployments by hand: an endpoint that follows an alias and serves something else."""
+    def notes(
+        self, tx: Transaction, declared: Declared, wishes: Mapping[Key, Wish], things: Mapping[Key, Thing]
+    ) -> Iterator[Note]:
+        """What applying leaves alone. Deployments by hand: an endpoint that follows an alias and serves something else.
+        Releases and firings that nothing in the file explains."""
         for kind, name in wishes:
             revision = self._serving.by_hand_in(tx, name) if kind == ENDPOINT else None
             if revision is not None:
@@ -113,6 +115,8 @@ class Owners:
                 by, at = (asked[0].actor, asked[0].at) if asked else (revision.requested_by, revision.live_at or "")
                 text = f"serves version {revision.version} by hand; the next move of its alias deploys again"
                 yield Note(kind="deployment", name=name, text=text, by=by, at=at)
+        gone = {key for key in things if key[0] not in OWNED} - set(noting.named(declared.config))
+        yield from noting.notes(self._ledger, str(declared.config["project"]), gone)
 
     def _who(self, key: Key) -> tuple[str, str]:
         """Who changed a thing last, and when, as the ledger knows it."""
@@ -124,18 +128,22 @@ class Owners:
         return ("", "") if newest is None else (newest.actor, newest.at)
 
 
-def remember(tx: Transaction, project: str, wishes: Mapping[Key, Wish], at: str, actor: str, pruned: set[Key]) -> None:
+def remember(
+    tx: Transaction, declared: Declared, wishes: Mapping[Key, Wish], at: str, actor: str, pruned: set[Key]
+) -> None:
     """Note what the project put there and what it no longer names; nothing is written when that is known."""
+    project = str(declared.config["project"])
     things = store.things(tx, project)
-    for key, wish in wishes.items():
+    wanted = {key: wish.fields for key, wish in wishes.items()} | {key: {} for key in noting.named(declared.config)}
+    for key, fields in wanted.items():
         known = things.get(key)
-        if known is None or known.wish != wish.fields or known.left_at is not None:
-            thing = Thing(kind=wish.kind, name=wish.name, wish=wish.fields, put_at=at, put_by=actor)
+        if known is None or known.wish != fields or known.left_at is not None:
+            thing = Thing(kind=key[0], name=key[1], wish=fields, put_at=at, put_by=actor)
             store.put_thing(tx, project, thing)
     for key, thing in things.items():
         if key in pruned:
             store.forget_thing(tx, project, *key)
-        elif key not in wishes and thing.left_at is None:
+        elif key not in wanted and thing.left_at is None:
             store.put_thing(tx, project, msgspec.structs.replace(thing, left_at=at, left_by=actor))
 
 

@@ -13,6 +13,7 @@ down_revision = "0013_releases"
 branch_labels = None
 depends_on = None
 
+KINDS = (("datasets", "dataset"), ("endpoints", "endpoint"), ("policies", "policy"), ("schedules", "policy"))
 RETIRING = ("datasets_datasets", "serving_endpoints")
 
 
