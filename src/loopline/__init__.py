@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from loopline.core.tables import Signature as Signature
     from loopline.shells.sdk import Client as Client
     from loopline.shells.sdk import connect as connect
+    from loopline.shells.sdk.pipelines import run_pipeline as run_pipeline
     from loopline.shells.sdk.runs import run as run
     from loopline.usecases.datasets import Contract as Contract
     from loopline.usecases.datasets import column as column
@@ -30,6 +31,7 @@ _PLACES = {
     "Client": "loopline.shells.sdk",
     "connect": "loopline.shells.sdk",
     "run": "loopline.shells.sdk.runs",
+    "run_pipeline": "loopline.shells.sdk.pipelines",
     "Column": "loopline.core.tables",
     "Signature": "loopline.core.tables",
     "Contract": "loopline.usecases.datasets",
@@ -63,6 +65,7 @@ __all__ = [
     "materializer",
     "pipeline",
     "run",
+    "run_pipeline",
     "step",
 ]
 

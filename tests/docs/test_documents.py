@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("src/loopline/**/README.md")])
-BLOCK = re.compile(r"^```(python|console)\n(.*?)^```", re.M | re.S)
+BLOCK = re.compile(r"^```(python|console)(?: file=(\S+))?\n(.*?)^```", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 HAND_RUN = ("make ", "git ", "pip ")
 
@@ -39,8 +39,10 @@ def test_examples_run(document: Path, tmp_path: Path) -> None:
     folder.mkdir()
     servers: list[subprocess.Popen[bytes]] = []
     try:
-        for kind, block in BLOCK.findall(document.read_text()):
-            if kind == "python":
+        for kind, file, block in BLOCK.findall(document.read_text()):
+            if file:
+                (folder / file).write_text(block)
+            elif kind == "python":
                 (folder / "example.py").write_text(block)
                 run([sys.executable, "-W", "error", "example.py"], folder, environment, block)
             else:
