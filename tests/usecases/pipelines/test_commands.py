@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +132,15 @@ def test_a_step_in_r_is_computed_once_and_again_after_an_edit(project: Project) 
     assert edited.outputs != first.outputs
     why = project.loopline.pipelines.why(edited.run_id, "score")
     assert "score.R" in why.sentence
+
+
+@needs_r
+def test_the_example_of_the_documentation_runs(project: Project) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "pipelines-executors.md").read_text()
+    blocks = dict(re.findall(r"^```(r|python)\n(.*?)^```", page, re.M | re.S))
+    (project.folder / "score.R").write_text(blocks["r"])
+    (project.folder / "pipeline.py").write_text(blocks["python"])
+    assert statuses(project.run("scoring")) == {"make": "ran", "score": "ran", "total": "ran"}
 
 
 @needs_r

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -15,11 +17,11 @@ def inline() -> Executor:
     return Inline()
 
 
-def processes(slots: int = 2) -> Executor:
-    """Calls in a warm pool of worker processes."""
+def processes(slots: int = 0) -> Executor:
+    """Calls in a warm pool of worker processes; 0 slots: as many as there are processors, two at least."""
     from loopline.adapters.executors.processes import Processes
 
-    return Processes(slots)
+    return Processes(slots or max(2, len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 2))
 
 
 def ray(address: str = "") -> Executor:
