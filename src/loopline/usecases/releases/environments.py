@@ -17,7 +17,7 @@ from loopline.core.errors import Unavailable
 from loopline.kit.durable import make_folder, sync_folder, write_file
 from loopline.kit.installed import installed
 from loopline.usecases.releases.locking import PYTHON, Lock
-from loopline.usecases.releases.resolving import found_uv
+from loopline.usecases.releases.resolving import complaint, found_uv
 
 WHOLE = ".whole"
 PATIENCE_S = 3600.0
@@ -123,10 +123,9 @@ def run(command: list[str]) -> None:
     except subprocess.TimeoutExpired:
         raise Unavailable("The release's environment was not built within an hour.", "Try again later.") from None
     if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
-        said = next((line for line in lines if line.lower().startswith(("error", "×"))), lines[-1])
         raise Unavailable(
-            f"The release's environment cannot be built: {said[:300]}", "It takes what requirements.lock names."
+            f"The release's environment cannot be built: {complaint(done.stderr)}",
+            "It takes exactly what requirements.lock names, with these hashes.",
         )
 
 

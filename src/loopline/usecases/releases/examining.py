@@ -118,7 +118,8 @@ def judged(said: Said, printed: str, seconds: float, at: str) -> Outcomes:
     failed = [case for case in found.cases if case.outcome == "failed"]
     if failed:
         names = ", ".join(case.name for case in failed[:3]) + (" and more" if len(failed) > 3 else "")
-        last = (failed[0].message.strip().splitlines() or [""])[-1]
+        lines = failed[0].message.strip().splitlines() or [""]
+        last = next((line[1:].strip() for line in lines if line.startswith("E ")), lines[-1])  # pytest marks the reason
         raise CheckFailed(
             f"{len(failed)} of {len(found.cases)} tests failed in the release's environment: {names} ({last[:200]}).",
             "Nothing was sealed. Mend them, then run `loopline release` again.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -118,8 +119,13 @@ def ran(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def refusal(done: subprocess.CompletedProcess[str]) -> Invalid | Unavailable:
     """What a resolver complained of, in its own words."""
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    said = next((line for line in lines if line.lower().startswith(("error", "×", "because"))), (lines or ["?"])[-1])
-    if any("No module named pip" in line for line in lines):
+    if "No module named pip" in done.stderr:
         return Unavailable("Neither uv nor pip is here to make a lock.", "Install one: `python -m ensurepip`.")
-    return Invalid(f"The dependencies cannot be resolved: {said[:300]}", "Mend them in pyproject.toml.")
+    return Invalid(f"The dependencies cannot be resolved: {complaint(done.stderr)}", "Mend them in pyproject.toml.")
+
+
+def complaint(text: str) -> str:
+    """What a tool complained of, with the cause where it tells one; nothing of an address."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
+    told = [line for line in lines if line.lower().startswith(("error", "×", "caus", "╰─▶"))] or lines[-1:]
+    return re.sub(r"\b[a-z+]+://\S+", "the index", " ".join(told[:3]))[:400]

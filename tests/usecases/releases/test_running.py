@@ -1,0 +1,114 @@
+"""Releases run for real: the same digests as the working copy, and the versions that the lock says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loopline.core.errors import CheckFailed
+from loopline.kit.installed import installed
+from loopline.usecases.releases import locking, resolving
+
+pytestmark = pytest.mark.integration
+
+PIPELINE = """import iniconfig
+from importlib.metadata import version
+
+from loopline import pipeline, step
+
+
+@step
+def told(name: str) -> str:
+    assert iniconfig.IniConfig
+    return version(name)
+
+
+@pipeline
+def versions(name: str = "iniconfig"):
+    return told(name)
+"""
+TESTS = """from importlib.metadata import version
+
+
+def test_the_locked_version():
+    assert version("iniconfig") == "2.0.0"
+"""
+
+
+def test_a_release_takes_what_the_working_copy_made_and_the_other_way_round(home, project, sealed):
+    declared = home.projects.pipeline(project, "totals", "ada")
+    copy = home.pipelines.run(project, actor="ada", **declared)
+    release = sealed()
+    done = home.releases.run(release.digest, actor="ada")
+    assert [step.status for step in done.steps] == ["hit", "hit"]
+    assert done.outputs == copy.outputs
+    assert (done.release, done.status) == (release.digest, "finished")
+    home.releases.run(release.digest, params={"factor": 5}, actor="ada")
+    again = home.pipelines.run(project, params={"factor": 5}, actor="ada", **declared)
+    assert [step.status for step in again.steps] == ["hit", "hit"]
+
+
+def test_new_data_are_taken_in_and_tests_can_be_run_again(home, project, sealed, tmp_path):
+    release = sealed()
+    home.projects.apply(project, "ada")
+    first = home.releases.run(release.digest, actor="ada")
+    (tmp_path / "data" / "tuesday.csv").write_text("grams\n1\n")
+    second = home.releases.run(release.digest, actor="ada")
+    assert first.outputs != second.outputs
+    verified = home.releases.verify(release.digest, run=True, actor="ada")
+    assert verified.sound
+    assert verified.tests == release.manifest.tests
+
+
+def test_failing_tests_seal_nothing_and_say_which(home, project, sealed):
+    (project / "tests" / "test_scale.py").write_text(
+        "from scale import heavier\ndef test_x():\n    assert heavier(1, 1) == 3\n"
+    )
+    with pytest.raises(CheckFailed, match=r"test_scale\.py::test_x.*assert 1 == 3"):
+        sealed()
+    (project / "tests" / "test_scale.py").write_text("import nowhere\n")
+    with pytest.raises(CheckFailed, match="nowhere"):
+        sealed()
+    (project / "tests" / "test_scale.py").write_text("import os\nos._exit(7)\n")
+    with pytest.raises(CheckFailed, match="could not be run"):
+        sealed()
+    assert not home.releases.releases()
+    assert not list((home.home / "work").glob("tests-*"))
+
+
+def test_a_mistake_in_the_pipeline_does_not_wait_for_the_tests(home, project, sealed):
+    (project / "tests" / "test_scale.py").write_text("import time\ndef test_slow():\n    time.sleep(600)\n")
+    (project / "pipeline.py").write_text("import nowhere_installed\n")
+    with pytest.raises(Exception, match="nowhere_installed"):
+        sealed()
+
+
+def test_a_step_sees_the_version_that_the_lock_pins(home, tmp_path, monkeypatch):
+    """Another version of a distribution than the one installed here: an environment is built from the lock, the
+    tests and the steps run there."""
+    assert installed()["iniconfig"] != "2.0.0"
+    few = ("msgspec", "blake3", "packaging")
+    monkeypatch.setattr(resolving, "own_requirements", lambda extras: iter(few))  # the rest takes a minute to install
+    folder = tmp_path / "old"
+    (folder / "tests").mkdir(parents=True)
+    (folder / "loopline.yaml").write_text("project: old\npipelines:\n  versions: {}\n")
+    (folder / "pyproject.toml").write_text('[project]\ndependencies = ["loopline", "iniconfig==2.0.0"]\n')
+    (folder / "pipeline.py").write_text(PIPELINE)
+    (folder / "tests" / "test_versions.py").write_text(TESTS)
+    lock, changed = home.releases.lock(folder)
+    assert changed
+    assert lock.versions["iniconfig"] == "2.0.0"
+    assert home.releases.check_lock(folder) == lock
+    assert home.releases.lock(folder) == (lock, False)
+    release = home.releases.seal(folder, "versions", actor="ada")
+    home.projects.apply(folder, "ada")
+    done = home.releases.run(release.digest, actor="ada")
+    assert done.status == "finished", done.error
+    assert release.manifest.graph.codes[release.manifest.graph.steps[0].code].distributions["iniconfig"] == "2.0.0"
+    here = home.pipelines.run(folder, "versions", actor="ada", project="old")
+    assert here.outputs != done.outputs
+    assert [fact.body["distributions"] for fact in home.ledger.since(0, kind="environment.built")] == [len(lock.pins)]
+    built = list((home.home / "environments").glob("*/bin/python"))
+    assert [Path(one).exists() for one in built] == [True]
+    assert locking.parsed(lock.text) == lock
