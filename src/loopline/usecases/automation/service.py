@@ -64,7 +64,7 @@ class Automation:
         nodes = [
             GraphNode(node.id, node.kind, node.name, node.project,
                       said(standing[node.id], node.detail) if node.id in standing else
-                      ", ".join(filter(None, (node.detail, f"next {times[node.id]}" if times.get(node.id) else ""))))
+                      ", ".join(filter(None, (node.detail, f"next {clock(times[node.id])}" if times.get(node.id) else ""))))
             for node in found.nodes
         ]  # fmt: skip
         return Graph(nodes, [GraphEdge(edge.source, edge.target, edge.label) for edge in found.edges])
@@ -286,8 +286,13 @@ class Automation:
 def said(one: Standing, detail: str) -> str:
     """How a policy stands, in a few words."""
     states = [detail, f"{one.running} running" if one.running else "", f"{one.waiting} waiting" if one.waiting else ""]
-    states.append(f"rests until {one.rests_until}" if one.rests_until else "")
+    states.append(f"rests until {clock(one.rests_until)}" if one.rests_until else "")
     return ", ".join(filter(None, states))
+
+
+def clock(at: str | None) -> str:
+    """A time as people read it: its day, hour and minute in UTC."""
+    return (at or "")[:16].replace("T", " ")
 
 
 def sentences(firing: Firing, because: Fact | None) -> list[str]:
