@@ -157,6 +157,13 @@ def signer(loopline: Loopline) -> Any:
     return Signer(loopline.home / "keys" / "ledger.key")
 
 
+def in_use(loopline: Loopline) -> Callable[[], set[str]]:
+    """What answers the digests of all blobs that anything but a step's result refers to."""
+    from loopline.app import in_use as found
+
+    return lambda: found.in_use([loopline.get(name) for name in PARTS], loopline.database, loopline.blobs)
+
+
 def clock(_: Loopline) -> Any:
     from loopline.adapters.clocks import WallClock
 
@@ -170,7 +177,9 @@ ENGINES: dict[str, Callable[[Loopline], Any]] = {
     "signer": signer,
     "runtimes": runtimes,
     "executors": executors,
+    "in_use": in_use,
     "home": lambda loopline: loopline.home,
+    "installations": lambda _: open_home,
 }
 
 

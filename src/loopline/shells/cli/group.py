@@ -11,6 +11,7 @@ import click
 from loopline import __version__
 
 USECASE = "loopline.usecases.{}.cli"
+CACHING = "loopline.usecases.pipelines.caching"
 SHELL = "loopline.shells.cli.{}"
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "init": (USECASE.format("projects"), "init", "Make a new project from the built-in template."),
@@ -21,7 +22,9 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "cancel": (USECASE.format("pipelines"), "cancel", "End a running pipeline."),
     "why": (USECASE.format("pipelines"), "why", "Say why a step ran or was taken from the cache."),
     "diff": (USECASE.format("pipelines"), "diff", "Compare two pipeline runs wholly."),
-    "cache": (USECASE.format("pipelines"), "cache", "Show the step cache, or take over another installation's."),
+    "verify": (USECASE.format("pipelines"), "verify", "Run a pipeline twice; name what differs."),
+    "cache": (CACHING, "cache", "Show the step cache, take over another installation's, or clear it up."),
+    "gc": (CACHING, "gc", "Clear up: old results, bytes that nothing refers to, what runs left behind."),
     "lock": (USECASE.format("releases"), "lock", "Pin what the project needs: names, versions, hashes."),
     "release": (USECASE.format("releases"), "release", "Seal a pipeline as a release; list, show, compare, verify."),
     "runs": (USECASE.format("tracking"), "runs", "List and search runs."),

@@ -174,6 +174,44 @@ def diff(obj: Any, a: str, b: str) -> None:
     told(obj, found, "of_comparison")
 
 
+@click.command()
+@click.argument("pipeline")
+@click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE", help="A parameter; may be repeated.")
+@click.option(
+    "--project", "folder", default=None, metavar="DIR", help="The project's folder (default: the one you are in)."
+)
+@click.option("--environment", default="", metavar="NAME", help="With the data, parameters and secrets of NAME.")
+@click.option("--executor", default="processes", show_default=True, help="Where steps run: inline, processes, ray.")
+@click.pass_obj
+def verify(
+    obj: Any, pipeline: str, params: tuple[str, ...], folder: str | None, environment: str, executor: str
+) -> None:
+    """Run PIPELINE twice without the cache and name the steps that do not give the same again.
+
+    Its runs, results and model versions are thrown away. Exit code 1 when a step is not deterministic.
+    """
+    import tempfile
+
+    local = here(obj, "A pipeline runs where its files are, not on a server.")
+    place, actor = project_folder(folder), obj.client.caller.name
+    how = declaration(local.get("projects"), place, pipeline, actor, environment)
+    how["params"] = {**how.get("params", {}), **parsed(params)}
+    with (
+        tempfile.TemporaryDirectory(prefix="loopline-verify-") as scratch,
+        local.get("installations")(Path(scratch)) as beside,
+        Screen(sys.stderr) as screen,
+    ):
+        found = local.get("pipelines").verify(
+            beside, place, **how, actor=actor, executor=executor, progress=screen.tell
+        )
+    told(obj, msgspec.to_builtins(found), "of_verification")
+    if not found.deterministic:
+        wrong = ", ".join(one.label for one in found.steps if one.verdict == "differs")
+        raise CheckFailed(
+            found.error or f"{found.pipeline} does not give the same again: {wrong}.", "Mend what is named."
+        )
+
+
 def told(obj: Any, found: Any, how: str) -> None:
     """Show an answer as JSON, or in coloured lines."""
     if obj.json:
@@ -184,35 +222,6 @@ def told(obj: Any, found: Any, how: str) -> None:
     for line, colour in getattr(telling, how)(found):
         style = {"bold": True} if colour == "bold" else {"fg": colour or None}
         click.secho(telling.clean(line), **style)
-
-
-@click.group(invoke_without_command=True)
-@click.pass_context
-def cache(ctx: click.Context) -> None:
-    """Show the step cache, or take over another installation's."""
-    if ctx.invoked_subcommand is None:
-        found = ctx.obj.client.call("pipelines.cache")
-        text = (
-            f"{found['results']} results, {found['size'] / 1e6:.1f} MB\n"
-            f"{found['hits']} hits, {found['runs']} runs, {found['seconds_saved']:.1f} s saved"
-        )
-        ctx.obj.show(found, text=text)
-
-
-@cache.command("import")
-@click.argument("old_home", type=click.Path(path_type=Path))
-@click.pass_obj
-def import_(obj: Any, old_home: Path) -> None:
-    """Take over the results kept in OLD_HOME whose bytes are still right."""
-    local = here(obj, "A cache is imported where the installation's files are.")
-    if not (old_home / "loopline.db").is_file():
-        raise NotFound(f"There is no installation in {old_home}.", "Name the folder that holds its loopline.db.")
-    with type(local)(old_home) as other:
-        found = local.get("pipelines").cache_import(other.get("blobs"), other.get("database"))
-    text = (
-        f"{found.taken} results taken over ({found.size / 1e6:.1f} MB), {found.known} known, {found.damaged} damaged."
-    )
-    obj.show(msgspec.to_builtins(found), text=text)
 
 
 def release_named(local: Any, text: str) -> str:

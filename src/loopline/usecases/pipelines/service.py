@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
 import shutil
 import sys
@@ -43,6 +45,7 @@ from loopline.usecases.pipelines.work import Trace
 
 if TYPE_CHECKING:
     from loopline.usecases.pipelines.comparing import Comparison
+    from loopline.usecases.pipelines.verifying import Installation, Verification
 
 TRACE = "loopline.usecases.pipelines.work:trace"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -211,6 +214,21 @@ class Pipelines:
             for one, of in zip(runs, tracked, strict=True)
         )
         return comparing.compare(first, second, self._blobs.get)
+
+    def verify(self, beside: Installation, project_folder: str | Path, pipeline_name: str, **how: Any) -> Verification:
+        """Run a pipeline twice without the cache and say which steps do not give the same again.
+
+        `beside` is an installation of its own, for runs, results and models that are thrown away; datasets are this
+        one's. `how` is what `run` takes. Raises what `run` raises.
+        """
+        from loopline.usecases.pipelines.verifying import verified
+
+        other = copy.copy(self)
+        other._database, other._blobs = beside.get("database"), beside.get("blobs")
+        other._tracking, other._home, other._plans = beside.get("tracking"), beside.get("home"), {}
+        other._launch = Launch(other._database, self._clock, other._tracking, beside.get("registry"))
+        run = functools.partial(other.run, project_folder, pipeline_name, **how)
+        return verified(lambda force: run(force=force), other._database, other._blobs)
 
     def codes(self, run_id: str) -> dict[str, Code]:
         """The closure of each step's code in a run, by the step's label."""

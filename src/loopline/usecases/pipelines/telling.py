@@ -40,6 +40,22 @@ def of_comparison(found: Mapping[str, Any]) -> Iterator[Line]:
         yield f"{equal} {'step' if equal == 1 else 'steps'} alike.", "bright_black"
 
 
+def of_verification(found: Mapping[str, Any]) -> Iterator[Line]:
+    """What came of running a pipeline several times."""
+    if found["error"]:
+        yield found["error"], "red"
+        return
+    for verdict, mark, colour in (("differs", "✗", "red"), ("unknown", "?", "yellow")):
+        for step in found["steps"]:
+            if step["verdict"] == verdict:
+                yield f"  {mark} {step['label']}: {step['place']}", colour
+                yield f"      {step['hint']}", ""
+    same = sum(step["verdict"] == "same" for step in found["steps"])
+    runs = f"{found['runs']} {'run' if found['runs'] == 1 else 'runs'}"
+    told = f"{same} of {len(found['steps'])} steps of {found['pipeline']} gave the same again in {runs}."
+    yield told, "green" if found["deterministic"] else "bold"
+
+
 def lines_of(differences: Iterable[Mapping[str, Any]]) -> Iterator[Line]:
     """Differences, each with its edit."""
     for one in differences:
