@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -338,3 +339,22 @@ def test_a_run_sees_its_secrets_and_nobody_else_does(
     kept = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
     for value in (SECRET, FROM_FILE):
         assert [path for path, content in kept.items() if value.encode() in content] == []
+
+
+KEYS = ["datasets", "params", "secrets", "approvals", "checks", "flights", "training", "folder", "env", "file", "url"]
+leaves = st.none() | st.booleans() | st.integers(-2, 99) | st.floats() | st.text(max_size=5) | st.sampled_from(KEYS)
+anything = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), inner),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["dev", "prod", "flights"]), anything) | anything, anything)
+def test_whatever_is_written_is_accepted_or_refused_in_words(written: Any, datasets: Any) -> None:
+    for data in (datasets, {"flights": {"folder": "x"}}):
+        with contextlib.suppress(Invalid):
+            config = checked_data({"project": "x", "datasets": data, "environments": written})
+            assert checked_data(config) == config
+            for name in environments.declared(config):
+                assert environments.shown(config, name)["name"] == name

@@ -65,7 +65,7 @@ def mistakes(document: Document, folder: Folder | None = None) -> list[Mistake]:
         wrong = [environments.without_value(each) for each in wrong]
         wrong += _beyond_types(data, broken)
         wrong += _leaving(data, folder) if folder else ()
-        wrong += _unwritable(data, ())
+        wrong += _unwritable(data)
         wrong += () if wrong else policies.circles(data)
     places = [(document.place(each.path, each.at_key), each) for each in wrong]
     return sorted({_at(place, _message(each)) for place, each in places})
@@ -97,15 +97,18 @@ def _beyond_types(data: dict[str, Any], broken: set[Path]) -> Iterator[Wrong]:
                 yield from check(data, (section, name), entry)
 
 
-def _unwritable(data: Any, path: Path) -> Iterator[Wrong]:
+def _unwritable(data: Any) -> Iterator[Wrong]:
     """What cannot be kept as it was written: it would differ from itself for ever."""
-    if isinstance(data, dict | list):
-        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
-            yield from _unwritable(value, (*path, key))
-    elif isinstance(data, float) and not math.isfinite(data):
-        yield Wrong(path, f"expected a number, found {data}")
-    elif isinstance(data, str) and any("\ud800" <= character <= "\udfff" for character in data):
-        yield Wrong(path, "holds half of a character; write it as valid Unicode")
+    waiting: list[tuple[Path, Any]] = [((), data)]
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, dict | list):
+            inner = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [((*path, key), one) for key, one in inner]
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield Wrong(path, f"expected a number, found {value}")
+        elif isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            yield Wrong(path, "holds half of a character; write it as valid Unicode")
 
 
 def _leaving(data: dict[str, Any], folder: Folder) -> Iterator[Wrong]:
