@@ -304,14 +304,27 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+class Share(msgspec.Struct, frozen=True):
+    """What one step of a pipeline keeps in the cache; `seconds` is what all its results together took to make."""
+
+    project: str
+    pipeline: str
+    step: str
+    results: int
+    size: int
+    seconds: float
+
+
 class CacheStats(msgspec.Struct, frozen=True):
-    """The cache in numbers: results and bytes kept, step runs that hit or ran, seconds that hits did not spend."""
+    """The cache in numbers: results and bytes kept, step runs that hit or ran, seconds that hits did not spend, and the
+    steps that keep most."""
 
     results: int
     size: int
     hits: int
     runs: int
     seconds_saved: float
+    largest: tuple[Share, ...] = ()
 
 
 class Import(msgspec.Struct, frozen=True):

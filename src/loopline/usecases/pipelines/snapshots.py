@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -12,6 +13,8 @@ def file_of(datasets: Datasets, folder: Path, digest: str) -> Path:
     """The Arrow file of a snapshot, written when it is not there yet; whole or not there at all."""
     place = folder / f"{digest}.arrow"
     if place.exists():
+        with contextlib.suppress(OSError):
+            os.utime(place)  # whoever clears up sees that it is in use
         return place
     from loopline.usecases.pipelines.values import tables
 

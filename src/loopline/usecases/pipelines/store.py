@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from loopline.ports.database import Row, Transaction
-from loopline.usecases.pipelines.model import Argument, CacheStats, Code, Piece, PipelineRun, Plan, StepRun, Tree
+from loopline.usecases.pipelines.model import Argument, CacheStats, Code, Piece, PipelineRun, Plan, Share, StepRun, Tree
 
 _AT_ONCE = 500
 _RESULT = "SELECT key, value, size, run_id, made_at, seconds FROM pipelines_results"
@@ -32,6 +32,10 @@ _RUN = """SELECT p.*, t.status, t.error FROM pipelines_runs p JOIN tracking_runs
 _USES = """FROM pipelines_runs p JOIN pipelines_steps s
  ON s.run_id = CASE WHEN p.same_as = '' THEN p.run_id ELSE p.same_as END"""
 _TAKEN = "CASE WHEN p.same_as <> '' AND s.status = 'ran' THEN 'hit' ELSE s.status END"
+_LARGEST = """SELECT k.step AS step, COALESCE(p.project, '') AS project, COALESCE(p.pipeline, '') AS pipeline,
+ COUNT(*) AS results, SUM(r.size) AS size, SUM(r.seconds) AS seconds
+ FROM pipelines_results r JOIN pipelines_keys k ON k.key = r.key LEFT JOIN pipelines_runs p ON p.run_id = r.run_id
+ GROUP BY 1, 2, 3 ORDER BY 5 DESC, 4 DESC, 1 LIMIT 10"""
 _tree: msgspec.json.Decoder[Tree] = msgspec.json.Decoder(Tree)
 _plan = msgspec.json.Decoder(Plan)
 _json = msgspec.json.Encoder()
@@ -284,7 +288,12 @@ def stats(tx: Transaction) -> CacheStats:
     )
     counts = {row["status"]: row["number"] for row in used}
     return CacheStats(
-        kept["results"], kept["size"], counts.get("hit", 0), counts.get("ran", 0), saved["seconds"] if saved else 0.0
+        kept["results"],
+        kept["size"],
+        counts.get("hit", 0),
+        counts.get("ran", 0),
+        saved["seconds"] if saved else 0.0,
+        tuple(msgspec.convert(dict(row), Share) for row in tx.rows(_LARGEST)),
     )
 
 
