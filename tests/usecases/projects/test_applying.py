@@ -201,21 +201,24 @@ def test_two_who_apply_different_files_at_once_are_never_mixed(loopline: Looplin
     ]
     start = threading.Barrier(4)
 
-    def apply(wish: Declared) -> None:
+    def apply(opened: Loopline, wish: Declared) -> None:
         start.wait()
         for _ in range(3):
-            loopline.projects.apply_declared(wish, wish.config["owner"])
+            opened.projects.apply_declared(wish, wish.config["owner"])
 
-    threads = [threading.Thread(target=apply, args=(wish,)) for wish in wishes * 2]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with open_home(loopline.home) as other:  # as another process has it: with a writer of its own
+        calls = [(opened, wish) for opened in (loopline, other) for wish in wishes]
+        threads = [threading.Thread(target=apply, args=call) for call in calls]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     won = loopline.projects.project("x").owner
     assert {one.source.folder for one in loopline.datasets.datasets()} == {f"/nowhere/{won}{n}" for n in range(5)}
     assert {one.model for one in loopline.serving.endpoints()} == {won}
     assert {fact.actor for fact in loopline.ledger.since(0)} == {"ada", "bob"}
     assert loopline.projects.plan_of(wishes[("ada", "bob").index(won)]).state == "in_step"
+    assert audit(loopline).sound
 
 
 def test_an_application_can_be_held_to_the_plan_that_was_looked_at(projects: Projects) -> None:
