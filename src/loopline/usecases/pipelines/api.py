@@ -9,6 +9,7 @@ import msgspec
 from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.pipelines.comparing import Comparison
 from loopline.usecases.pipelines.model import CacheStats, Code, Graph, PipelineRun, Why
+from loopline.usecases.pipelines.overview import Overview
 
 
 class Nothing(msgspec.Struct):
@@ -21,6 +22,11 @@ class Newest(msgspec.Struct):
 
 class OfRun(msgspec.Struct):
     run_id: str
+
+
+class Watched(msgspec.Struct):
+    run_id: str
+    most: int = 50
 
 
 class OfStep(msgspec.Struct):
@@ -84,6 +90,11 @@ def graph(pipelines: Any, request: OfRun, caller: Caller) -> Graph:
     return found
 
 
+def overview(pipelines: Any, request: Watched, caller: Caller) -> Overview:
+    found: Overview = pipelines.overview(request.run_id, request.most)
+    return found
+
+
 def cancel(pipelines: Any, request: OfRun, caller: Caller) -> PipelineRun:
     run: PipelineRun = pipelines.cancel(request.run_id, caller.name)
     return run
@@ -108,6 +119,15 @@ VERBS = (
         OfRun,
         graph,
         "Show a run as a graph, also while it runs",
+    ),
+    Verb(
+        "pipelines.overview",
+        "GET",
+        f"{_RUN}/overview",
+        Role.VIEWER,
+        Watched,
+        overview,
+        "Show a run as it stands, its maps counted, with what it prints",
     ),
     Verb("pipelines.cancel", "POST", f"{_RUN}/cancel", Role.EDITOR, OfRun, cancel, "End a running pipeline"),
     Verb("pipelines.why", "GET", f"{_RUN}/steps/{{step}}/why", Role.VIEWER, OfStep, why, "Say why a step ran or not"),

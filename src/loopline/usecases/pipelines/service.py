@@ -19,7 +19,7 @@ from loopline.core.errors import KINDS, Conflict, Invalid, NotFound
 from loopline.core.ids import checked_name, new_id
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
-from loopline.ports.database import Database
+from loopline.ports.database import Database, Transaction
 from loopline.ports.executor import Call, Executor
 from loopline.ports.runtime import Runtime
 from loopline.usecases.pipelines import explaining, files, graphs, snapshots, store
@@ -45,6 +45,7 @@ from loopline.usecases.pipelines.work import Trace
 
 if TYPE_CHECKING:
     from loopline.usecases.pipelines.comparing import Comparison
+    from loopline.usecases.pipelines.overview import Overview
     from loopline.usecases.pipelines.verifying import Installation, Verification
 
 TRACE = "loopline.usecases.pipelines.work:trace"
@@ -196,6 +197,25 @@ class Pipelines:
         run = self.get(run_id)
         plan = self._database.read(lambda tx: store.plan_of(tx, run.run_id))
         return graphs.graph(run, plan, self._clock.now())
+
+    def overview(self, run_id: str, most: int = 50) -> Overview:
+        """A run as it stands, counted: what its page shows afresh every second. Of each map or search at most `most`
+        calls are told one by one."""
+        from loopline.usecases.pipelines import overview
+
+        if not 0 <= most <= 10_000:
+            raise Invalid(f"{str(most)[:40]} calls cannot be told.", "Ask for 0 to 10000.")
+        whole = self._tracking.resolved(run_id)
+        sources = overview.Sources(self._home / "work" / "runs", self._blobs.get)
+
+        def read(tx: Transaction) -> tuple[PipelineRun | None, Plan | None]:
+            return overview.bare(tx, whole), store.plan_of(tx, whole)
+
+        run, plan = self._database.read(read)
+        if run is None:
+            raise NotFound(f"The run {run_id[:40]!r} is no pipeline run.", "`loopline runs` shows the kind of each.")
+        run, now = self._as_it_stands(run), self._clock.now()
+        return self._database.read(lambda tx: overview.overview(tx, run, plan, now, most, sources))
 
     def why(self, run_id: str, step: str) -> Why:
         """Why a step of a run was a hit, or what differed so that it ran."""
