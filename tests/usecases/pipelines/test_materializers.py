@@ -20,7 +20,7 @@ from loopline.usecases.pipelines.values.blobs import blobs_of
 from loopline.usecases.pipelines.values.reading import Reader
 from loopline.usecases.pipelines.values.writing import Writer
 
-pytestmark = pytest.mark.unit
+pytestmark = pytest.mark.integration
 
 
 class Graph:
@@ -115,7 +115,7 @@ def test_one_whose_module_was_forgotten_counts_no_more(monkeypatch: pytest.Monke
 def test_its_code_counts_for_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = Code("0" * 64, (), {}, "3.11")
     monkeypatch.setattr(materializers, "_registered", {})
-    assert materializers.counted(code, Territory(tmp_path)) == code
+    assert materializers.counted((code, {}), Territory(tmp_path)) == (code, {})
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     found = []
@@ -128,8 +128,62 @@ def test_its_code_counts_for_every_step(tmp_path: Path, monkeypatch: pytest.Monk
         os.utime(tmp_path / "mine_files.py", (len(found) + 1, len(found) + 1))
         sys.modules.pop("mine_files", None)
         __import__("mine_files")
-        found.append(materializers.counted(code, Territory(tmp_path)))
+        found.append(materializers.counted((code, {}), Territory(tmp_path))[0])
     sys.modules.pop("mine_files")
     assert found[0] == found[2]
     assert found[0].digest != found[1].digest
     assert {piece.name for piece in found[0].pieces} >= {"MineFiles", "MARK"}
+
+
+PIPELINE = """
+from helpers import noted
+from kinds import Word
+from loopline import pipeline, step
+
+
+@step
+def say(text: str = "a") -> Word:
+    noted("say")
+    return Word(text)
+
+
+@step
+def length(word: Word) -> int:
+    noted("length")
+    return len(word.text)
+
+
+@pipeline
+def speaking() -> int:
+    return length(say())
+"""
+KINDS = """
+from loopline import materializer
+
+
+class Word:
+    def __init__(self, text):
+        self.text = text
+
+
+@materializer(Word)
+class WordFiles:
+    def save(self, value, folder):
+        (folder / "word").write_text(value.text)
+
+    def load(self, folder):
+        return Word((folder / "word").read_text() + "")
+"""
+
+
+@pytest.mark.parametrize("executor", ["inline", "processes"])
+def test_an_edit_of_a_projects_materializer_makes_its_steps_run_again(project: Any, executor: str) -> None:
+    (project.folder / "pipeline.py").write_text(PIPELINE)
+    (project.folder / "kinds.py").write_text(KINDS)
+    assert project.run("speaking", executor).status == "finished"
+    assert project.ran() == ["say", "length"]
+    assert project.run("speaking", executor).count("hit") == 2
+    project.edit("kinds.py", '+ ""', '+ "!"')
+    found = project.run("speaking", executor)
+    assert project.ran() == ["say", "length"]
+    assert project.loopline.pipelines.why(found.run_id, "length").differences

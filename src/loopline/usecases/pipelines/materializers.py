@@ -111,23 +111,26 @@ def load(place: str, folder: Path) -> Any:
     return found().load(folder)
 
 
-def counted(code: Code, territory: Territory) -> Code:
-    """A step's code with that of every registered materializer, since which values it gets is known only later."""
+def counted(found: tuple[Code, dict[str, str]], territory: Territory) -> tuple[Code, dict[str, str]]:
+    """A step's code, and its files beyond the project's folder, with those of every registered materializer: which
+    values the step will get is known only later."""
     from loopline.usecases.pipelines.hashing import digest
     from loopline.usecases.pipelines.identity.closure import Walk
 
-    classes = sorted(
-        {cls for cls in _registered.values() if stands(cls)}, key=lambda cls: (cls.__module__, cls.__qualname__)
-    )
-    if not classes:
-        return code
+    code, outside = found
+    standing = {cls for cls in _registered.values() if stands(cls)}
+    if not standing:
+        return found
     walk = Walk(territory)
-    for cls in classes:
+    for cls in sorted(standing, key=lambda cls: (cls.__module__, cls.__qualname__)):
         walk.follow(cls, cls.__qualname__, cls.__module__)
+    walk.subclasses()
+    walk.statements()
     known = {(piece.kind, piece.name, piece.file) for piece in code.pieces}
     added = [piece for key, piece in sorted(walk.pieces.items()) if key not in known]
-    whole = digest(
-        "materializers", code.digest, *[part for piece in added for part in (piece.name, piece.file, piece.digest)]
-    )
+    parts = [part for piece in added for part in (piece.kind, piece.name, piece.file, piece.digest)]
     distributions = dict(sorted({**walk.distributions, **code.distributions}.items()))
-    return msgspec.structs.replace(code, digest=whole, pieces=(*code.pieces, *added), distributions=distributions)
+    libraries = [part for pair in distributions.items() for part in pair]
+    whole = digest("materializers", code.digest, str(len(added)), *parts, *libraries)
+    more = msgspec.structs.replace(code, digest=whole, pieces=(*code.pieces, *added), distributions=distributions)
+    return more, {**walk.outside, **outside}

@@ -12,6 +12,7 @@ from loopline.core.errors import Invalid
 from loopline.usecases.pipelines import fitting
 from loopline.usecases.pipelines.fitting import fits, is_several, item_of
 from loopline.usecases.pipelines.identity import Territory
+from loopline.usecases.pipelines.materializers import counted
 from loopline.usecases.pipelines.model import (
     INLINE,
     Choice,
@@ -161,7 +162,7 @@ class Notes:
 
     def _noted(self, step: Step[Any, Any], arguments: Mapping[str, Any], **several: Any) -> Handle:
         if step not in self.codes:
-            self.codes[step] = step.code(self._territory)
+            self.codes[step] = counted(step.code(self._territory), self._territory)
             self._hints[step] = hints(step.function)
         over = several.get("over", ())
         self._check(step, {name: value for name, value in arguments.items() if name not in over})
