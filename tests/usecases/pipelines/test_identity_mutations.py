@@ -45,7 +45,7 @@ import shapes.inner.deep
 from cleaning import cleaned, dated as when, timed as then
 from loopline import File, pipeline, step
 from rules import REGISTRY, Plugin, by_kind, checked, retried, scaled_by
-from settings import LIMITS, Mode
+from settings import HIGH as upper, LIMITS, LOW as lower, Mode
 from shapes import Box, Circle, Config, Row
 
 warnings.filterwarnings("ignore")
@@ -125,7 +125,7 @@ def bind(value: int) -> float:
 
 @step
 def guard(value: int) -> int:
-    return careful(value) + remembered(value) + PICK(value)
+    return careful(value) + remembered(value) + upper - lower + PICK(value)
 
 
 @step
@@ -219,6 +219,7 @@ SETTINGS = """
 import enum
 
 LIMITS = (1, 2)
+LOW, HIGH = 1, 9
 DEPTH = 3
 
 
@@ -536,6 +537,12 @@ EDITS: dict[str, Edit] = {
     "function in a container": (P, '"up": cleaned', '"up": when', "choose"),
     "functions in a container exchanged": (P, '"up": cleaned, "down": when', '"up": when, "down": cleaned', "choose"),
     "names of imports exchanged": (P, "dated as when, timed as then", "dated as then, timed as when", "choose"),
+    "constants of imports exchanged": (
+        P,
+        "HIGH as upper, LIMITS, LOW as lower",
+        "LOW as upper, LIMITS, HIGH as lower",
+        "guard",
+    ),
     "version of a package": ("fakelib-1.0.dist-info", "", "fakelib-1.1.dist-info", "library"),
     "version of a package imported late": ("lazylib-1.0.dist-info", "", "lazylib-1.1.dist-info", "library"),
     "registered function": ("rules.py", "return value + 1", "return value + 3", "registered"),

@@ -111,6 +111,16 @@ def test_a_class_and_a_value_are_shown(extended: Any) -> None:
     assert "+        return x / self.factor" in found.differences[0].patch
 
 
+def test_a_value_is_shown_where_it_is_written(extended: Any) -> None:
+    (extended.folder / "settings.py").write_text("LIMIT = 3\n")
+    extended.edit("pipeline.py", "LIMIT = 3\n", "from settings import LIMIT\n")
+    extended.run("pricing")
+    extended.edit("settings.py", "3", "5")
+    assert why(extended, extended.run("pricing"), "priced").sentence == (
+        "Ran: the value LIMIT in settings.py went from 3 to 5."
+    )
+
+
 def test_an_external_is_named_and_what_is_volatile_is_not(extended: Any) -> None:
     first = extended.run("pricing")
     assert why(extended, first, "priced").sentence == "Ran: priced was never run before."

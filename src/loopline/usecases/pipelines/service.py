@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import json
+import re
 import shutil
 import sys
 import threading
@@ -257,12 +258,21 @@ class Pipelines:
         return {label: found[0] for label, found in parts.items() if found is not None}
 
     def get(self, run_id: str) -> PipelineRun:
-        """A pipeline run by its id or the beginning of it; NotFound when there is none."""
-        whole = self._tracking.resolved(run_id)
+        """A pipeline run by its id or the beginning of it, or as `last`, `last~1`, …; NotFound when there is none."""
+        whole = self._newest(run_id) if run_id.startswith("last") else self._tracking.resolved(run_id)
         found = self._database.read(lambda tx: store.run(tx, whole))
         if found is None:
             raise NotFound(f"The run {run_id[:40]!r} is no pipeline run.", "`loopline runs` shows the kind of each.")
         return self._as_it_stands(found)
+
+    def _newest(self, text: str) -> str:
+        number = re.fullmatch(r"last(?:~(\d{1,3}))?", text)
+        if number is None:
+            raise Invalid(f"{text[:40]!r} is no run.", "Write last, last~1 or the beginning of an id.")
+        found = self._database.read(lambda tx: store.newest(tx, int(number[1] or 0)))
+        if not found:
+            raise NotFound(f"There is no run {text!r}: so many pipelines were not run.", "`loopline runs` lists them.")
+        return found
 
     def runs(self, limit: int = 100) -> list[PipelineRun]:
         """The newest pipeline runs, newest first, with their steps counted."""

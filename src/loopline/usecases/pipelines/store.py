@@ -189,6 +189,14 @@ def runs(tx: Transaction, limit: int) -> list[PipelineRun]:
     ]
 
 
+def newest(tx: Transaction, back: int) -> str:
+    """The id of the newest pipeline run, or of the one so many before; empty when there is none."""
+    row = tx.row(
+        "SELECT run_id FROM pipelines_runs ORDER BY started_at DESC, run_id DESC LIMIT 1 OFFSET :back", {"back": back}
+    )
+    return row["run_id"] if row else ""
+
+
 def as_hits(counts: Mapping[str, int]) -> dict[str, int]:
     """How many steps ended how in a run that took everything over."""
     hits = counts.get("hit", 0) + counts.get("ran", 0)

@@ -72,11 +72,18 @@ class Walk(Modules):
         elif isinstance(value, types.ModuleType):
             self._module(value, {()}, name, module)
         elif plain.is_plain(value):
-            self._piece("value", name, self._file(module), plain.digest_of(value, self.territory.folder))
+            self._value(value, name, module)
         elif isinstance(value, Content):
             self._piece("value", name, self._file(module), value.digest)
         else:
             self._other(value, name, module, handed)
+
+    def _value(self, value: Any, name: str, module: str) -> None:
+        """A plain value, where it is written: constants are often imported from where they are kept."""
+        first, home = self._written(name, module) if name.isidentifier() else (name, module)
+        if home != module:
+            self._name(name, module, f"{self._file(home)}:{first}")
+        self._piece("value", first, self._file(home), plain.digest_of(value, self.territory.folder))
 
     def _other(self, value: Any, name: str, module: str, handed: bool) -> None:
         if is_ours(value):

@@ -21,6 +21,20 @@ class Modules(Found):
     def follow(self, value: Any, name: str, module: str, handed: bool = False) -> None:
         """Take in what `name`, found in `module`, stands for. The annotations of what is `handed` around count."""
 
+    def _written(self, name: str, module: str) -> tuple[str, str]:
+        """The name and the own module in which a module's name is assigned, past `from … import …`."""
+        for _ in range(10):
+            source = self.territory.source(self._owned_file(module)) if self._owned_file(module) else None
+            level, origin, first = source.brought.get(name, (0, "", "")) if source else (0, "", "")
+            package = getattr(sys.modules.get(module), "__package__", "") or ""
+            if not first or (level and not package):
+                break
+            origin = importlib.util.resolve_name("." * level + origin, package) if level else origin
+            if not self._owned_file(origin) or not hasattr(sys.modules[origin], first):
+                break
+            name, module = first, origin
+        return name, module
+
     def _reached(self, value: Any, name: str, module: str, used: Iterable[tuple[str, ...]], handed: bool) -> None:
         if isinstance(value, types.ModuleType):
             self._module(value, used, name, module)

@@ -122,6 +122,16 @@ class Source:
         return [one for one in ast.walk(self.tree) if isinstance(one, ast.Import | ast.ImportFrom)]
 
     @functools.cached_property
+    def brought(self) -> dict[str, tuple[int, str, str]]:
+        """Names that the module takes from others: level, module and name there of `from … import …`."""
+        return {
+            alias.asname or alias.name: (one.level, one.module or "", alias.name)
+            for one in statements(self.tree.body)
+            if isinstance(one, ast.ImportFrom)
+            for alias in one.names
+        }
+
+    @functools.cached_property
     def effects(self) -> list[tuple[str, tuple[str, ...], frozenset[str], str]]:
         """Statements of the module that call or set something, such as `pd.set_option(…)`: digest, path, names, text."""
         return [
