@@ -79,7 +79,20 @@ class Loopline:
         if name not in PARTS:
             raise NotFound(f"There is no part named {name!r}.")
         part = part_of(name)
-        return part.build(**{need: self.get(need) for need in part.needs})
+        return part.build(**{need: Later(self, need) if need in PARTS else self.get(need) for need in part.needs})
+
+
+class Later:
+    """A use-case as another one is given it: built when its first verb is used, as most are not in a short command."""
+
+    def __init__(self, loopline: Loopline, name: str) -> None:
+        self._loopline = loopline
+        self._name = name
+
+    def __getattr__(self, verb: str) -> Any:
+        found = getattr(self._loopline.get(self._name), verb)
+        setattr(self, verb, found)
+        return found
 
 
 def part_of(name: str) -> Part:

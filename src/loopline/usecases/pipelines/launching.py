@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,8 +19,10 @@ from loopline.usecases.pipelines.ground import Ground, Terms
 from loopline.usecases.pipelines.model import Leaf, PipelineRun, Plan, Progress, Tree
 from loopline.usecases.pipelines.needs import Registry, Tracking
 from loopline.usecases.pipelines.outcomes import maker_of, metrics_of, outputs_of
-from loopline.usecases.pipelines.running import Running
 from loopline.usecases.pipelines.same import Same
+
+if TYPE_CHECKING:
+    from loopline.usecases.pipelines.running import Running
 
 
 class Started(msgspec.Struct, kw_only=True):
@@ -93,6 +95,8 @@ class Launch:
         return self._database.read(lambda tx: store.result(tx, key))
 
     def _running(self, started: Started, ground: Ground, progress: Callable[[Progress], None]) -> Running:
+        from loopline.usecases.pipelines.running import Running  # a run that is taken over whole needs none of it
+
         known = self._database.read(lambda tx: store.results_of_last(tx, started.plan_key))
         return Running(
             ground,
