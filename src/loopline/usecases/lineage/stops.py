@@ -74,7 +74,8 @@ def run(found: Run, pipeline: Any | None, facts: list[Fact]) -> Node:
 
 def code(label: str, closure: Any, run_id: str) -> Node:
     """The closure of one step's code, file by file."""
-    pieces = [f"{piece.file}: {piece.kind} {piece.name}".strip() for piece in closure.pieces]
+    shown = [piece for piece in closure.pieces if piece.kind != "name"]  # what a name stands for says the code itself
+    pieces = [f"{piece.file}: {piece.kind} {piece.name}".strip() for piece in shown]
     more = [f"and {len(pieces) - MOST_PIECES} more"] if len(pieces) > MOST_PIECES else []
     used = ", ".join(f"{name} {number}" for name, number in sorted(closure.distributions.items()))
     return Node(
