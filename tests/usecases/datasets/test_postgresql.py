@@ -107,3 +107,28 @@ def test_a_refused_connection_shows_no_password(tmp_path: Path, monkeypatch: pyt
         with pytest.raises(Unavailable) as caught:
             loopline.datasets.snapshot("flights", "ada")
         assert "hunter2" not in str(caught.value)
+
+
+def test_a_query_that_a_step_reads_is_known_by_its_rows(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from loopline.usecases.pipelines.identity.externals import fingerprint, title
+    from loopline.usecases.pipelines.model import Query
+
+    monkeypatch.setenv("PG_TEST_WORD", "zebra7")
+
+    def mark(query: str) -> str:
+        return fingerprint(Query(server, query), tmp_path)
+
+    with psycopg.connect(server.replace("${PG_TEST_WORD}", "zebra7"), autocommit=True) as db:
+        db.execute("CREATE TABLE rates (name text, rate numeric, at timestamptz)")
+        db.execute("INSERT INTO rates VALUES ('a', 1.50, '2013-01-01T00:00Z'), ('b', NULL, NULL)")
+        first = mark("SELECT * FROM rates ORDER BY name")
+        assert mark("SELECT * FROM rates ORDER BY name DESC") == first
+        assert mark("INSERT INTO rates VALUES ('c', 3, now()) RETURNING 1")
+        assert mark("SELECT * FROM rates") == first  # what a query writes is not kept
+        db.execute("UPDATE rates SET rate = 1.51 WHERE name = 'a'")
+        assert mark("SELECT * FROM rates") != first
+    with pytest.raises(Unavailable, match="nowhere") as caught:
+        mark("SELECT * FROM nowhere")
+    assert "zebra7" not in f"{caught.value}{title(Query(server, 'SELECT 1'))}"
