@@ -17,7 +17,7 @@ class Kept(NamedTuple):
 
 class Blobs(Protocol):
     """A digest is 64 hexadecimal digits of BLAKE3. Guarantees: what `put` answered survives a power cut, as does what
-    was adopted before `settle` answered; bytes read match their digest. Errors: NotFound for an unknown digest or one
+    was adopted or taken before `settle` answered; bytes read match their digest. Errors: NotFound for an unknown digest or one
     whose bytes no longer match it; Unavailable when bytes cannot be written."""
 
     def put(self, content: bytes) -> str:
@@ -30,8 +30,11 @@ class Blobs(Protocol):
         """Take a finished file over from the one who wrote it and took its digest: it is gone from `path` afterwards, can
         be read from here at once, and is written out beside whatever goes on. `settle` waits for that."""
 
+    def take(self, content: bytes) -> str:
+        """Keep bytes as `put` does, but as lastingly as `adopt`: only once `settle` has answered."""
+
     def settle(self) -> None:
-        """Wait until all that was adopted survives a power cut; Unavailable when some of it cannot, which is dropped."""
+        """Wait until all that was adopted or taken survives a power cut; Unavailable when some of it cannot, which is dropped."""
 
     def get(self, digest: str) -> bytes:
         """The bytes, checked against the digest."""

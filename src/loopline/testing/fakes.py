@@ -61,6 +61,9 @@ class MemoryBlobs:
         self.put_file(path)
         path.unlink()
 
+    def take(self, content: bytes) -> str:
+        return self.put(content)
+
     def settle(self) -> None:
         return None
 

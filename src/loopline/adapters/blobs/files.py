@@ -16,11 +16,11 @@ from blake3 import blake3
 
 from loopline.adapters.blobs.syncing import Syncing, sync_file
 from loopline.core.errors import Invalid, NotFound, Unavailable
+from loopline.kit.digests import file_digest
 from loopline.kit.durable import make_folder, sync_folder
 from loopline.ports.blobs import Kept
 
 PIECE = 1 << 20
-MAPPED = 16 * PIECE  # files from here on are hashed by several threads
 TOUCHED_FOR_S = 600.0  # for so long a time of last access is near enough
 
 
@@ -38,7 +38,7 @@ class Files:
 
     def put_file(self, path: Path) -> str:
         try:
-            digest = digest_of(path)
+            digest = file_digest(path)
             with open(path, "rb") as file:
                 return self._keep(digest, pieces(file))
         except OSError as error:
@@ -54,6 +54,22 @@ class Files:
         except OSError as error:
             raise unwritable(error) from error
         self._syncing.add(place)
+
+    def take(self, content: bytes) -> str:
+        digest = blake3(content).hexdigest()
+        place = self._place(digest)
+        temporary = place.with_name(temporary_name(place))
+        try:
+            if not self._there(place, digest):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                temporary.write_bytes(content)
+                self._move(temporary, place, digest)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise unwritable(error) from error
+        self._syncing.add(place)
+        return digest
 
     def settle(self) -> None:
         lost = self._syncing.wait()
@@ -112,7 +128,7 @@ class Files:
 
     def remove(self, digest: str, before: float) -> int:
         place = self._place(digest)
-        leaving = place.with_name(f".{place.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        leaving = place.with_name(temporary_name(place))
         try:
             if used_at(place.stat()) >= before:
                 return 0
@@ -145,7 +161,7 @@ class Files:
     def _whole(self, place: Path, digest: str) -> bool:
         stamp = stamp_of(place)
         if self._checked.get(digest) != stamp:
-            if digest_of(place) != digest:
+            if file_digest(place) != digest:
                 return False
             self._checked[digest] = stamp
         return True
@@ -179,7 +195,7 @@ class Files:
         return digest
 
     def _write(self, place: Path, digest: str, content: Iterable[bytes]) -> None:
-        temporary = place.with_name(f".{place.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        temporary = place.with_name(temporary_name(place))
         seen = blake3()
         try:
             with open(temporary, "xb") as file:
@@ -203,15 +219,9 @@ def pieces(file: BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
-def digest_of(path: Path) -> str:
-    """BLAKE3 of a file's bytes."""
-    digest = blake3()
-    with open(path, "rb") as file:
-        if os.fstat(file.fileno()).st_size >= MAPPED:
-            return str(blake3(max_threads=blake3.AUTO).update_mmap(path).hexdigest())
-        for piece in pieces(file):
-            digest.update(piece)
-    return str(digest.hexdigest())
+def temporary_name(place: Path) -> str:
+    """A name beside a file's that nobody else takes, and that a sweep of lost temporary files knows."""
+    return f".{place.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
 
 
 def stamp_of(path: Path) -> tuple[int, int, int]:

@@ -62,6 +62,14 @@ class BlobsContract:
         assert blobs.get(digest) == content
         assert blobs.put(content) == digest
 
+    @pytest.mark.parametrize("content", [b"", LARGE], ids=["empty", "3 MB"])
+    def test_taken_bytes_are_there_at_once(self, blobs: Blobs, content: bytes) -> None:
+        digest = blobs.take(content)
+        assert digest == blake3(content).hexdigest()
+        assert blobs.get(digest) == content
+        blobs.settle()
+        assert blobs.take(content) == blobs.put(content) == digest
+
     def test_everything_kept_is_listed_with_its_size_and_last_use(self, blobs: Blobs) -> None:
         began = time.time()
         digests = {blobs.put(b"one"): 3, blobs.put(LARGE): len(LARGE)}

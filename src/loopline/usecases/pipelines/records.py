@@ -49,7 +49,7 @@ class Records:
             cpu_seconds=outcome.cpu_seconds,
             max_rss=outcome.max_rss,
             warnings=outcome.warnings,
-            log=self.state.ground.blobs.put(outcome.log) if outcome.log else "",
+            log=self.state.ground.blobs.take(outcome.log) if outcome.log else "",
         )
 
     def row(self, step: StepRun, value: Tree) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from blake3 import blake3
 
 from loopline.core.errors import Invalid
+from loopline.kit.digests import file_digest
 from loopline.ports.runtime import Runtime
 from loopline.usecases.pipelines import materializers
 from loopline.usecases.pipelines.model import INLINE, Leaf, Many, Tree
@@ -23,7 +24,6 @@ from loopline.usecases.pipelines.values.frames import stored_kind
 _SCALARS = (bool, int, float, str, type(None))
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _SMALL_TABLE = 2048  # bytes of columns below which a table may fit into a row
-_THREADED = 1 << 24  # files from here on are hashed by several threads
 
 
 class Writer:
@@ -73,8 +73,7 @@ class Writer:
 
     def noted(self, path: Path) -> str:
         """Take a finished file in; answers its digest."""
-        threads = blake3.AUTO if path.stat().st_size >= _THREADED else 1
-        digest = str(blake3(max_threads=threads).update_mmap(path).hexdigest())
+        digest = file_digest(path)
         self.files[digest] = str(path)
         return digest
 
