@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from loopline.core.verbs import Role
 from loopline.shells.http.control import application, host_names
 from loopline.shells.http.hooks import AT_ONCE, Rate
 from loopline.usecases.automation.hooks import signature
@@ -101,3 +102,16 @@ def test_the_graph_and_the_policies_are_pages(hooked: Any, ask: Any) -> None:
     assert 'action="/policies/push/fire"' in page
     assert "/automation/graph" in page
     assert ask("GET", "/api/v1/automation/graph").data["edges"]
+
+
+def test_the_button_is_for_editors(hooked: Any, askers: Any) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for role, asker in askers.items():
+        before = len(hooked.automation.firings("weekly"))
+        answer = asker("POST", "/policies/weekly/fire", b"project=flights", headers=form)
+        allowed = role >= Role.EDITOR
+        assert answer.status == (303 if allowed else 403)
+        assert len(hooked.automation.firings("weekly")) == before + allowed
+    editor = askers[Role.EDITOR]
+    foreign = {**form, "origin": "https://elsewhere.example"}
+    assert editor("POST", "/policies/weekly/fire", b"project=flights", headers=foreign).status == 403

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -64,9 +65,20 @@ dependencies = ["loopline", "numpy", "pandas", "scikit-learn"]
 LOCKED = {"numpy", "pandas", "scikit-learn", "pyarrow", "pytest", "msgspec", "blake3"}
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the pipeline of a small project stands in prod; sealing takes seconds, copying does not."""
+    place = tmp_path_factory.mktemp("template")
+    write_project(place / "small")
+    with open_home(place / "home") as loopline:
+        loopline.projects.apply(place / "small", "ada")
+        released(loopline, place / "small")
+    return place
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    open_home(tmp_path / "home").close()
+def home(tmp_path: Path, template: Path) -> Path:
+    shutil.copytree(template / "home", tmp_path / "home")
     return tmp_path / "home"
 
 
@@ -76,18 +88,22 @@ def loopline(home: Path) -> Iterator[Loopline]:
         yield opened
 
 
-def applied(loopline: Loopline, folder: Path, wait_s: float = 0.0, cooldown: str = "1d") -> None:
-    """A small project with one policy, whose pipeline is released."""
+def write_project(folder: Path) -> None:
     (folder / "data").mkdir(parents=True)
     (folder / "tests").mkdir()
     (folder / "pyproject.toml").write_text(PYPROJECT)
     (folder / "pipeline.py").write_text(PIPELINE)
     (folder / "tests" / "test_pipeline.py").write_text("def test_nothing_is_missing():\n    import pipeline\n")
-    (folder / "loopline.yaml").write_text(CONFIG.replace("WAIT", str(wait_s)).replace("COOLDOWN", cooldown))
+    (folder / "loopline.yaml").write_text(CONFIG.replace("WAIT", "0").replace("COOLDOWN", "1d"))
     rows = "".join(f"{n % 97 / 97},{int(n % 97 + n % 13 > 50)}\n" for n in range(2000))
     (folder / "data" / "rows.csv").write_text(f"x,label\n{rows}")
+
+
+def applied(loopline: Loopline, folder: Path, wait_s: float = 0.0, cooldown: str = "1d") -> None:
+    """The small project with one policy, applied from `folder`."""
+    write_project(folder)
+    (folder / "loopline.yaml").write_text(CONFIG.replace("WAIT", str(wait_s)).replace("COOLDOWN", cooldown))
     loopline.projects.apply(folder, "ada")
-    released(loopline, folder)
 
 
 def released(loopline: Loopline, folder: Path) -> None:
@@ -264,32 +280,32 @@ def test_two_workers_share_the_firings_of_a_home(
 ) -> None:
     applied(loopline, tmp_path / "small", wait_s=0.3, cooldown="0s")
     workers = [start(), start()]
-    for n in range(3):
+    for n in range(2):
         alert(loopline, f"a{n}")
     wait_until(lambda: journal(tmp_path))
     workers[0].kill()  # whichever executes: its firing is finished by the other
     workers[0].wait()
-    wait_until(lambda: [one.state for one in loopline.automation.firings()] == ["done"] * 3)
+    wait_until(lambda: [one.state for one in loopline.automation.firings()] == ["done"] * 2)
     assert all(one.version for one in loopline.automation.firings())
     assert "Traceback" not in (loopline.home / "logs" / "worker.log").read_text()
-    assert len(loopline.ledger.since(0, kind="policy.fired")) == 3
-    assert len(loopline.ledger.since(0, kind="policy.finished")) == 3
+    assert len(loopline.ledger.since(0, kind="policy.fired")) == 2
+    assert len(loopline.ledger.since(0, kind="policy.finished")) == 2
 
 
 def test_nothing_released_is_said_with_the_way_out(
     loopline: Loopline, start: Callable[[], psutil.Process], tmp_path: Path
 ) -> None:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    (folder / "pipeline.py").write_text(PIPELINE)
-    (folder / "loopline.yaml").write_text(CONFIG.replace("WAIT", "0").replace("COOLDOWN", "1d"))
-    (folder / "data").mkdir()
-    loopline.projects.apply(folder, "ada")
+    write_project(tmp_path / "small")
+    config = CONFIG.replace("WAIT", "0").replace("COOLDOWN", "1d").replace("{prod: {}}", "{dev: {}, prod: {}}")
+    (tmp_path / "small" / "loopline.yaml").write_text(
+        config.replace("run: training", "run: training, environment: dev")
+    )
+    loopline.projects.apply(tmp_path / "small", "ada")
     start()
     alert(loopline)
     firing = wait_until(lambda: ended(loopline))
     assert firing.state == "failed"
-    assert "then `loopline promote RELEASE --env prod`" in firing.reason
+    assert "then `loopline promote RELEASE --env dev`" in firing.reason
 
 
 def test_an_error_in_one_part_is_logged_once_and_stops_nothing(home: Path, caplog: pytest.LogCaptureFixture) -> None:

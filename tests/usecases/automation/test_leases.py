@@ -136,10 +136,36 @@ def test_a_pipeline_runs_as_often_at_once_as_it_may(world: Any) -> None:
     assert third.policy == "other"  # of another pipeline
     world.alert("a2")
     world.automation.tick()
-    assert world.automation.next_requested(frozenset({third.id})).policy == "other"
+    assert world.automation.next_requested(frozenset({third.id})) is None
     world.automation.ended(first, "done", "")
     other.ended(second, "done", "")
-    assert world.automation.next_requested(frozenset({third.id})).policy == "retrain"
+    assert world.automation.next_requested(frozenset({third.id})).policy == "retrain"  # in the order of the alerts
+
+
+def test_many_that_wait_for_one_pipeline_keep_nobody_else_waiting(world: Any) -> None:
+    world.apply(policies={"retrain": RUN, "other": {**RUN, "when": {"alert": "late"}, "run": "report"}})
+    for n in range(300):
+        world.alert(f"a{n}")
+    world.alert("late")
+    world.automation.tick()
+    assert world.automation.begin(world.automation.next_requested().id).policy == "retrain"
+    assert world.automation.next_requested().policy == "other"
+
+
+def test_who_lost_its_firing_promotes_nothing(world: Any) -> None:
+    world.apply(policies={"judge": {"on": "model.version_registered", "model": "late", "promote_to": "production",
+                                    "deploy": "automatic"}})  # fmt: skip
+    world.tell("model.version_registered", "late/1", model="late", version=1)
+    world.automation.tick()
+    gate = world.promotion.gate
+
+    def judged(*about: Any) -> Any:
+        world.loopline.database.write(lambda tx: tx.run("UPDATE automation_firings SET fence = fence + 1"))
+        return gate(*about)
+
+    world.promotion.gate = judged
+    assert not world.execute()
+    assert world.promotion.alias == {}
 
 
 def test_two_that_want_the_last_place_do_not_both_get_it(world: Any) -> None:

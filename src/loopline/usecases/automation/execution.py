@@ -164,6 +164,7 @@ class Execution:
         """Gate and promotion. A gate that decided already is not asked again, unless the alias moved since."""
         gate = self._promotion.standing(name, version, firing.rules.promote_to).gate
         for _ in range(MOST_GATES):
+            self._automation.hold(firing)
             gate = gate or self._promotion.gate(name, version, firing.rules.promote_to, firing.rules.actor)
             try:
                 return self._after_gate(firing, gate, name, version)
@@ -183,6 +184,7 @@ class Execution:
         if standing.missing or firing.rules.deploy != "automatic":
             lacking = standing.missing or "the policy leaves it to people"
             return f"{name}:{version} passed and waits to become {alias}: {lacking}", False
+        self._automation.hold(firing)
         try:
             self._promotion.promote(name, version, alias, firing.rules.actor)
         except (CheckFailed, Invalid, NotFound, Refused) as error:

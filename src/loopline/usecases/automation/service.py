@@ -23,7 +23,6 @@ from loopline.usecases.automation.recording import Cause
 from loopline.usecases.automation.watching import Ticked, Watch
 
 MOST_ATTEMPTS = 5
-MOST_WAITING = 200
 TOLD = ("project", "policy", "run_id", "model", "version", "alias", "environment", "release")
 log = logging.getLogger(__name__)
 
@@ -146,11 +145,12 @@ class Automation:
     # What the process that executes a firing tells
 
     def next_requested(self, but: frozenset[str] = frozenset()) -> Firing | None:
-        """The firing that shall be executed next: the oldest whose pipeline is not busy, without those in `but`."""
+        """The firing that shall be executed next: the oldest whose pipeline is not busy, without those in `but`. The
+        firings of one policy keep their order."""
 
         def work(tx: Transaction) -> Firing | None:
             taken: dict[str, int] | None = None
-            for firing in store.requested(tx, MOST_WAITING):
+            for firing in store.requested(tx):
                 taken = store.taken_slots(tx) if taken is None else taken
                 if firing.id not in but and taken.get(firing.pipeline, 0) < firing.rules.concurrency:
                     return firing
@@ -169,6 +169,10 @@ class Automation:
     def renew(self, firing: Firing) -> bool:
         """Keep the lease of a firing; False when it was taken over or has ended."""
         return self._leases.renew(firing)
+
+    def hold(self, firing: Firing) -> None:
+        """Make sure that a firing is still this process's before something is done that others see; Lost otherwise."""
+        self._hold(firing, lambda tx: store.beat(tx, firing.id, firing.fence))
 
     def ran(self, firing: Firing, environment: str, release: str) -> None:
         """A firing runs this release in this environment. This and what follows raises Lost when the firing was taken

@@ -20,7 +20,8 @@ KNOWN = "SELECT 1 AS found FROM automation_firings WHERE dedupe_key = :key"
 SELECT = f"SELECT {COLUMNS} FROM automation_firings"
 ONE = f"{SELECT} WHERE id = :id"
 LAST = f"{SELECT} WHERE project = :project AND policy = :policy AND state <> 'skipped' ORDER BY seq DESC LIMIT 1"
-REQUESTED = f"{SELECT} WHERE state = 'requested' ORDER BY seq LIMIT :limit"
+REQUESTED = f"""{SELECT} WHERE seq IN
+(SELECT min(seq) FROM automation_firings WHERE state = 'requested' GROUP BY project, policy) ORDER BY seq"""
 RUNNING = f"{SELECT} WHERE state = 'running'"
 NEWEST = f"{SELECT} ORDER BY seq DESC LIMIT :limit"
 NEWEST_OF = f"{SELECT} WHERE policy = :policy ORDER BY seq DESC LIMIT :limit"
@@ -96,9 +97,9 @@ def active(tx: Transaction, policy: Policy) -> dict[str, int]:
     return {row["state"]: row["n"] for row in tx.rows(ACTIVE, {"project": policy.project, "policy": policy.name})}
 
 
-def requested(tx: Transaction, limit: int) -> list[Firing]:
-    """Firings that wait to be executed, oldest first."""
-    return [value(row) for row in tx.rows(REQUESTED, {"limit": limit})]
+def requested(tx: Transaction) -> list[Firing]:
+    """Of each policy the firing that waits longest to be executed, oldest first."""
+    return [value(row) for row in tx.rows(REQUESTED)]
 
 
 def taken_slots(tx: Transaction) -> dict[str, int]:
