@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import py_compile
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -308,3 +309,136 @@ def test_unchanged_code_is_hashed_quickly(project: Project) -> None:
             took.append(time.perf_counter() - began)
     assert first == find()
     assert min(took) < 0.002
+
+
+SCALES = """
+import contextvars, fractions, functools, itertools, random, threading
+import click, msgspec
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+
+from loopline import step
+
+
+class Node:
+    def __init__(self, weight):
+        self.weight, self.others = weight, []
+
+
+class Slotted(msgspec.Struct):
+    weight: int = 1
+
+
+class Named(dict):
+    pass
+
+
+@click.command()
+def asked():
+    return 1
+
+
+def ring():
+    one, two = Node(1), Node(2)
+    one.others.append(two)
+    two.others.append(one)
+    return one
+
+
+ARRAY = np.array([1.0, 2.0])
+FRAME = pd.DataFrame({"a": [1, 2]})
+SERIES = pd.Series([1, 2])
+MODEL = LogisticRegression(C=2.0)
+SLOTTED = Slotted(3)
+NAMED = Named(a=1)
+RING = ring()
+VECTOR = np.vectorize(lambda v: v + 1)
+SEEDED = random.Random(3)
+HALF = fractions.Fraction(1, 2)
+LOCK = threading.Lock()
+CURRENT = contextvars.ContextVar("current")
+JOINED = ", ".join
+LOOP = [1]
+LOOP.append(LOOP)
+STREAM = open(__file__)
+STREAM.close()
+
+
+@step
+def array(x: int): return ARRAY, FRAME, SERIES
+@step
+def model(x: int): return MODEL
+@step
+def objects(x: int): return SLOTTED, NAMED, RING
+@step
+def vector(x: int): return VECTOR(x)
+@step
+def command(x: int): return asked
+@step
+def library(x: int): return SEEDED, HALF, JOINED, CURRENT, LOCK, LOOP
+@step
+def stream(x: int): return STREAM
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "old", "new"),
+    [
+        ("array", "[1.0, 2.0]", "[1.0, 3.0]"),
+        ("array", '{"a": [1, 2]}', '{"a": [1, 3]}'),
+        ("array", "Series([1, 2])", "Series([2, 2])"),
+        ("model", "C=2.0", "C=3.0"),
+        ("objects", "Slotted(3)", "Slotted(4)"),
+        ("objects", "weight: int = 1", "weight: int = 2"),
+        ("objects", "Named(a=1)", "Named(a=2)"),
+        ("objects", "Node(2)", "Node(3)"),
+        ("vector", "v + 1", "v - 1"),
+        ("command", "    return 1", "    return 2"),
+        ("library", "Random(3)", "Random(4)"),
+        ("library", "Fraction(1, 2)", "Fraction(1, 3)"),
+        ("library", '", ".join', '"; ".join'),
+        ("library", "LOOP = [1]", "LOOP = [2]"),
+        ("stream", 'CURRENT = contextvars.ContextVar("current")', "CURRENT = 5"),
+    ],
+)
+def test_objects_count_by_what_is_in_them(project: Project, step: str, old: str, new: str) -> None:
+    (project.folder / "pipeline.py").write_text(SCALES)
+    before = project.code(step)
+    assert project.code(step) == before
+    project.edit("pipeline.py", old, new)
+    assert project.code(step).digest != before.digest
+    assert any("STREAM is a TextIOWrapper" in piece.note for piece in before.pieces) == (step == "stream")
+
+
+def test_compiled_code_of_the_project_counts_by_its_bytes(project: Project) -> None:
+    def compiled(text: str) -> None:
+        (project.folder / "quick.py").write_text(text)
+        py_compile.compile(str(project.folder / "quick.py"), str(project.folder / "quick.pyc"))
+        (project.folder / "quick.py").unlink()
+
+    compiled("VALUE = [1]")
+    project.edit("pipeline.py", "return x + 1", "import quick\n    return quick.VALUE")
+    before = project.code("alone")
+    assert "quick is compiled" in {piece.note for piece in before.pieces}
+    assert not before.distributions
+    compiled("VALUE = [12]")
+    assert project.code("alone").digest != before.digest
+
+
+def test_a_module_that_asks_for_all_of_itself_counts_whole(project: Project) -> None:
+    project.edit("pipeline.py", "return x + 1", "return eval('x + 1')")
+    before = project.code("alone")
+    assert "alone uses eval, which cannot be followed" in {piece.note for piece in before.pieces}
+    project.edit("helpers.py", "return x + OFFSET", "return x - OFFSET")  # what the module names counts as well
+    assert project.code("alone").digest != before.digest
+
+
+def test_a_path_in_the_project_is_the_same_in_another_folder(project: Project, tmp_path: Path) -> None:
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    code = "from pathlib import Path\nfrom loopline import step\nHERE = Path(__file__).parent / 'data'\n\n\n@step\ndef alone(x: int):\n    return HERE\n"
+    (project.folder / "pipeline.py").write_text(code)
+    second = Project(other)
+    (other / "pipeline.py").write_text(code)
+    assert project.code("alone") == second.code("alone")

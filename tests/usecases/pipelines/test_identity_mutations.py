@@ -72,6 +72,18 @@ def adder(amount):
 
 
 plus, minus = adder(7), adder(-7)
+more, less = lambda v: v + 8, lambda v: v - 8
+
+
+def boxed(size):
+    class Boxed:
+        def get(self):
+            return size
+
+    return Boxed
+
+
+BOXED = boxed(5)
 
 
 def near(value: int, by: int = FACTOR, *, shift: int = 0) -> int:
@@ -120,7 +132,7 @@ def shape(value: int) -> float:
 
 @step
 def bind(value: int) -> float:
-    return plus(value) - minus(value) + half(value) + twice(value) + whole(value) + first([value])
+    return plus(value) - minus(value) + half(value) + twice(value) + whole(value) + first([more(value) - less(value) + BOXED().get()])
 
 
 @step
@@ -494,6 +506,13 @@ EDITS: dict[str, Edit] = {
     "argument of a partial": (P, "by=0.5", "by=0.25", "bind"),
     "function of a partial": ("rules.py", "return value * by", "return by * value", "bind"),
     "lambda": (P, "value * 2", "value * 4", "bind"),
+    "lambdas on one line exchanged": (
+        P,
+        "lambda v: v + 8, lambda v: v - 8",
+        "lambda v: v - 8, lambda v: v + 8",
+        "bind",
+    ),
+    "value in a class made by a call": (P, "boxed(5)", "boxed(6)", "bind"),
     "lambda that nobody calls": (P, "value * 3  #", "value * 5  #", ""),
     "function of the standard library": (
         P,
@@ -548,6 +567,12 @@ EDITS: dict[str, Edit] = {
     "registered function": ("rules.py", "return value + 1", "return value + 3", "registered"),
     "name of a registered function": ("rules.py", '@register("two")', '@register("three")', "registered"),
     "implementation of a generic function": ("rules.py", "return len(value)", "return -len(value)", "registered"),
+    "implementations of a generic function exchanged": (
+        "rules.py",
+        "len(value)\n\n\n@by_kind.register\ndef _(value: list):\n    return value[0]",
+        "value[0]\n\n\n@by_kind.register\ndef _(value: list):\n    return len(value)",
+        "registered",
+    ),
     "type of a generic function": ("rules.py", "(value: list)", "(value: tuple)", "registered"),
     "subclass that is noted": ("rules.py", "size = 1", "size = 2", "plugged"),
     "subclass that is asked for": ("rules.py", "size = 9", "size = 8", "plugged"),

@@ -11,6 +11,7 @@ from typing import Any
 from loopline.usecases.pipelines.hashing import digest
 from loopline.usecases.pipelines.identity import plain
 from loopline.usecases.pipelines.identity.lookups import (
+    ambiguous,
     at,
     cells,
     compiled,
@@ -117,9 +118,12 @@ class Walk(Modules):
             self._foreign_function(function, name, module)
             return
         file, made = self._file(code.co_filename), "<locals>" in code.co_qualname
+        source = self.territory.source(code.co_filename)
+        part = source.definition(code) if source else None
         first = self._once(function, name, handed)
         if name != code.co_qualname or self._file(module) != file:
-            self._name(name, module, f"{file}:{code.co_qualname}:{(first or name) if made else ''}")
+            which = (first or name) if made else ambiguous(source, part, code)
+            self._name(name, module, f"{file}:{code.co_qualname}:{which}")
         if first:
             return
         path = name if made else code.co_qualname
@@ -131,8 +135,6 @@ class Walk(Modules):
         for key, value in vars(function).items():
             if key != "__wrapped__":
                 self.follow(value, f"{path}.{key}", home)
-        source = self.territory.source(code.co_filename)
-        part = source.definition(code) if source else None
         if source is None or part is None:
             self._bytecode(function, path)
         else:
@@ -168,9 +170,11 @@ class Walk(Modules):
             self._distribution(cls.__module__)
             self._name(name, module, label(cls.__module__, cls.__qualname__))
             return
+        first, made = self._once(cls, name), "<locals>" in cls.__qualname__
         if name != cls.__qualname__ or self._file(module) != self._file(cls.__module__):
-            self._name(name, module, f"{self._file(cls.__module__)}:{cls.__qualname__}")
-        if self._once(cls, name):
+            which = (first or name) if made else ""
+            self._name(name, module, f"{self._file(cls.__module__)}:{cls.__qualname__}:{which}")
+        if first:
             return
         source = self.territory.source(file)
         parts = source.by_name.get(cls.__qualname__, ()) if source else ()
@@ -185,6 +189,10 @@ class Walk(Modules):
             else:
                 self._distribution(base.__module__)
         self._class_values(cls, source)
+        for held in (cells(one) for one in vars(cls).values() if made and isinstance(one, types.FunctionType)):
+            for key, value in held.items():
+                if key != "__class__":
+                    self.follow(value, f"{name}.{key}", cls.__module__)
         self._classes.append(cls)
         self._noted |= "__init_subclass__" in vars(cls)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from loopline.usecases.pipelines.identity.externals import of_file
 from loopline.usecases.pipelines.identity.lookups import file_of, meaning
 from loopline.usecases.pipelines.identity.source import Source
-from loopline.usecases.pipelines.identity.territory import Territory
+from loopline.usecases.pipelines.identity.territory import Territory, is_library
 from loopline.usecases.pipelines.model import Piece
 
 
@@ -18,7 +19,12 @@ class Found:
         self.outside: dict[str, str] = {}
 
     def _distribution(self, module: str | None) -> None:
-        self.distributions.update(self.territory.distributions(module))
+        file = file_of(module)
+        if file and self.territory.inside(file) and not is_library(file) and not file.endswith(".py"):
+            short = self.territory.short(file)  # compiled code of the project
+            self._piece("file", short, short, of_file(file), f"{module} is compiled")
+        else:
+            self.distributions.update(self.territory.distributions(module))
 
     def _owned_file(self, module: str) -> str:
         file = file_of(module)

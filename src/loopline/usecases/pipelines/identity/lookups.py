@@ -10,6 +10,7 @@ from typing import Any
 
 from loopline.usecases.pipelines.hashing import digest
 from loopline.usecases.pipelines.identity import plain
+from loopline.usecases.pipelines.identity.source import Part, Source
 
 
 def is_ours(value: Any) -> bool:
@@ -45,6 +46,14 @@ def compiled(code: types.CodeType) -> str:
     """The digest of compiled code and its constants without positions."""
     constants = [compiled(one) if isinstance(one, types.CodeType) else plain.digest_of(one) for one in code.co_consts]
     return digest("bytecode", code.co_code, *code.co_names, "", *code.co_varnames, "", *constants)
+
+
+def ambiguous(source: Source | None, part: Part | None, code: types.CodeType) -> str:
+    """What tells a function from others of the same name in its file, as lambdas are; empty when the name does."""
+    if part is None:
+        return compiled(code)
+    same = source.by_name.get(code.co_qualname, ()) if source else ()
+    return part.digest if len(same) != 1 else ""
 
 
 def names_in(code: types.CodeType) -> set[str]:

@@ -144,10 +144,14 @@ def data_of(value: Any) -> Contents | None:
     if kind in _FRAMES:
         return [("content", Content(table_digest(value)))]
     name = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-    if isinstance(name, str) and callable(value):
-        return [("name", f"{getattr(value, '__module__', '')}.{name}")]
+    called: Contents = [("name", f"{getattr(value, '__module__', '')}.{name}")] if isinstance(name, str) else []
     held = attributes(value)
-    return held if held and all(plain.is_plain(one) for _, one in held) else None
+    return [*called, *held] if (called or held) and all(can_follow(one) for _, one in held) else None
+
+
+def can_follow(value: Any) -> bool:
+    """Whether an attribute of another library's object is something that is followed surely."""
+    return plain.is_plain(value) or isinstance(value, types.FunctionType | types.MethodType | type | types.ModuleType)
 
 
 def table_digest(value: Any) -> str:

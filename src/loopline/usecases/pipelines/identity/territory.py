@@ -9,6 +9,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from importlib import metadata
+from importlib.machinery import all_suffixes
 from pathlib import Path
 
 from loopline.kit.installed import installed, normalised
@@ -79,7 +80,8 @@ class Territory:
 
     def has_module(self, root: str) -> bool:
         """Whether a top-level module of that name lies in the project's folder."""
-        return os.path.isfile(f"{self.folder}/{root}.py") or os.path.isdir(f"{self.folder}/{root}")
+        place = f"{self.folder}/{root}"
+        return os.path.isdir(place) or any(os.path.isfile(place + suffix) for suffix in all_suffixes())
 
     def files(self, prefix: str) -> Iterator[str]:
         """The project's Python files whose module's name begins so."""
