@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -77,6 +78,7 @@ def examined(
     if not any(name.startswith(f"{FOLDER}/") and name.endswith(".py") for name in files):
         raise CheckFailed("The project has no tests.", "Write some in tests/: only what was tested is sealed.")
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    sweep(scratch)
     copy = Path(tempfile.mkdtemp(prefix="tests-", dir=scratch))
     try:
         for name, content in files.items():
@@ -85,6 +87,14 @@ def examined(
         return judged(*performed(copy, python, examination or Examination()), at)
     finally:
         shutil.rmtree(copy, ignore_errors=True)
+
+
+def sweep(scratch: Path) -> None:
+    """Remove the copies that killed processes left, once no tests could still be running in them."""
+    for copy in scratch.glob("tests-*"):
+        with contextlib.suppress(OSError):
+            if copy.stat().st_mtime < time.time() - 2 * PATIENCE_S:
+                shutil.rmtree(copy, ignore_errors=True)
 
 
 def performed(copy: Path, python: str, examination: Examination) -> tuple[Said, str, float]:

@@ -48,7 +48,7 @@ class Gatekeeper:
         return tuple(found)
 
     def _verify(self, row: Row, release: Release) -> Check:
-        problems = list(self._shelf.problems(row))
+        problems = list(self._shelf.problems(row, release))
         files = len(release.manifest.files)
         if problems:
             evidence = {"problems": msgspec.to_builtins(problems)}

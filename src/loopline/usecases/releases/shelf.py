@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from loopline.core.errors import CheckFailed, Invalid, LooplineError, NotFound
+from loopline.core.errors import CheckFailed, Invalid, NotFound
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Row, Transaction
-from loopline.usecases.releases import locking, store
+from loopline.usecases.releases import store
 from loopline.usecases.releases.model import (
     LOCK_FILE,
     PUBLISHED,
@@ -128,14 +128,14 @@ class Shelf:
             raise CheckFailed("A sealed file is gone or damaged.", "`loopline release verify` names it.")
         return content
 
-    def problems(self, row: Row) -> Iterator[Problem]:
-        """Everything that is not as it was sealed."""
+    def problems(self, row: Row, release: Release | None = None) -> Iterator[Problem]:
+        """Everything that is not as it was sealed; `release` is the row's where that was read already."""
         digest = str(row["digest"])
         if not self._signer.verify(signed_text(digest), row["signature"]):
             yield Problem("signature", "is not this installation's over that digest")
         yield from self._against_the_ledger(row)
         try:
-            release = self.release(row)
+            release = release or self.release(row)
         except CheckFailed as error:
             yield Problem("manifest", error.message.partition(": ")[2].rstrip("."))
             return
@@ -150,7 +150,9 @@ class Shelf:
                 self.bytes_of(file)
             except CheckFailed:
                 yield Problem(f"file {name}", "is gone or has other bytes than were sealed")
-        yield from self._about_the_lock(manifest)
+        lock = manifest.files.get(LOCK_FILE)
+        if lock is None or lock.sha256 != manifest.lock.sha256:
+            yield Problem("lock", f"is not the sealed {LOCK_FILE}")
         yield from self._about_the_tests(release)
 
     def _against_the_ledger(self, row: Row) -> Iterator[Problem]:
@@ -162,19 +164,6 @@ class Shelf:
         for name in ("created_by", "created_at", "project", "pipeline", "content", "signature"):
             if row[name] != said[name]:
                 yield Problem("row", f"says {name} {row[name]!r}; the ledger says {said[name]!r}")
-
-    def _about_the_lock(self, manifest: Manifest) -> Iterator[Problem]:
-        sealed = manifest.files.get(LOCK_FILE)
-        if sealed is None or sealed.sha256 != manifest.lock.sha256:
-            yield Problem("lock", "is not the sealed requirements.lock")
-            return
-        try:
-            versions = locking.parsed(self.bytes_of(sealed)).versions
-        except LooplineError as error:
-            yield Problem("lock", f"cannot be read: {error.message}")
-            return
-        if versions != manifest.lock.distributions:
-            yield Problem("lock", "names other versions than the manifest")
 
     def _about_the_tests(self, release: Release) -> Iterator[Problem]:
         kept = self.outcomes(release.content)
