@@ -44,7 +44,6 @@ MODULES = {
     "loopline.shells.worker.chore": "evaluation",
     "loopline.shells.worker.fire": "firing",
     "loopline.shells.dataplane.model_process": "model process",
-    "loopline.adapters.executors.child": "step",
 }
 FIRST = (("supervisor", "head"), ("data plane", "segment"), ("", "rename"), ("loopline run", "time"))
 OTHERS = (
@@ -314,6 +313,8 @@ class Play:
 
 def named(command: list[str]) -> str:
     """What a process is, from its command line; empty for others."""
+    if any(word.endswith("/executors/guard.py") for word in command):
+        return "step"
     if "-m" not in command:
         return ""
     module, rest = command[command.index("-m") + 1], command[command.index("-m") + 2 :]

@@ -58,6 +58,8 @@ class Processes:
         self._workers: dict[int, Worker] = {}
         self._running: dict[Worker, Pending] = {}
         self._used = 0.0
+        self._limited = 0  # running calls with a time limit
+        self._blocked = False  # whether some pipe did not take a whole call
         self._closed = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
@@ -125,11 +127,12 @@ class Processes:
             return
         self._running[worker] = pending
         self._used += pending.cpu
+        self._limited += pending.call.timeout > 0
         pending.worker = worker
         if worker.ready:
             self._clock(worker, pending)
         with contextlib.suppress(BrokenPipeError):  # its end is noticed in a moment
-            worker.send(content)
+            self._blocked = not worker.send(content) or self._blocked
 
     def _clock(self, worker: Worker, pending: Pending) -> None:
         """The call begins now: what limits it is counted from here."""
@@ -150,15 +153,17 @@ class Processes:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         while not self._closed or self._workers:
-            self._dispatch(poll)
-            for file, _ in poll.poll(self._patience()):
+            if self._waiting:
+                self._dispatch(poll)
+            for file, _ in poll.poll(self._patience() if self._limited or self._watch.on else None):
                 if file == self._wake_read:
                     os.read(self._wake_read, 4096)
                 elif file in self._workers:
                     self._take(self._workers[file], poll)
                 else:
                     self._push(file, poll)
-            self._enforce(poll)
+            if self._limited or self._watch.on or self._blocked or self._closed:
+                self._enforce(poll)
         for pending in list(self._calls.values()):
             self.stop(pending.future)
         self._release()
@@ -230,7 +235,8 @@ class Processes:
                     if pending is not None:
                         self._clock(worker, pending)
             if content and pending is not None:
-                self._dispatch(poll)
+                if self._waiting:
+                    self._dispatch(poll)
                 pending.future.set_result(decoded(pending.call, content))
 
     def _push(self, file: int, poll: select.poll) -> None:
@@ -247,6 +253,7 @@ class Processes:
         pending = self._running.pop(worker, None)
         if pending is not None:
             self._used -= pending.cpu
+            self._limited -= pending.call.timeout > 0
             self._watch.end(worker.pid)
             self._calls.pop(pending.future, None)
             pending.worker = None
@@ -288,6 +295,7 @@ class Processes:
     def _enforce(self, poll: select.poll) -> None:
         """End what took too long or too much, and everything once closed; send what pipes did not take yet."""
         with self._lock:
+            self._blocked = False
             over, now = self._watch.over(), 0.0
             for worker, pending in self._running.items():
                 if worker.unsent:
