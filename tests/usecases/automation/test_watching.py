@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loopline.core.errors import Invalid
-from loopline.usecases.automation import model, schedules
+from loopline.usecases.automation import declared, model, schedules
 from loopline.usecases.automation.watching import Ticked
 
 pytestmark = pytest.mark.integration
@@ -236,10 +236,10 @@ def test_a_wrong_policy_leaves_the_other_projects_alone(world: Any) -> None:
     ("text", "seconds"), [("7d", 604800), ("36h", 129600), ("15 min", 900), ("1 week", 604800), (30, 30)]
 )
 def test_durations(text: Any, seconds: float) -> None:
-    assert model.duration(text) == seconds
+    assert declared.duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "7", "d", "-1d", -1, "7 days ago", None])
 def test_what_is_no_duration_is_refused(text: Any) -> None:
     with pytest.raises(Invalid):
-        model.duration(text)
+        declared.duration(text)

@@ -10,7 +10,7 @@ from loopline.core.facts import Fact
 from loopline.core.ids import new_id
 from loopline.ports.clock import Clock
 from loopline.ports.database import Transaction
-from loopline.usecases.automation import model, store
+from loopline.usecases.automation import model, rules, store
 from loopline.usecases.automation.model import Firing, Policy
 from loopline.usecases.automation.needs import Ledger
 
@@ -71,7 +71,7 @@ class Records:
         """Why a policy may not fire just now, or ""."""
         if policy.paused:
             return "paused: its project says so"
-        until = model.rests(policy, store.last(tx, policy), cause.event_at, self._clock.text())
+        until = rules.rests(policy, store.last(tx, policy), cause.event_at, self._clock.text())
         if until:
             return f"cooldown: it rests until {until}"
         if policy.when_busy == "skip" and policy.pipeline:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,16 +14,17 @@ from loopline.core.ids import new_id
 from loopline.core.times import to_text
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
-from loopline.usecases.automation import hooks, model, store
+from loopline.usecases.automation import model, rules, store
+from loopline.usecases.automation.deliveries import Deliveries
 from loopline.usecases.automation.leases import Leases, Lost
 from loopline.usecases.automation.model import Firing, Graph, GraphEdge, GraphNode, Policy, Standing, Why
 from loopline.usecases.automation.needs import Ledger, Projects, Promotion
 from loopline.usecases.automation.recording import Cause
+from loopline.usecases.automation.telling import clock, said, sentences
 from loopline.usecases.automation.watching import Ticked, Watch
 
 MOST_ATTEMPTS = 5
 TOLD = ("project", "policy", "run_id", "model", "version", "alias", "environment", "release")
-log = logging.getLogger(__name__)
 
 
 class Automation:
@@ -43,6 +43,7 @@ class Automation:
         self._clock = clock
         self._ledger = ledger
         self._projects = projects
+        self._deliveries = Deliveries(database, clock, ledger, projects)
         self._leases = Leases(database, clock, monotonic)
         self._watch = Watch(database, clock, ledger, projects)
 
@@ -99,41 +100,7 @@ class Automation:
         `headers` have names in small letters. Raises Refused for a wrong signature as for a policy that does not exist,
         Invalid for a body that is no JSON object or gives a param that cannot be one.
         """
-        chosen, secret = self._hook(project, policy)
-        delivery = hooks.received(secret, headers, body, self._clock.now().timestamp())
-        if chosen is None:  # there is no secret without a policy
-            raise hooks.refused()
-        if not model.asked_for(chosen, delivery.body):
-            return None
-        params, wrong = model.given(chosen, delivery.body)
-        if wrong:
-            raise Invalid(f"The delivery cannot be taken: {wrong}.", "Send what the policy's params_from names.")
-        rules = msgspec.structs.replace(chosen, params=params)
-        names = [f"{chosen.key}/{name}" for name in delivery.names]
-        cause = Cause(key=f"{chosen.key}/delivery:{new_id()}", text=f"webhook, delivery {delivery.names[0][:48]}",
-                      by=chosen.actor)  # fmt: skip
-        found = self._database.write(lambda tx: self._delivered(tx, rules, names, cause))
-        return self.firing(found)
-
-    def _delivered(self, tx: Transaction, rules: Policy, names: list[str], cause: Cause) -> str:
-        known = store.delivered(tx, names)
-        if known is None:
-            made = self._watch.fire(tx, rules, cause)
-            known = made.id if made else ""
-        store.deliver(tx, names, known, self._clock.text())
-        return known
-
-    def _hook(self, project: str, policy: str) -> tuple[Policy | None, bytes]:
-        for one in self._projects.projects():
-            written = (one.config.get("policies") or {}).get(policy) if one.name == project else None
-            if written is None or written.get("on") != model.WEBHOOK:
-                continue
-            chosen = model.policy_from(project, policy, written, one.config, one.code_digest)
-            secret = hooks.secret_of(chosen.secret, one.folder)
-            if not secret:
-                log.warning("the secret of the webhook %s is not there: %s", chosen.key, dict(chosen.secret))
-            return chosen, secret
-        return None, b""
+        return self._deliveries.take(project, policy, headers, body)
 
     def why(self, firing_id: str) -> Why:
         """Why a policy fired and what it did, from the ledger."""
@@ -255,7 +222,7 @@ class Automation:
             firings=self._database.read(lambda tx: store.count(tx, policy)),
             last=last,
             next_at=next_at,
-            rests_until=model.rests(policy, last, last.event_at if last else None, self._clock.text()),
+            rests_until=rules.rests(policy, last, last.event_at if last else None, self._clock.text()),
         )
 
     def _named(self, name: str, project: str) -> Policy:
@@ -285,32 +252,3 @@ class Automation:
         while page := self._ledger.since(after, 1000):
             after = page[-1].seq
         return after
-
-
-def said(one: Standing, detail: str) -> str:
-    """How a policy stands, in a few words."""
-    states = [detail, f"{one.running} running" if one.running else "", f"{one.waiting} waiting" if one.waiting else ""]
-    states.append(f"rests until {clock(one.rests_until)}" if one.rests_until else "")
-    return ", ".join(filter(None, states))
-
-
-def clock(at: str | None) -> str:
-    """A time as people read it: its day, hour and minute in UTC."""
-    return (at or "")[:16].replace("T", " ")
-
-
-def sentences(firing: Firing, because: Fact | None) -> list[str]:
-    """The story of a firing for people."""
-    told = [f"The policy {firing.policy!r} fired at {firing.fired_at}, set off by {firing.cause}."]
-    if because is not None:
-        told.append(f"That is fact {because.seq}, written by {because.actor} at {because.at}.")
-    if firing.release:
-        told.append(f"It runs release {firing.release[:12]} in {firing.environment or 'the unnamed environment'}.")
-    if firing.run_id:
-        made = f" and made {firing.model}:{firing.version}" if firing.version else ""
-        told.append(f"It ran {firing.rules.run!r} as run {firing.run_id}{made}.")
-    if firing.verdict:
-        told.append(f"The gate {firing.gate_id} for {firing.alias} says {firing.verdict}.")
-    ending = {model.REQUESTED: "It waits to be executed", model.RUNNING: "It is being executed"}
-    told.append(f"{ending.get(firing.state, firing.state.capitalize())}{': ' if firing.reason else ''}{firing.reason}.")
-    return told

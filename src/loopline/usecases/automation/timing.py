@@ -12,7 +12,8 @@ from loopline.core.facts import Fact
 from loopline.core.times import from_text, to_text
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
-from loopline.usecases.automation import model, schedules, store
+from loopline.usecases.automation import model, rules, schedules, store
+from loopline.usecases.automation.declared import shown
 from loopline.usecases.automation.model import Policy
 from loopline.usecases.automation.needs import Ledger
 from loopline.usecases.automation.recording import Cause, Records
@@ -153,7 +154,7 @@ class Repeats:
                 del into[alert]
 
     def _again(self, policy: Policy, fact: Fact, now: datetime) -> int:
-        key = model.dedupe_key(policy, fact)
+        key = rules.dedupe_key(policy, fact)
         last = self._database.read(lambda tx: store.last_with(tx, policy, key))
         if last is None or last.state in (model.REQUESTED, model.RUNNING):
             return 0
@@ -161,7 +162,7 @@ class Repeats:
             return 0
         before = last.dedupe_key.removeprefix(f"{key}/again:")
         turn = int(before) + 1 if before.isdigit() else 1
-        text = f"{fact.kind} {fact.subject}, still open after {turn} times {model.shown(policy.repeat)}"
+        text = f"{fact.kind} {fact.subject}, still open after {turn} times {shown(policy.repeat)}"
         cause = Cause(key=f"{key}/again:{turn}", text=text, by=policy.actor, fact=fact)
         firing = self._database.write(lambda tx: self._records.fire(tx, policy, cause))
         return int(firing is not None and firing.state == model.REQUESTED)

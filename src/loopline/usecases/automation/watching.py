@@ -13,7 +13,8 @@ from loopline.core.errors import Invalid
 from loopline.core.facts import Fact
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
-from loopline.usecases.automation import model, store
+from loopline.usecases.automation import model, rules, store
+from loopline.usecases.automation.declared import policies_in
 from loopline.usecases.automation.model import Firing, Policy
 from loopline.usecases.automation.needs import Ledger, Projects
 from loopline.usecases.automation.recording import Cause, Records
@@ -74,7 +75,7 @@ class Watch:
             self._policies = []
             for project in self._projects.projects():
                 try:
-                    self._policies += model.policies_in(project.name, project.config, project.code_digest)
+                    self._policies += policies_in(project.name, project.config, project.code_digest)
                 except Invalid as error:
                     log.warning("%s", error)
         return self._policies
@@ -116,7 +117,7 @@ class Watch:
         return fired
 
     def _matches(self, policy: Policy, fact: Fact) -> bool:
-        return fact.kind == policy.on and model.matches(policy, fact, self._fields(fact, policy))
+        return fact.kind == policy.on and rules.matches(policy, fact, self._fields(fact, policy))
 
     def _fields(self, fact: Fact, policy: Policy) -> Mapping[str, Any]:
         """What a policy may ask a fact for: its body; of a finished run also its pipeline and project."""
@@ -146,22 +147,22 @@ class Watch:
         return work
 
     def _reaction(self, fact: Fact, policy: Policy, circle: str) -> Callable[[Transaction], bool]:
-        params, wrong = model.given(policy, fact.body)
+        params, wrong = rules.given(policy, fact.body)
         cause = Cause(
-            key=model.dedupe_key(policy, fact),
+            key=rules.dedupe_key(policy, fact),
             text=f"{fact.kind} {fact.subject}",
             by=policy.actor,
             fact=fact,
-            event_at=model.event_time(fact),
+            event_at=rules.event_time(fact),
             reason=circle or wrong,
         )
-        rules = msgspec.structs.replace(policy, params=params) if policy.params_from else policy
+        wanted = msgspec.structs.replace(policy, params=params) if policy.params_from else policy
 
         def work(tx: Transaction) -> bool:
             born = store.cursor(tx, f"policy:{policy.key}")
             if born is not None and born["seq"] > fact.seq:
                 return False
-            firing = self._records.fire(tx, rules, cause)
+            firing = self._records.fire(tx, wanted, cause)
             return firing is not None and firing.state == model.REQUESTED
 
         return work
