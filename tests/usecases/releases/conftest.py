@@ -135,7 +135,7 @@ class Folders:
         paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
         return config, {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
-    def contracts(self, folder: Path, config: Any) -> dict[str, Any]:
+    def contracts(self, folder: Path, config: Any, python: str = "") -> dict[str, Any]:
         return {"weights": {"columns": [{"name": "grams", "type": "integer"}]}}
 
     def project(self, name: str) -> Any:

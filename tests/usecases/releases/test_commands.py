@@ -50,6 +50,12 @@ def test_a_release_and_all_that_can_be_asked_of_it(say, project):
     code, out, err = say("ada", "run", "parcels/totals@prod", "--json")
     assert (code, json.loads(out)["release"]) == (0, digest)
     assert say("ada", "run", digest[:12], "--no-cache")[0] == 2
+    for words, count in (
+        (("totals", "--env", "prod"), 1),
+        (("--at", "2013-05-03T14:00:00Z"), 0),
+        (("--at", "2999-01-01"), 1),
+    ):
+        assert len(json.loads(say("ada", "release", "history", *words, "--json")[1])) == count
     assert say("ada", "rollback", "totals", "--env", "prod")[0] == 2
     assert "approved" in say("bob", "approve", digest, "--env", "dev", "--note", "fine")[1]
     assert "came to prod" in say("ada", "release", "show", "totals@prod")[1]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from loopline.core.errors import CheckFailed
@@ -112,3 +116,32 @@ def test_a_step_sees_the_version_that_the_lock_pins(home, tmp_path, monkeypatch)
     built = list((home.home / "environments").glob("*/bin/python"))
     assert [Path(one).exists() for one in built] == [True]
     assert locking.parsed(lock.text) == lock
+
+
+def test_a_killed_seal_leaves_no_release_and_no_process(home, project, tmp_path):
+    """Killed while its tests run: they end with it, nothing is sealed, and the next one seals."""
+    began = tmp_path / "began"
+    path = project / "tests" / "test_scale.py"
+    good = path.read_text()
+    path.write_text(
+        f"import os, time\ndef test_slow():\n    open({str(began)!r}, 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-m", "loopline", "release", "totals", "--home", str(home.home)]
+    owner = subprocess.Popen(command, cwd=project, stderr=subprocess.DEVNULL)
+    pid = int(waited_for(lambda: began.exists() and began.read_text()))
+    owner.kill()
+    owner.wait()
+    assert waited_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie")
+    assert not home.releases.releases()
+    path.write_text(good)
+    assert home.releases.verify(home.releases.seal(project, "totals", actor="ada").digest).sound
+
+
+def waited_for(answer):
+    """What `answer` gives as soon as that is something; nothing after 30 seconds."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        if found := answer():
+            return found
+        time.sleep(0.05)
+    return None

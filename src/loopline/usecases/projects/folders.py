@@ -110,10 +110,11 @@ def _walked(folder: Path, left_out: set[Path]) -> Iterator[Path]:
             yield path
 
 
-def contracts_of(folder: Path, references: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """The contracts that `references` (dataset → file.py:name) name, as data."""
+def contracts_of(folder: Path, references: dict[str, str], python: str = "") -> dict[str, dict[str, Any]]:
+    """The contracts that `references` (dataset → file.py:name) name, as data; read by the interpreter `python` ("": this
+    one)."""
     command = [
-        sys.executable,
+        python or sys.executable,
         "-P",
         "-m",
         "loopline.usecases.projects.contracts",

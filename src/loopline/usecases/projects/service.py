@@ -218,12 +218,13 @@ class Projects:
         config = self._config_of(folder)
         return config, dict(folders.files_of(folder, config))
 
-    def contracts(self, folder: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The contracts of the datasets that name one, as data; the folder's code is run in a process of its own."""
+    def contracts(self, folder: Path, config: Mapping[str, Any], python: str = "") -> dict[str, Any]:
+        """The contracts of the datasets that name one, as data; the folder's code is run in a process of its own, by the
+        interpreter `python` ("": this one)."""
         from loopline.usecases.projects import folders
 
         named = {name: entry["contract"] for name, entry in config.get("datasets", {}).items() if "contract" in entry}
-        return folders.contracts_of(folder, named) if named else {}
+        return folders.contracts_of(folder, named, python) if named else {}
 
     def starting(self) -> Starting:
         """What starts what in all applied projects."""

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from loopline.core.errors import CheckFailed, Invalid, NotFound
+from loopline.core.times import from_text, to_text
 
 MARKS = {"passed": "passed ", "failed": "FAILED ", "not_run": "not run"}
 _COMMON = {"--home", "--url"}
@@ -95,6 +96,22 @@ def show(obj: Any, ref: str) -> None:
 
 
 @release.command()
+@click.argument("pipeline", default="")
+@click.option("--env", "environment", default="", metavar="ENVIRONMENT", help="Only there.")
+@click.option("--at", default="", metavar="TIME", help="Only what stood at that time, as 2013-05-03T14:00:00Z.")
+@click.pass_obj
+def history(obj: Any, pipeline: str, environment: str, at: str) -> None:
+    """Say what stood where, and when."""
+    project, _, name = pipeline.rpartition("/")
+    moves = obj.client.call("releases.history", project=project, pipeline=name, environment=environment)
+    rows = stood_at(moves, to_text(from_text(at))) if at else moves
+    rows = [{**one, "short": one["release"][:12]} for one in rows]
+    columns = [("since" if at else "when", "moved_at"), ("environment", "environment"), ("pipeline", "pipeline")]
+    columns += [("project", "project"), ("release", "short"), ("why", "reason"), ("by", "moved_by")]
+    obj.show(rows, columns, title="Moves")
+
+
+@release.command()
 @click.argument("a")
 @click.argument("b")
 @click.pass_obj
@@ -152,6 +169,12 @@ def parsed(params: tuple[str, ...]) -> dict[str, str]:
     if "" in found or any("=" not in text for text in params):
         raise Invalid("A parameter is written KEY=VALUE.", "Write -p learning_rate=0.1.")
     return found
+
+
+def stood_at(moves: list[dict[str, Any]], moment: str) -> list[dict[str, Any]]:
+    """The last move of each place until a moment."""
+    last = {(one["project"], one["pipeline"], one["environment"]): one for one in moves if one["moved_at"] <= moment}
+    return list(last.values())
 
 
 def head(found: dict[str, Any]) -> list[str]:

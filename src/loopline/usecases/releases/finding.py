@@ -72,7 +72,7 @@ class Finder:
                 kept = pool.submit(sealing.keep, self._blobs, draft.files)
                 folder = self._laid_out(draft)
                 traced = pool.submit(self._graph, draft, folder, python, params)
-                agreed = pool.submit(self._projects.contracts, folder, draft.config)
+                agreed = pool.submit(self._projects.contracts, folder, draft.config, python)
                 graph, contracts = traced.result(), agreed.result()
                 whole = with_files(draft, graph.reads)
                 if whole is not draft:

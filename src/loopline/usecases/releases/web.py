@@ -13,12 +13,23 @@ MOST = 200
 def releases(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     """The newest releases, and what stands in each environment now."""
     found = call("releases.list", limit=MOST)
-    standing = [{"environment": environment, **one} for one in found for environment in one["stands_in"]]
+    moves = call("releases.history")
+    earlier = {place_of(move) for move in moves if move["from_release"]}
+    standing = [
+        {**one, "environment": environment, "back": place_of({**one, "environment": environment}) in earlier}
+        for one in found
+        for environment in one["stands_in"]
+    ]
     return {
         "releases": found,
         "standing": sorted(standing, key=lambda one: (one["project"], one["pipeline"], one["environment"])),
-        "moves": list(reversed(call("releases.history")))[:MOST],
+        "moves": list(reversed(moves))[:MOST],
     }
+
+
+def place_of(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Where a move took place."""
+    return one["project"], one["pipeline"], one["environment"]
 
 
 def release(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
