@@ -442,3 +442,22 @@ def test_a_path_in_the_project_is_the_same_in_another_folder(project: Project, t
     second = Project(other)
     (other / "pipeline.py").write_text(code)
     assert project.code("alone") == second.code("alone")
+
+
+def test_a_long_chain_of_helpers_and_a_deep_object_are_followed_to_the_end(project: Project) -> None:
+    helpers = "".join(f"def h{n}(x):\n    return h{n + 1}(x) + DEEP\n\n\n" for n in range(1500))
+    deep = "class Node:\n    def __init__(self, n):\n        self.n = n\n\n\nDEEP = None\nfor _ in range(1500):\n    DEEP = Node(DEEP)\n\n\n"
+    (project.folder / "pipeline.py").write_text(
+        f"from loopline import step\n\n\n{deep}{helpers}def h1500(x):\n    return x\n\n\n@step\ndef alone(x: int):\n    return h0(x)\n"
+    )
+    before = project.code("alone")
+    assert len(before.pieces) > 3000
+    project.edit("pipeline.py", "def h1500(x):\n    return x", "def h1500(x):\n    return -x")
+    assert project.code("alone").digest != before.digest
+
+
+def test_an_object_that_refuses_to_be_looked_into_takes_its_module(project: Project) -> None:
+    shy = "class Shy:\n    def __getattr__(self, name):\n        raise RuntimeError(name)\n\n\nSHY = Shy()"
+    project.edit("pipeline.py", "FACTOR = 3", f"FACTOR = 3\n\n\n{shy}")
+    project.edit("pipeline.py", "def alone(x: int):\n    return x + 1", "def alone(x: int):\n    return SHY")
+    assert "SHY is a Shy, whose content cannot be followed" in {piece.note for piece in project.code("alone").pieces}

@@ -320,6 +320,8 @@ def test_the_code_of_a_step_can_be_read_as_it_was(project: Any) -> None:
     assert {(piece.kind, piece.name, piece.file) for piece in code.pieces} == {
         ("function", "train", "pipeline.py"),
         ("function", "noted", "helpers.py"),
+        ("name", "noted", "pipeline.py"),
+        ("name", "pd", "pipeline.py"),
         ("value", "train default 1", "pipeline.py"),
     }
     assert code.distributions.keys() == {"pandas", "scikit-learn"}

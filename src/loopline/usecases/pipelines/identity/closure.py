@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import sys
 import types
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from loopline.usecases.pipelines.hashing import digest
@@ -40,8 +41,7 @@ def code_of(function: types.FunctionType, territory: Territory) -> tuple[Code, d
     """The closure of a step's function, and the digests of the files beyond the project's folder that belong to it."""
     walk = Walk(territory)
     walk.follow(function, function.__qualname__, function.__module__, handed=True)
-    walk.subclasses()
-    walk.statements()
+    walk.finish()
     pieces = tuple(sorted(walk.pieces.values(), key=lambda piece: (piece.file, piece.kind, piece.name, piece.digest)))
     distributions = dict(sorted(walk.distributions.items()))
     parts = [part for piece in pieces for part in (piece.kind, piece.name, piece.file, piece.digest)]
@@ -53,12 +53,14 @@ def code_of(function: types.FunctionType, territory: Territory) -> tuple[Code, d
 class Walk(Modules):
     """One walk from one step: the pieces and distributions met so far.
 
-    Everything is followed once. What is reached by a second name, or by another name than its own, gives a piece of the
+    Everything is followed once, and what is inside of it later: a chain of calls may be longer than Python's stack is
+    deep. What is reached by a second name, or by another name than its own, gives a piece of the
     kind `name`, so that exchanging two names for each other is noticed.
     """
 
     def __init__(self, territory: Territory) -> None:
         super().__init__(territory)
+        self._open: deque[Callable[[], None]] = deque()
         self._met: dict[tuple[int, bool], tuple[Any, str]] = {}
         self._classes: list[type] = []
         self._noted = False
@@ -113,7 +115,9 @@ class Walk(Modules):
         return known[1]
 
     def _function(self, function: types.FunctionType, name: str, module: str, handed: bool) -> None:
-        code, home = function.__code__, module_of(function)
+        code = function.__code__
+        if is_ours(function):
+            return
         if not self.territory.owns(code.co_filename):
             self._foreign_function(function, name, module)
             return
@@ -124,9 +128,14 @@ class Walk(Modules):
         if name != code.co_qualname or self._file(module) != file:
             which = (first or name) if made else ambiguous(source, part, code)
             self._name(name, module, f"{file}:{code.co_qualname}:{which}")
-        if first:
-            return
-        path = name if made else code.co_qualname
+        if not first:
+            path = name if made else code.co_qualname
+            self._open.append(lambda: self._body(function, path, source, part, handed))
+
+    def _body(
+        self, function: types.FunctionType, path: str, source: Source | None, part: Part | None, handed: bool
+    ) -> None:
+        home = module_of(function)
         for position, value in enumerate((*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())):
             self.follow(value, f"{path} default {position + 1}", home)
         held = cells(function)
@@ -139,7 +148,7 @@ class Walk(Modules):
             self._bytecode(function, path)
         else:
             scope = function.__globals__
-            self._part("function", code.co_qualname, part, source, scope, home, held.keys(), handed)
+            self._part("function", function.__code__.co_qualname, part, source, scope, home, held.keys(), handed)
 
     def _bytecode(self, function: types.FunctionType, path: str) -> None:
         """Code made at run time: what it is compiled to stands for its syntax."""
@@ -166,6 +175,8 @@ class Walk(Modules):
 
     def _class(self, cls: type, name: str, module: str) -> None:
         file = file_of(cls.__module__)
+        if is_ours(cls):
+            return
         if not self.territory.owns(file):
             self._distribution(cls.__module__)
             self._name(name, module, label(cls.__module__, cls.__qualname__))
@@ -174,9 +185,10 @@ class Walk(Modules):
         if name != cls.__qualname__ or self._file(module) != self._file(cls.__module__):
             which = (first or name) if made else ""
             self._name(name, module, f"{self._file(cls.__module__)}:{cls.__qualname__}:{which}")
-        if first:
-            return
-        source = self.territory.source(file)
+        if not first:
+            self._open.append(lambda: self._members(cls, name, self.territory.source(file), made))
+
+    def _members(self, cls: type, name: str, source: Source | None, made: bool) -> None:
         parts = source.by_name.get(cls.__qualname__, ()) if source else ()
         if source is None or not parts:
             self._made_class(cls)
@@ -194,7 +206,6 @@ class Walk(Modules):
                 if key != "__class__":
                     self.follow(value, f"{name}.{key}", cls.__module__)
         self._classes.append(cls)
-        self._noted |= "__init_subclass__" in vars(cls)
 
     def _made_class(self, cls: type) -> None:
         """A class that a call made: a named tuple by its fields, any other by the whole of its module."""
@@ -229,12 +240,18 @@ class Walk(Modules):
                 self.follow(dispatcher, f"{cls.__qualname__}.{name}", cls.__module__)
 
     def _object(self, value: Any, name: str, module: str) -> None:
-        cls = type(value)
         first = self._once(value, name)
         if first:
             self._name(name, module, f"same as {first}")
             return
-        inside = contents(value, self.territory)
+        self._open.append(lambda: self._content(value, name, module))
+
+    def _content(self, value: Any, name: str, module: str) -> None:
+        cls = type(value)
+        try:
+            inside = contents(value, self.territory)
+        except Exception:  # an object that does not like to be looked into: its attributes may run any code
+            inside = None
         if self.territory.owns(file_of(cls.__module__)) or self.territory.distributions(cls.__module__):
             self.follow(cls, f"{name}.type", module)
         elif inside:
@@ -298,14 +315,23 @@ class Walk(Modules):
             elif name.endswith("*"):
                 self._all_files(name[:-1], f"{part.name} imports modules by a name that is made when it runs")
 
-    def subclasses(self) -> None:
-        """Where classes take note of their subclasses, or code asks for them, all of them may be used."""
+    def finish(self) -> None:
+        """Go through all that is still open; then through subclasses, where classes take note of theirs or code asks for
+        them, and through statements."""
+        self._go()
         for cls in self._classes:  # which grows meanwhile
-            for one in current_subclasses(cls) if self._noted else ():
+            told = any("__init_subclass__" in vars(base) for base in cls.__mro__ if self._owned_file(base.__module__))
+            for one in current_subclasses(cls) if told or self._noted else ():
                 self._name(f"{cls.__qualname__} subclass", cls.__module__, f"{one.__module__}.{one.__qualname__}")
                 self.follow(one, one.__qualname__, one.__module__)
+            self._go()
+        self._statements()
 
-    def statements(self) -> None:
+    def _go(self) -> None:
+        while self._open:
+            self._open.popleft()()
+
+    def _statements(self) -> None:
         """Statements of the modules met that set something in a library which the step uses, as `pd.set_option(…)`."""
         for _, (source, scope) in sorted(self._sources.items()):
             for found, path, names, text in source.effects:
