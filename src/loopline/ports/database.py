@@ -33,11 +33,18 @@ class Database(Protocol):
     """Guarantees: a `write` is all or nothing and has been fsynced when it answers; reads see own writes; several
     processes may open the same database. Errors: Unavailable when it is locked too long, full or gone."""
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in a transaction of its own (it may share the fsync with others) and answer what it answers."""
+    def write(self, work: Callable[[Transaction], T], durable: bool = True) -> T:
+        """Run `work` in a transaction of its own (it may share the fsync with others) and answer what it answers.
+
+        What is written with `durable=False` survives the death of every process at once, and a power cut from the next
+        durable write on.
+        """
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on a consistent snapshot; it may not change anything."""
+
+    def row(self, statement: str, params: Mapping[str, Any] | None = None) -> Row | None:
+        """The first row of one query or None: a `read` of a single statement, at less cost."""
 
     def changed(self) -> int:
         """A number that differs whenever another commit may have happened since it was last asked; cheap to poll."""

@@ -41,6 +41,9 @@ def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     return db
 
 
+Waiting = tuple[Work, "Future[Any]", bool]
+
+
 class SQLiteTransaction:
     """What a work sees of the transaction it shares."""
 
@@ -129,7 +132,7 @@ class SQLite:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._waiting: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
         self._lane: threading.Thread | None = None
@@ -139,14 +142,14 @@ class SQLite:
         with translated():
             connect(path).close()
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
+    def write(self, work: Callable[[Transaction], T], durable: bool = True) -> T:
         if threading.current_thread() is self._lane:
             raise RuntimeError("a write may not wait for another write inside itself")
         future: Future[T] = Future()
         with self._guard:  # nothing is put behind the mark that ends the lane
             self._check_open()
             self._start_lane()
-            self._waiting.put((work, future))
+            self._waiting.put((work, future, durable))
         return future.result()
 
     def read(self, work: Callable[[Transaction], T]) -> T:
@@ -162,6 +165,10 @@ class SQLite:
         finally:
             if db.in_transaction:
                 db.execute("ROLLBACK")
+
+    def row(self, statement: str, params: Mapping[str, Any] | None = None) -> Row | None:
+        self._check_open()
+        return SQLiteTransaction(self._reader(), {}).row(statement, params)
 
     def changed(self) -> int:
         self._check_open()
@@ -212,7 +219,7 @@ class SQLite:
         if self._writer is not None:
             self._writer.close()
 
-    def _collect(self, first: tuple[Work, Future[Any]]) -> tuple[list[tuple[Work, Future[Any]]], bool]:
+    def _collect(self, first: Waiting) -> tuple[list[Waiting], bool]:
         group = [first]
         while len(group) < LONGEST_GROUP:
             try:
@@ -224,15 +231,16 @@ class SQLite:
             group.append(waiting)
         return group, False
 
-    def _commit(self, group: list[tuple[Work, Future[Any]]]) -> None:
+    def _commit(self, group: list[Waiting]) -> None:
         answers: list[tuple[Future[Any], Any]] = []
         prepared: list[tuple[Any, Any]] = []
         try:
             db = self._open_writer()
             around: dict[str, tuple[Any, Any]] = {}
             with translated():
+                db.execute(f"PRAGMA synchronous={'FULL' if any(durable for _, _, durable in group) else 'NORMAL'}")
                 db.execute("BEGIN IMMEDIATE")
-            for work, future in group:
+            for work, future, _ in group:
                 self._run_one(db, around, work, future, answers)
             tx = SQLiteTransaction(db, around)
             prepared = [(after, before(tx)) for before, after in list(around.values())]
@@ -270,12 +278,12 @@ class SQLite:
         for key, pair in own.items():
             around.setdefault(key, pair)
 
-    def _give_up(self, group: list[tuple[Work, Future[Any]]], error: BaseException) -> None:
+    def _give_up(self, group: list[Waiting], error: BaseException) -> None:
         with contextlib.suppress(sqlite3.Error):
             if self._writer is not None:
                 self._writer.close()  # rolls back; after a failed fsync a connection is not to be trusted
         self._writer = None
-        for _, future in group:
+        for _, future, _ in group:
             if not future.done():
                 future.set_exception(error if isinstance(error, LooplineError) else failed(error))
 

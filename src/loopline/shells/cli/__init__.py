@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import sys
+import threading
 
 from loopline.shells.cli.group import root
 
@@ -14,7 +16,21 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character still gets the rest
-    sys.exit(run(arguments))
+    leave(run(arguments))
+
+
+def leave(code: int) -> None:
+    """End the process at once where nothing is left to do but to take every module apart, which takes longer than many a
+    command; where a thread still works, end it as usual."""
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):  # nobody reads any more
+        sys.exit(code)
+    os._exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:

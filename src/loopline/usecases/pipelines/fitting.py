@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 import typing
@@ -16,6 +17,14 @@ _WIDER = {bool: (int, float, complex), int: (float, complex), float: (complex,)}
 
 def fits(given: Any, wanted: Any) -> bool:
     """Whether a value annotated `given` may be handed where `wanted` is annotated; True wherever that cannot be known."""
+    try:
+        return _fits(given, wanted)
+    except TypeError:  # an annotation that cannot be hashed
+        return _fits.__wrapped__(given, wanted)
+
+
+@functools.lru_cache(maxsize=4096)
+def _fits(given: Any, wanted: Any) -> bool:
     if any(one in _UNKNOWN or isinstance(one, str | typing.TypeVar) for one in (given, wanted)):
         return True
     for one, other in ((given, wanted), (wanted, given)):

@@ -12,7 +12,8 @@ from loopline.ports.database import Database, Transaction
 from loopline.usecases.pipelines import store
 from loopline.usecases.pipelines.model import Argument, StepRun
 
-LONGEST_UNKEPT_S = 0.02
+SHORTEST_S, LONGEST_S = 0.02, 0.1
+SHARE = 0.05
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -26,40 +27,42 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Journal:
-    """The step runs of one run. `settle` is called before rows are written: bytes come first; `told` for each step that
-    is written, `released` with the keys."""
+    """The step runs of one run. `begin` is called before rows are written; `told` for each step that is written,
+    `released` with the keys. Rows survive a kill at once, and a power cut with the end of the run, when the bytes that
+    they speak of have been written out too."""
 
     def __init__(
         self,
         database: Database,
         run_id: str,
-        settle: Callable[[], None],
+        begin: Callable[[], None],
         told: Callable[[StepRun], None],
         released: Callable[[str], None],
     ) -> None:
         self._database = database
         self._run_id = run_id
-        self._settle = settle
+        self._begin = begin
         self._told = told
         self._released = released
         self._entries: list[Entry] = []
-        self._flushed_at = time.perf_counter()
+        self._began_at = self._flushed_at = time.perf_counter()
 
     def add(self, entry: Entry) -> None:
         """Take note of a step that ended, was a hit or has begun."""
         self._entries.append(entry)
 
     def due(self) -> bool:
-        """Whether what ended has waited long enough."""
-        return time.perf_counter() - self._flushed_at > LONGEST_UNKEPT_S
+        """Whether what ended has waited long enough: the longer a run takes, the more quick steps are written together."""
+        now = time.perf_counter()
+        return now - self._flushed_at > min(LONGEST_S, max(SHORTEST_S, SHARE * (now - self._began_at)))
 
     def flush(self) -> None:
         """Write what ended; only then does it count and is told. Hits alone wait for the end of the run."""
         if all(entry.step.status == "hit" for entry in self._entries):
             return
         entries, self._entries = self._entries, []
-        self._settle()
-        self._database.write(lambda tx: self._write(tx, entries))
+        self._begin()
+        self._database.write(lambda tx: self._write(tx, entries), durable=False)
         self._flushed_at = time.perf_counter()
         for entry in entries:
             if entry.step.status not in ("hit", "running"):

@@ -73,6 +73,7 @@ class Launch:
         running = self._running(started, ground, progress)
         try:
             running.go()
+            ground.blobs.settle()
             return self._finish(started, running, metrics_of(running))
         except BaseException as error:
             self._abandon(started, error)
@@ -92,7 +93,7 @@ class Launch:
         return same if same.whole(ground.blobs, results) else None
 
     def _result(self, key: str) -> Row | None:
-        return self._database.read(lambda tx: store.result(tx, key))
+        return self._database.row(store.RESULT_OF, {"key": key})
 
     def _running(self, started: Started, ground: Ground, progress: Callable[[Progress], None]) -> Running:
         from loopline.usecases.pipelines.running import Running  # a run that is taken over whole needs none of it

@@ -63,7 +63,7 @@ class Running:
         self._known = dict(known)
         self._progress = progress
         self._claims = Claims(ground.scratch.parent / "claims")
-        self._journal = Journal(ground.database, run_id, self._before_rows_of_steps, self._tell, self._claims.give_back)
+        self._journal = Journal(ground.database, run_id, self._before_rows, self._tell, self._claims.give_back)
         self._records = Records(self.state)
         self._several = Several(self.state)
         self._live = Live(self.state, self._journal, progress)
@@ -220,7 +220,7 @@ class Running:
 
     def _found(self, key: str) -> Row | None:
         if key not in self._known:
-            row = self.state.ground.database.read(lambda tx: store.result(tx, key))
+            row = self.state.ground.database.row(store.RESULT_OF, {"key": key})
             if row is None:
                 return None
             self._known[key] = row
@@ -270,11 +270,6 @@ class Running:
         if self._begin is not None:
             self._begin()
             self._begin = None
-
-    def _before_rows_of_steps(self) -> None:
-        """So do the bytes of their results."""
-        self._before_rows()
-        self.state.ground.blobs.settle()
 
     def _give_back(self, damaged: Leaf) -> None:
         """Have what made these bytes run again."""

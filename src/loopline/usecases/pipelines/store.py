@@ -13,6 +13,7 @@ from loopline.usecases.pipelines.model import Argument, CacheStats, Code, Piece,
 
 _AT_ONCE = 500
 _RESULT = "SELECT key, value, size, run_id, made_at, seconds FROM pipelines_results"
+RESULT_OF = f"{_RESULT} WHERE key = :key"
 _OF_LAST = f"""{_RESULT} WHERE key IN (SELECT key FROM pipelines_steps WHERE run_id =
  (SELECT run_id FROM pipelines_runs WHERE plan = :plan ORDER BY started_at DESC LIMIT 1))"""
 _ADD_STEP = """INSERT INTO pipelines_steps (run_id, position, step, label, key, status, made_by, started_at, seconds,
@@ -67,7 +68,7 @@ def results_of_last(tx: Transaction, stamp: str) -> dict[str, Row]:
 
 def result(tx: Transaction, key: str) -> Row | None:
     """The result kept under a key."""
-    return tx.row(f"{_RESULT} WHERE key = :key", {"key": key})
+    return tx.row(RESULT_OF, {"key": key})
 
 
 def value(row: Row) -> Tree:
