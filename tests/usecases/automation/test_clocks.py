@@ -61,6 +61,19 @@ def test_after_a_jump_back_nothing_fires_twice(world: Any) -> None:
     assert fired(world) == [f"2026-01-01T0{hour}:00:00.000Z" for hour in (1, 2, 3, 4)]
 
 
+def test_a_schedule_that_was_changed_begins_anew(world: Any) -> None:
+    world.apply(policies={"daily": {**HOURLY, "cron": "0 6 * * *", "timezone": "UTC"}})
+    world.automation.tick()
+    world.clock.set("2026-01-01T14:00:00Z")
+    assert world.automation.tick().fired == 1
+    world.apply(policies={"daily": {**HOURLY, "cron": "0 12 * * *", "timezone": "UTC"}})
+    assert world.automation.tick().fired == 0  # twelve o'clock was before it said so
+    assert world.another().tick().fired == 0
+    world.clock.set("2026-01-02T12:00:00Z")
+    assert world.automation.tick().fired == 1
+    assert fired(world) == ["2026-01-01T06:00:00.000Z", "2026-01-02T12:00:00.000Z"]
+
+
 class Clockwork(RuleBasedStateMachine):
     """Two schedulers at one home, whose clock jumps and which die. While the clock runs on and somebody looks every few
     minutes, every occasion fires; over a jump it fires, or is told to be missed, or comes later."""

@@ -4,8 +4,10 @@ by its name, and what is due is always counted anew from the cursor or from now,
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
+from zlib import crc32
 
 from loopline.core.errors import Invalid
 from loopline.core.facts import Fact
@@ -56,12 +58,12 @@ class Timetable:
 
     def _since(self, policy: Policy) -> datetime:
         """After which moment the occasions of a schedule count. A cursor ahead of the clock is from before it went back:
-        it is set back too, and what fired already is known by its name."""
+        it is set back too, and what fired already is known by its name. A schedule that was changed begins now."""
         name, now = f"schedule:{policy.key}", self._clock.now()
         found = self._database.read(lambda tx: store.cursor(tx, name))
-        if found is not None and from_text(found["at"]) <= now:
+        if found is not None and is_of(found, policy) and from_text(found["at"]) <= now:
             return from_text(found["at"])
-        self._database.write(lambda tx: store.set_cursor(tx, name, 0, to_text(now)))
+        self._database.write(lambda tx: store.set_cursor(tx, name, mark(policy), to_text(now)))
         return now
 
     def _due(self, policy: Policy, now: datetime) -> int:
@@ -72,9 +74,9 @@ class Timetable:
 
             def work(tx: Transaction) -> tuple[int, datetime]:
                 found = store.cursor(tx, name)
-                since = min(from_text(found["at"]), now) if found else now
+                since = min(from_text(found["at"]), now) if found and is_of(found, policy) else now
                 attended = schedules.attended(policy, since, now)
-                store.set_cursor(tx, name, 0, to_text(attended.last or since))
+                store.set_cursor(tx, name, mark(policy), to_text(attended.last or since))
                 return self._fired(tx, policy, attended), attended.next_at
 
             fired, self._next[policy.key] = self._database.write(work)
@@ -102,6 +104,16 @@ class Timetable:
             )
             fired += firing is not None and firing.state == model.REQUESTED
         return fired
+
+
+def mark(policy: Policy) -> int:
+    """A number that tells one schedule from another."""
+    return crc32(f"{policy.when.get('cron')} {policy.when.get('timezone')}".encode()) | 1
+
+
+def is_of(cursor: Mapping[str, Any], policy: Policy) -> bool:
+    """Whether a cursor is that of the schedule as it is now (0: from before schedules were marked)."""
+    return cursor["seq"] in (0, mark(policy))
 
 
 class Repeats:
