@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import math
 import struct
@@ -115,8 +116,15 @@ def _npy_header(stream: Any) -> tuple[tuple[int, ...], int, int]:
     length = struct.unpack("<H" if width == 2 else "<I", stream.read(width))[0]
     if length > _LONGEST_NPY_HEADER:
         raise ValueError("an array's header is too long")
-    header = ast.literal_eval(stream.read(length).decode("latin-1"))
-    return tuple(int(side) for side in header["shape"]), _itemsize(header["descr"]), 8 + width + length
+    shape, itemsize = _described(stream.read(length))
+    return shape, itemsize, 8 + width + length
+
+
+@functools.lru_cache(maxsize=4096)
+def _described(text: bytes) -> tuple[tuple[int, ...], int]:
+    """Shape and size of an element by an array's header; the hundreds of arrays in a model share a few headers."""
+    header = ast.literal_eval(text.decode("latin-1"))
+    return tuple(int(side) for side in header["shape"]), _itemsize(header["descr"])
 
 
 def _itemsize(description: Any) -> int:
