@@ -16,7 +16,7 @@ DASH = "–"
 TONES = {
     "good": "passed finished live healthy sealed resolved ran hit ok promoted current matured mature accepted taken ready done released in_step",
     "live": "running requested scheduled serving started wanted",
-    "warn": "not_run acknowledged provisional waiting skipped late silent killed estimated stale missing immature differs leftovers unreadable",
+    "warn": "not_run acknowledged provisional waiting skipped late silent killed estimated cancelled stale missing immature differs leftovers unreadable",
     "bad": "failed refused open opened error drifted rejected down orphan",
 }
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()}

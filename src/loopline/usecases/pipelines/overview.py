@@ -5,18 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from loopline.core.errors import LooplineError
 from loopline.core.times import from_text
 from loopline.ports.database import Transaction
 from loopline.usecases.pipelines import store
+from loopline.usecases.pipelines.expanding import measured
 from loopline.usecases.pipelines.graphs import needed
-from loopline.usecases.pipelines.model import Node, PipelineRun, Plan, StepRun
+from loopline.usecases.pipelines.model import Argument, Leaf, Node, PipelineRun, Plan, StepRun, Tree
 
 MOST_MAPS = 20
+MOST_TRIALS = 500
 TAIL_BYTES = 6_000
 MOST_TAILS = {"running": 6, "failed": 3, "ran": 3}
 TIMED = ("ran", "failed", "running", "cancelled")
@@ -27,7 +31,8 @@ _FIRST = "CASE status WHEN 'failed' THEN 0 WHEN 'running' THEN 1 WHEN 'cancelled
 class Viewed(msgspec.Struct, frozen=True, kw_only=True):
     """A step of the plan, or one call of a map or search. `kind` tells which of these it is; `needs` are labels; `after`
     and `until` seconds from the run's start (None: not begun, not ended). Of a map or search `calls` counts those known
-    so far and `counts` how they stand; `direction` says which number of a search is best."""
+    so far and `counts` how they stand; `direction` says which number of a search is best. A trial has `params`, and its
+    number as `value`, once it has ended."""
 
     label: str
     step: str
@@ -47,6 +52,8 @@ class Viewed(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     made_by: str = ""
     printed: bool = False
+    params: dict[str, str] = {}
+    value: float | None = None
 
 
 class Tail(msgspec.Struct, frozen=True):
@@ -104,8 +111,10 @@ def overview(
         view.node(node, labels, top.get(node.label), counts.get(node.label, {}), spans.get(node.label))
         for node in nodes
     ]
+    several = [(node, one) for node, one in zip(nodes, steps, strict=True) if one.calls][:MOST_MAPS] if most else []
     calls = {
-        one.label: view.calls(tx, origin, one.label, most) for one in [one for one in steps if one.calls][:MOST_MAPS]
+        one.label: view.trials(tx, origin, node, sources) if node.search else view.calls(tx, origin, one.label, most)
+        for node, one in several
     }
     leaves = tally(steps)
     return Overview(
@@ -192,6 +201,54 @@ class _View:
         order = f"{_STEPS} AND part_of = :label ORDER BY {_FIRST}, position LIMIT :most"
         rows = tx.rows(order, {"id": origin, "label": label, "most": most})
         return tuple(self.step(step) for step in self.taken(rows))
+
+    def trials(self, tx: Transaction, origin: str, node: Node, sources: Sources) -> tuple[Viewed, ...]:
+        """The newest trials of a search in their order, with what they were given and what came of it."""
+        order = f"{_STEPS} AND part_of = :label ORDER BY position DESC LIMIT {MOST_TRIALS}"
+        steps = self.taken(tx.rows(order, {"id": origin, "label": node.label}))[::-1]
+        given, made = known(tx, [step.key for step in steps if step.key])
+        return tuple(
+            msgspec.structs.replace(
+                self.step(step),
+                params=given_to(given.get(step.key), node),
+                value=number(made.get(step.key), node, sources) if step.status in ("hit", "ran") else None,
+            )
+            for step in steps
+        )
+
+
+def known(tx: Transaction, keys: Sequence[str]) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """The arguments and the results kept under keys."""
+    if not keys:
+        return {}, {}
+    marks, values = store.marked(keys)
+    given = tx.rows(f"SELECT key, arguments FROM pipelines_keys WHERE key IN ({marks})", values)
+    made = tx.rows(f"SELECT key, value FROM pipelines_results WHERE key IN ({marks})", values)
+    return {row["key"]: row["arguments"] for row in given}, {row["key"]: row["value"] for row in made}
+
+
+def given_to(arguments: bytes | None, node: Node) -> dict[str, str]:
+    """What a trial was given of the space that is searched."""
+    if arguments is None or node.search is None:
+        return {}
+    found = msgspec.json.decode(arguments, type=dict[str, Argument])
+    return {name: found[name].shown for name in node.search.space if name in found}
+
+
+def number(value: bytes | None, node: Node, sources: Sources) -> float | None:
+    """The number of a trial; None when its result is gone or has none."""
+    if value is None:
+        return None
+    try:
+        found = measured(node, msgspec.json.decode(value, type=Tree), lambda leaf: content(leaf, sources))
+    except LooplineError:
+        return None
+    return found if found is not None and isfinite(found) else None
+
+
+def content(leaf: Leaf, sources: Sources) -> bytes:
+    """The bytes of a stored value."""
+    return leaf.content if leaf.content is not None else sources.blob(leaf.digest)
 
 
 def counted(tx: Transaction, origin: str, view: _View) -> dict[str, dict[str, int]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from loopline.core.errors import Invalid, LooplineError
@@ -16,6 +15,7 @@ MOST_PLOTS = 12
 MOST_POINTS = 400
 READ_POINTS = 20_000
 MOST_TEXT = 64 * 1024
+MOST_STEPS = 40
 SORTS = ("started_at", "name", "status", "created_by")
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 QUERY = ("q", "experiment", "kind", "status", "filter", "sort", "order", "page")
@@ -77,13 +77,15 @@ def columns(rows: Iterable[Mapping[str, Any]], sort: str, prefix: str, differing
 def run(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     """One run: what went in, what happened, what came out."""
     found = call("tracking.get", run_id=params["run_id"])
-    pipeline = attempted(call, "pipelines.get", run_id=found["id"])
+    watched = attempted(call, "pipelines.overview", run_id=found["id"], most=0)
     return {
         "run": found,
         "artifacts": call("tracking.artifacts", run_id=found["id"]),
         "histories": histories(call, found),
-        "pipeline": pipeline,
-        "gantt": gantt(pipeline["steps"]) if pipeline else None,
+        "pipeline": watched["run"] if watched else None,
+        "steps": watched["steps"] if watched else [],
+        "counts": watched["counts"] if watched else {},
+        "gantt": gantt(watched["steps"][:MOST_STEPS], watched["now"]) if watched else None,
         "git": found["surroundings"].get("git") or {},
         "around": {k: v for k, v in found["surroundings"].items() if k not in ("git", "distributions") and v},
     }
@@ -113,15 +115,15 @@ def number(value: Any) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-def gantt(steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def gantt(steps: Sequence[Mapping[str, Any]], now: float) -> list[dict[str, Any]]:
     """Each step as a bar: `left` and `width` between 0 and 1 of the run's whole time."""
-    begun = [datetime.fromisoformat(step["started_at"]).timestamp() if step["started_at"] else 0.0 for step in steps]
-    first = min((at for at in begun if at), default=0.0)
-    ends = [max(at - first, 0.0) + step["seconds"] for at, step in zip(begun, steps, strict=True)]
-    whole = max([*ends, 1e-9])
+    ends = [now if step["until"] is None else step["until"] for step in steps]
+    whole = max([now, *ends, 1e-9])
     return [
-        {**step, "left": max(at - first, 0.0) / whole, "width": step["seconds"] / whole}
-        for at, step in zip(begun, steps, strict=True)
+        {**step, "left": (step["after"] or 0.0) / whole, "width": max(end - step["after"], 0.0) / whole}
+        if step["after"] is not None
+        else {**step, "left": 0.0, "width": 0.0}
+        for step, end in zip(steps, ends, strict=True)
     ]
 
 
