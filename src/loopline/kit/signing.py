@@ -50,8 +50,8 @@ class Signer:
 
 
 def write_key(path: Path, key: Any) -> None:
-    """Keep a private key for its owner's eyes; the first of several processes wins."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Keep a private key for its owner's eyes; the first of several threads and processes wins."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     write_file(temporary, key.private_bytes_raw(), 0o600)
     try:
         os.link(temporary, path)

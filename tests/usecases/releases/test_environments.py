@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
 from loopline.core.errors import Unavailable
-from loopline.usecases.releases import environments, locking
+from loopline.usecases.releases import environments, locking, resolving
 from loopline.usecases.releases.locking import Pin
 
 HASH = "sha256:" + "0" * 64
@@ -104,3 +105,25 @@ def test_archives_whose_hash_is_another_are_refused(tool, lock, monkeypatch, tmp
     with pytest.raises(Unavailable, match=r"(?i)hash"):
         environments.python_for(forged, tmp_path, lambda seconds: None)
     assert not (tmp_path / forged.sha256[:32]).exists()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_it_holds_what_the_lock_names_and_nothing_else(tool, monkeypatch, tmp_path):
+    monkeypatch.setattr(resolving, "TOOLS", ())
+    monkeypatch.setattr(resolving, "own_requirements", lambda extras: iter(()))
+    if tool == "pip":
+        monkeypatch.setattr(environments, "found_uv", lambda: "")
+        monkeypatch.setattr(resolving, "found_uv", lambda: "")
+    asked = locking.Declared(("iniconfig==2.0.0",), ())
+    made = locking.parsed(locking.written(asked, resolving.resolved(asked, None)))
+    told = []
+    python = environments.python_for(made, tmp_path, lambda seconds: None, told.append)
+    code = (
+        "import importlib.metadata as m, loopline.kit.installed as i\n"
+        "print(sorted(one.name for one in m.distributions()), m.version('iniconfig'), i.__file__)"
+    )
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.startswith("['iniconfig'] 2.0.0 ")
+    assert str(tmp_path) in done.stdout
+    assert told == ["building the environment of 1 distributions that the lock names"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from loopline.core.errors import CheckFailed, Invalid, NotFound
@@ -225,3 +227,10 @@ def test_this_interpreter_serves_only_when_all_versions_are_those_of_the_lock(be
         pins = [pin for pin in lock.pins if pin.name != name] + [Pin(name, version, ("sha256:" + "0" * 64,))]
         assert installed().get(name) != version
         assert not environments.fits(locking.parsed(locking.written(asked, pins)))
+
+
+def test_several_at_once_are_one_release_and_one_fact(bench):
+    with ThreadPoolExecutor(6) as pool:
+        found = {release.digest for release in pool.map(lambda _: bench.seal(), range(6))}
+    assert len(found) == 1
+    assert len(bench.home.ledger.since(0, kind=PUBLISHED)) == 1

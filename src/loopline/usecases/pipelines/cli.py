@@ -72,6 +72,7 @@ def run(
                 actor=obj.client.caller.name,
                 progress=screen.tell,
                 executor="inline" if inline else executor,
+                tell=lambda text: click.echo(f"  {text}", err=True),
             )
         shown(obj, done)
         return

@@ -43,16 +43,18 @@ def same(one: str, other: str) -> bool:
         return False
 
 
-def python_for(lock: Lock, place: Path, built: Told, anew: bool = False) -> str:
+def python_for(lock: Lock, place: Path, built: Told, tell: Callable[[str], None] | None = None) -> str:
     """The interpreter in which a release with this lock runs; "" is the one that runs this.
 
-    A missing environment is built in `place`, whole or not at all; a second process waits for the first. `anew` builds
-    one even where this interpreter would do. Raises Unavailable when it cannot be built.
+    A missing environment is built in `place`, whole or not at all; a second process waits for the first. `tell` hears that
+    it begins. Raises Unavailable when it cannot be built.
     """
-    if not anew and fits(lock):
+    if fits(lock):
         return ""
     folder = place / lock.sha256[:32]
     if not (folder / WHOLE).is_file():
+        if tell is not None:
+            tell(f"building the environment of {len(lock.pins)} distributions that the lock names")
         make_folder(place, 0o700)
         with alone(place / f".{lock.sha256[:32]}.lock"):
             if not (folder / WHOLE).is_file():

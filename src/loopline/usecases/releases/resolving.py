@@ -26,8 +26,8 @@ def resolved(declared: Declared, standing: Lock | None, upgrade: bool = False) -
     """What the declarations come to. Versions in use here are kept where they satisfy, then those of the lock that
     stands; `upgrade` takes the newest. Unavailable when no resolver can answer."""
     wanted = sorted({*without_loopline([*declared.dependencies, "loopline"]), *declared.tests, *TOOLS})
-    preferred = {} if upgrade else {**(standing.versions if standing else {}), **installed()}
-    preferred.pop("loopline", None)
+    in_use = {} if upgrade else {**(standing.versions if standing else {}), **installed()}
+    preferred = {name: version for name, version in in_use.items() if name != "loopline" and is_version(version)}
     uv = found_uv()
     with tempfile.TemporaryDirectory() as folder:
         pins = by_uv(uv, Path(folder), wanted, preferred) if uv else by_pip(Path(folder), wanted, preferred)
@@ -64,6 +64,17 @@ def own_requirements(extras: frozenset[str]) -> Iterator[str]:
         marker, wanted.marker = wanted.marker, None
         if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
             yield str(wanted)
+
+
+def is_version(text: str) -> bool:
+    """Whether a version is one by the standard; what was installed long ago may have another."""
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def found_uv() -> str:

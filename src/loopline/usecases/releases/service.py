@@ -142,18 +142,20 @@ class Releases(Places):
         progress: Callable[[Any], None] | None = None,
         tags: Mapping[str, str] | None = None,
         executor: str = "processes",
+        tell: Callable[[str], None] | None = None,
     ) -> Any:
         """Run a release from its sealed files in its own environment; answers the pipeline run.
 
         Signature and digests are checked first: CheckFailed when anything is not as it was sealed. `environment`
-        gives data, parameters and secrets (default: the one in the reference, else the project's default).
+        gives data, parameters and secrets (default: the one in the reference, else the project's default). `tell` hears
+        when an environment must be built first.
         """
         release = self._sound(ref)
         manifest = release.manifest
         if not environment and "@" in ref:
             environment = ref.rpartition("@")[2]
         found = self._projects.environment(release.project, environment)
-        python = self._python(self._lock_of(manifest), actor, silent)
+        python = self._python(self._lock_of(manifest), actor, tell or silent)
         folder = folders.laid_out(manifest.files, self._home / "work" / "releases", self._shelf.bytes_of)
         for dataset in manifest.graph.datasets:
             self._datasets.snapshot(found.datasets.get(dataset, dataset), actor, found.variables or None)
@@ -191,7 +193,7 @@ class Releases(Places):
     def _python(self, lock: Lock, actor: str, tell: Callable[[str], None]) -> str:
         """The interpreter for a lock, built when it is not there yet; "" is this one."""
         took: list[float] = []
-        python = environments.python_for(lock, self._home / "environments", took.append)
+        python = environments.python_for(lock, self._home / "environments", took.append, tell)
         if python and not self._database.read(lambda tx: store.has_environment(tx, lock.sha256)):
             seconds = took[0] if took else 0.0  # built by a process that was killed before it could say so
             tell(f"built the environment {lock.sha256[:12]} in {seconds:.1f} s")
