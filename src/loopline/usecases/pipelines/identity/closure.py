@@ -273,23 +273,19 @@ class Walk(Modules):
         handed: bool,
     ) -> None:
         """A definition: its syntax, its decorators, its annotations where they count, and all that it names."""
-        names, parts = set(part.names), [part.digest]
-        for found, path, inside in part.decorators:
-            if not is_ours(at(scope, path)):
-                parts.append(found)
-                names |= inside
-        if handed or len(parts) > 1:
-            parts.append(part.annotations)
-            names |= part.annotated
-        else:
+        foreign = tuple(not is_ours(at(scope, path)) for _, path, _ in part.decorators)
+        counted = handed or any(foreign)
+        if not counted:
             self._libraries(part.annotated, scope)
-        self._own_file(source)
-        self._sources[source.path] = (source, scope)
-        self._piece(kind, name, self.territory.short(source.path), digest(kind, *parts))
+        if source.path not in self._sources:
+            self._own_file(source)
+            self._sources[source.path] = (source, scope)
+        content, names = part.counted(kind, counted, foreign)
+        self._piece(kind, name, self.territory.short(source.path), content)
         self._blind(part, scope, module)
-        local = self._imported(part.imports, module)
-        for one in sorted((names | local.keys()) - set(held)):
-            if one in local or one in scope:
+        local = self._imported(part.imports, module) if part.imports else {}
+        for one in sorted({*names, *local}) if local else names:
+            if (one in local or one in scope) and one not in held:
                 value = local[one] if one in local else scope[one]
                 self._reached(value, one, module, part.chains.get(one, ()), one in part.handed or kind == "class")
 
@@ -303,6 +299,8 @@ class Walk(Modules):
 
     def _blind(self, part: Part, scope: Mapping[str, Any], module: str) -> None:
         """What cannot be followed takes the whole of its module, and says so."""
+        if not part.is_open:
+            return
         self._noted |= "__subclasses__" in part.loads
         blind = sorted(one for one in part.blind if one not in scope)
         blind += ["import *"] * any(one.names[0].name == "*" for one in part.imports)

@@ -32,6 +32,7 @@ class Part:
         self.name = "lambda" if isinstance(node, ast.Lambda) else node.name
         self.annotations = annotations
         self.annotated = annotated
+        self._counted: dict[tuple[str, bool, tuple[bool, ...]], tuple[str, tuple[str, ...]]] = {}
 
     @functools.cached_property
     def digest(self) -> str:
@@ -77,6 +78,22 @@ class Part:
     def imports(self) -> list[ast.Import | ast.ImportFrom]:
         """Imports inside the definition."""
         return [one for one in ast.walk(self.node) if isinstance(one, ast.Import | ast.ImportFrom)]
+
+    def counted(self, kind: str, annotated: bool, decorators: tuple[bool, ...]) -> tuple[str, tuple[str, ...]]:
+        """The digest of all of the definition that counts, with or without annotations and with these decorators, and the
+        names in that, sorted."""
+        key = (kind, annotated, decorators)
+        if key not in self._counted:
+            chosen = [one for one, counts in zip(self.decorators, decorators, strict=True) if counts]
+            parts = [self.digest, *(found for found, _, _ in chosen), *([self.annotations] if annotated else [])]
+            names = self.names.union(*(inside for _, _, inside in chosen), self.annotated if annotated else ())
+            self._counted[key] = digest(kind, *parts), tuple(sorted(names))
+        return self._counted[key]
+
+    @functools.cached_property
+    def is_open(self) -> bool:
+        """Whether something in it may reach more than it names."""
+        return bool(self.blind or self.loads or any(one.names[0].name == "*" for one in self.imports))
 
     @functools.cached_property
     def blind(self) -> frozenset[str]:

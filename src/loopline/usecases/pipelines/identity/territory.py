@@ -41,6 +41,7 @@ class Territory:
 
     def __init__(self, folder: Path) -> None:
         self.folder = str(folder.resolve())
+        self._root = self.folder + "/"
         self._owned: dict[str | None, bool] = {}
         self._distributions: dict[str, tuple[tuple[str, str], ...]] = {}
         self._sources: dict[str, Source | None] = {}
@@ -72,11 +73,11 @@ class Territory:
 
     def short(self, file: str) -> str:
         """The file's name as people know it."""
-        return file[len(self.folder) + 1 :] if file.startswith(self.folder + "/") else file
+        return file[len(self._root) :] if file.startswith(self._root) else file
 
     def inside(self, file: str) -> bool:
         """Whether the file lies in the project's folder."""
-        return file.startswith(self.folder + "/")
+        return file.startswith(self._root)
 
     def has_module(self, root: str) -> bool:
         """Whether a top-level module of that name lies in the project's folder."""
