@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from loopline.adapters.executors.ray import ADDRESS, connected
 from loopline.adapters.executors.ray_node import CACHE
-from loopline.core.errors import Invalid
+from loopline.core.errors import Invalid, Unavailable
 from loopline.ports.executor import Executor
 from loopline.testing.contracts.calls import outcome, submitted
 from loopline.testing.contracts.executors import ExecutorContract
@@ -147,3 +148,18 @@ def test_the_same_project_gives_the_same_digests_on_every_executor(
 def test_an_address_of_ray_s_client_is_refused() -> None:
     with pytest.raises(Invalid, match="client"):
         connected("ray://127.0.0.1:10001")
+
+
+def test_without_ray_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(Unavailable) as missing:
+        connected("")
+    assert "loopline[ray]" in missing.value.hint
+
+
+def test_a_cluster_that_is_not_there_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(Unavailable, match=r"The Ray cluster at 127\.0\.0\.1:1 does not answer"):
+        connected("127.0.0.1:1")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import signal
+import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +24,7 @@ from loopline.ports.executor import Call, Outcome
 
 ADDRESS = "LOOPLINE_RAY_ADDRESS"
 _SETTLED_S = 5.0
+_ANSWER_S = 5.0
 _decode = msgspec.msgpack.Decoder(Outcome).decode
 
 
@@ -163,19 +169,53 @@ def connected(address: str) -> tuple[Any, bool]:
         raise Unavailable("Ray is not installed here.", "pip install 'loopline[ray]'") from None
     if ray.is_initialized():
         return ray, False
+    reached(address)
     local: dict[str, Any] = {} if address else {"include_dashboard": False}
-    try:
-        ray.init(
-            address=address or "local",
-            namespace="loopline",
-            log_to_driver=False,
-            configure_logging=False,
-            **local,
-        )
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise Unavailable(f"The Ray cluster {address or 'of this machine'} does not answer: {why}", ADDRESS) from None
+    with undisturbed():
+        try:
+            ray.init(
+                address=address or "local",
+                namespace="loopline",
+                log_to_driver=False,
+                configure_logging=False,
+                **local,
+            )
+        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+            raise unreached(address, str(error).strip().splitlines()[0]) from None
     return ray, True
+
+
+def reached(address: str) -> None:
+    """Whether somebody listens there: Ray itself would ask for minutes. Raises Unavailable."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+    except OSError as error:
+        raise unreached(address, str(error)) from None
+
+
+def unreached(address: str, why: str) -> Unavailable:
+    """The refusal when there is no cluster."""
+    where = f"at {address}" if address else "of this machine"
+    return Unavailable(
+        f"The Ray cluster {where} does not answer: {why}.", f"See that it runs, and what {ADDRESS} says."
+    )
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep Ray's notes to itself, and this process's way of ending."""
+    notes, before = logging.getLogger("ray"), signal.getsignal(signal.SIGTERM)
+    level = notes.level
+    notes.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        notes.setLevel(level)
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def received(files: dict[str, Any], folder: str) -> None:
