@@ -162,6 +162,15 @@ def test_folders_go_from_one_program_to_the_next(project: Project) -> None:
     assert statuses(project.run("bundling"))["bundle"] == "ran"
 
 
+def test_inside_another_step_a_program_is_refused(project: Project) -> None:
+    (project.folder / "pipeline.py").write_text(
+        (project.folder / "pipeline.py").read_text().split("@pipeline")[0]
+        + "@step\ndef inner() -> dict:\n    return unbundle(folder=3)\n\n\n"
+        + "@pipeline\ndef nested() -> dict:\n    return inner()\n"
+    )
+    assert "'unbundle' is called inside another step" in project.run("nested").error
+
+
 def shell(run: str, **outputs: str) -> Any:
     return command("told", run=run, shell=True, outputs=outputs)
 

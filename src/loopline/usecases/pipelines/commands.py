@@ -11,10 +11,11 @@ from typing import Any
 
 from loopline.core.errors import Invalid
 from loopline.core.ids import checked_name
+from loopline.ports.executor import scratch
 from loopline.usecases.pipelines.formats import FORMATS, TABLES, checked_format
 from loopline.usecases.pipelines.options import options_from
 from loopline.usecases.pipelines.programs import Program
-from loopline.usecases.pipelines.steps import Step
+from loopline.usecases.pipelines.steps import Step, tracing
 
 _OPEN = inspect.Parameter.KEYWORD_ONLY
 
@@ -62,6 +63,16 @@ class Command(Step[Any, Any]):
         program.__annotations__ = annotated(program.inputs, program.outputs)
         self.options = options_from(options)
         self._module = module
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the program, or note the call where a pipeline is traced. Refused inside another step, whose key knows
+        nothing of the program."""
+        if tracing.get() is None and scratch():
+            raise Invalid(
+                f"The command {self.name!r} is called inside another step, where a change of it would not be noticed.",
+                "Call it in the pipeline and hand its result to the step.",
+            )
+        return super().__call__(*args, **kwargs) if tracing.get() else self.function(**self.bound(args, kwargs))
 
     @property
     def signature(self) -> inspect.Signature:
