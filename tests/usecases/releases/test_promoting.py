@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loopline.core.errors import CheckFailed, Conflict, Invalid, NotFound, Refused
-from loopline.usecases.releases import model
+from loopline.usecases.releases import model, store
 from loopline.usecases.releases.model import APPROVED, PROMOTED, ROLLED_BACK
 
 pytestmark = pytest.mark.unit
@@ -146,3 +146,15 @@ def test_rollback_walks_back_and_a_promotion_starts_from_there():
     assert model.previous([a, b, move("a", ""), c]) == "a"
     assert model.previous([a, b, a]) == "b"
     assert model.previous([a]) is None
+
+
+def test_an_approval_written_by_hand_counts_for_nothing_and_is_found(bench):
+    bench.projects.declared["prod"] = {"approvals": 1}
+    release = bench.seal()
+    row = {"release": release.digest, "environment": "prod", "given_by": "grace", "note": "", "given_at": "2013"}
+    bench.home.database.write(lambda tx: store.add_approval(tx, model.Approval(**row)))
+    with pytest.raises(CheckFailed, match="1 approval missing"):
+        bench.releases.promote(release.digest, "prod", "ada")
+    replay = {"releases": (bench.releases.replayed, bench.releases.current)}
+    (problem,) = bench.home.ledger.verify(replay).problems
+    assert "approved by grace" in problem.where

@@ -9,7 +9,7 @@ import msgspec
 
 from loopline.core.errors import LooplineError
 from loopline.ports.database import Row
-from loopline.usecases.releases.model import Approval, Check, Outcome, Outcomes, Release, canonical, sha256
+from loopline.usecases.releases.model import Check, Outcome, Outcomes, Release, canonical, sha256
 from loopline.usecases.releases.needs import Datasets
 from loopline.usecases.releases.shelf import Shelf
 
@@ -32,7 +32,7 @@ class Gatekeeper:
         self._datasets = datasets
 
     def checks(
-        self, row: Row, release: Release, asked: Mapping[str, Any], approvals: Sequence[Approval], self_approval: bool
+        self, row: Row, release: Release, asked: Mapping[str, Any], approvals: Sequence[str], self_approval: bool
     ) -> tuple[Check, ...]:
         """One check after the other; none raises, so that all reasons are seen at once."""
         made: dict[str, Callable[[], Check]] = {
@@ -106,9 +106,9 @@ def tests(release: Release, outcomes: Outcomes | None) -> Check:
     return Check("tests", "passed", f"{summary.passed} passed in the release's environment", seen)
 
 
-def approved(release: Release, needed: int, given: Sequence[Approval], self_approval: bool) -> Check:
+def approved(release: Release, needed: int, given: Sequence[str], self_approval: bool) -> Check:
     """That enough people said yes; who published does not count for two."""
-    people = [one.given_by for one in given if self_approval or one.given_by != release.created_by]
+    people = [one for one in given if self_approval or one != release.created_by]
     seen = {"needed": needed, "given_by": people}
     lacking = needed - len(people)
     if lacking > 0:

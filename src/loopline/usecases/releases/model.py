@@ -300,12 +300,21 @@ def place_key(project: str, pipeline: str, environment: str) -> str:
     return f"{project}/{pipeline}@{environment}"
 
 
+def approval_key(release: str, environment: str, given_by: str) -> str:
+    """The name of an approval."""
+    return f"{release} for {environment} approved by {given_by}"
+
+
 def replayed(facts: Iterable[Fact]) -> dict[str, str]:
-    """What must stand after `facts`: {"project/pipeline@environment": digest, digest: who published it}."""
+    """What must stand after `facts`: {"project/pipeline@environment": digest, digest: who published it,
+    name of an approval: its note}."""
     standing: dict[str, str] = {}
     for fact in facts:
         if fact.kind == PUBLISHED:
             standing[str(fact.body["release"])] = fact.actor
+        elif fact.kind == APPROVED:
+            body = fact.body
+            standing[approval_key(body["release"], body["environment"], fact.actor)] = str(body["note"])
         elif fact.kind in (PROMOTED, ROLLED_BACK):
             body = fact.body
             standing[place_key(body["project"], body["pipeline"], body["environment"])] = str(body["release"])

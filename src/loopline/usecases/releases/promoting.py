@@ -131,7 +131,7 @@ class Places:
 
     def current(self, tx: Transaction) -> dict[str, str]:
         """What stands now, in the same form."""
-        return {**store.publishers(tx), **store.places(tx)}
+        return {**store.publishers(tx), **store.places(tx), **store.all_approvals(tx)}
 
     def _sound(self, ref: str) -> Release:
         row = self._shelf.row(ref)
@@ -161,7 +161,7 @@ class Places:
         return self._database.read(lambda tx: store.standing(tx, release.project, release.pipeline, environment))
 
     def _judged(self, row: Row, release: Release, environment: str, asked: Mapping[str, Any], actor: str) -> Gate:
-        given = self._database.read(lambda tx: store.approvals(tx, release.digest, environment))
+        given = self._approved(release.digest, environment)
         checks = self._gatekeeper.checks(row, release, asked, given, self._self_approval(release.project))
         return Gate(
             id=new_id(),
@@ -172,6 +172,11 @@ class Places:
             decided_at=self._clock.text(),
             decided_by=actor,
         )
+
+    def _approved(self, digest: str, environment: str) -> list[str]:
+        """Who said yes, by the ledger: a row that was written by hand counts for nothing."""
+        facts = self._ledger.about(subject(digest), (model.APPROVED,))
+        return [fact.actor for fact in facts if fact.body["environment"] == environment]
 
     def _decided(self, tx: Transaction, release: Release, gate: Gate, actor: str) -> None:
         """Keep a judgement; with an actor the release moves in the same transaction."""

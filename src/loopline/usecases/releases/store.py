@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from loopline.ports.database import Row, Transaction
-from loopline.usecases.releases.model import Approval, Listed, Move, place_key
+from loopline.usecases.releases.model import Approval, Listed, Move, approval_key, place_key
 
 _RELEASE = "digest, project, pipeline, manifest, signature, public_key, content, created_at, created_by"
 RELEASES = f"SELECT seq, {_RELEASE} FROM releases_releases"
@@ -126,6 +126,12 @@ def approvals(tx: Transaction, release: str, environment: str = "") -> tuple[App
     """Who said yes to a release, in one environment or all."""
     found = tx.rows(APPROVALS, {"release": release, "environment": environment})
     return tuple(Approval(**row) for row in map(dict, found))
+
+
+def all_approvals(tx: Transaction) -> dict[str, str]:
+    """Every approval with its note, by its name."""
+    rows = tx.rows("SELECT release, environment, given_by, note FROM releases_approvals")
+    return {approval_key(row["release"], row["environment"], row["given_by"]): row["note"] for row in rows}
 
 
 def add_move(tx: Transaction, move: Move) -> None:
