@@ -12,15 +12,8 @@ import click
 import msgspec
 
 from loopline.core.errors import CheckFailed, Invalid, NotFound
+from loopline.usecases.pipelines.screen import MARKS, Screen, watched
 
-_MOST_HITS = 30
-_MARKS = {
-    "hit": ("·", "2"),
-    "ran": ("✓", "32"),
-    "failed": ("✗", "31"),
-    "cancelled": ("✗", "33"),
-    "skipped": ("-", "33"),
-}
 _DIGEST = re.compile(r"[0-9a-f]{12,64}\Z")
 
 
@@ -39,6 +32,7 @@ _DIGEST = re.compile(r"[0-9a-f]{12,64}\Z")
 @click.option("--from", "since", default="", metavar="STEP", help="Run STEP and all that needs it anew.")
 @click.option("--no-cache", is_flag=True, help="Run every step anew.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, help="Where random numbers start.")
+@click.option("-v", "--logs", is_flag=True, help="Show every line that a step prints, after the step's name.")
 @click.pass_obj
 def run(
     obj: Any,
@@ -52,6 +46,7 @@ def run(
     since: str,
     no_cache: bool,
     seed: int,
+    logs: bool,
 ) -> None:
     """Run PIPELINE of the project; steps whose code and inputs did not change are taken from the cache.
 
@@ -64,7 +59,7 @@ def run(
         if since or no_cache or seed or folder:
             raise Invalid("A release runs as it was sealed.", "Leave out --project, --from, --no-cache and --seed.")
         given = {**(from_yaml(file) if file else {}), **parsed(params)}
-        with Screen(sys.stderr) as screen:
+        with watched(sys.stderr, local.get("pipelines"), logs, moving=not inline) as screen:
             done = local.get("releases").run(
                 sealed,
                 environment=environment,
@@ -72,7 +67,7 @@ def run(
                 actor=obj.client.caller.name,
                 progress=screen.tell,
                 executor="inline" if inline else executor,
-                tell=lambda text: click.echo(f"  {text}", err=True),
+                tell=lambda text: screen.say(f"  {text}"),
             )
         shown(obj, done)
         return
@@ -80,7 +75,7 @@ def run(
     actor = obj.client.caller.name
     declared = declaration(local.get("projects"), place, pipeline, actor, environment)
     given = {**declared.pop("params", {}), **(from_yaml(file) if file else {}), **parsed(params)}
-    with Screen(sys.stderr) as screen:
+    with watched(sys.stderr, local.get("pipelines"), logs, moving=not inline) as screen:
         done = local.get("pipelines").run(
             place,
             params=given,
@@ -98,11 +93,12 @@ def run(
 @click.command()
 @click.argument("run_id", metavar="RUN")
 @click.option("--from", "since", default="", metavar="STEP", help="Run STEP and all that needs it anew.")
+@click.option("-v", "--logs", is_flag=True, help="Show every line that a step prints, after the step's name.")
 @click.pass_obj
-def rerun(obj: Any, run_id: str, since: str) -> None:
+def rerun(obj: Any, run_id: str, since: str, logs: bool) -> None:
     """Run what RUN ran once more; what it finished is not run again, so that this also takes up a run that was killed."""
     local = here(obj, "A pipeline runs where its files are, not on a server.")
-    with Screen(sys.stderr) as screen:
+    with watched(sys.stderr, local.get("pipelines"), logs) as screen:
         done = local.get("pipelines").again(run_id, actor=obj.client.caller.name, progress=screen.tell, since=since)
     shown(obj, done)
 
@@ -276,84 +272,8 @@ def parsed(params: tuple[str, ...]) -> dict[str, str]:
 
 def summary(done: Any) -> str:
     """A run in two lines."""
-    counts = ", ".join(f"{done.count(status)} {status}" for status in _MARKS if done.count(status))
+    counts = ", ".join(f"{done.count(status)} {status}" for status in MARKS if done.count(status))
     lines = [f"{done.pipeline} {done.status} in {done.seconds:.2f} s ({counts or 'no steps'})   run {done.run_id[:8]}"]
     if done.version is not None:
         lines.append(f"{done.model} version {done.version}")
     return "\n".join(lines)
-
-
-class Screen:
-    """A line per step as it ends, and on a terminal a bar while steps run."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._colours = stream.isatty()
-        self._bar: Any = None
-        self._row: Any = None
-        self._running: dict[int, str] = {}
-        self._ended = 0
-        self._hits = 0
-
-    def __enter__(self) -> Screen:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-        if self._hits > _MOST_HITS:
-            self._line(f"  {self._hits - _MOST_HITS} more hits", "2")
-
-    def tell(self, progress: Any) -> None:
-        """Take in that a step began or ended."""
-        if not progress.status:
-            self._running[progress.position] = progress.label
-        elif progress.status == "running":
-            pass
-        else:
-            self._running.pop(progress.position, None)
-            self._ended += 1
-            self._print(progress)
-        self._draw(progress.total)
-
-    def _print(self, progress: Any) -> None:
-        if progress.status == "hit":
-            self._hits += 1
-            if self._hits > _MOST_HITS:
-                return
-        mark, colour = _MARKS[progress.status]
-        took = f"  {progress.seconds:.2f} s" if progress.status in ("ran", "failed") else ""
-        self._line(f"  {mark} {progress.label}  {progress.status}{took}", colour)
-
-    def _line(self, text: str, colour: str) -> None:
-        if self._bar is not None:
-            from rich.text import Text
-
-            self._bar.console.print(Text.from_ansi(f"\x1b[{colour}m{text}\x1b[0m"))
-        else:
-            print(f"\x1b[{colour}m{text}\x1b[0m" if self._colours else text, file=self._stream)
-
-    def _draw(self, total: int) -> None:
-        if not self._colours or (self._bar is None and not self._running):
-            return
-        if self._bar is None:
-            self._bar, self._row = bar(total)
-        names = ", ".join(self._running.values())
-        self._bar.update(self._row, completed=self._ended, description=names[:60])
-
-
-def bar(total: int) -> tuple[Any, Any]:
-    """A bar on stderr, moving."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (
-        SpinnerColumn(),
-        BarColumn(24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    drawn = Progress(*columns, console=Console(stderr=True), transient=True)
-    drawn.start()
-    return drawn, drawn.add_task("", total=total)

@@ -45,6 +45,16 @@ class Live:
         path = Path(self._state.scratch, f"{position}.log")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(heard)
-        told = heard[known:].decode(errors="replace")
+        self._tell(position, heard[known:])
+
+    def rest(self, position: int, outcome: Outcome) -> None:
+        """Tell what a call printed that has ended, as far as it was not heard; the next attempt prints from the start."""
+        printed = outcome.log + (outcome.trace.encode() if outcome.error else b"")
+        known = self._heard.pop(position, 0)
+        if len(printed) > known and (masked := self._state.terms.masked(printed))[known:]:
+            self._tell(position, masked[known:])
+
+    def _tell(self, position: int, printed: bytes) -> None:
         label, total = self._state.nodes[position].label, len(self._state.nodes)
-        self._progress(Progress(label, "running", 0.0, position, total, told))
+        told, calls = printed.decode(errors="replace"), self._state.beside(position)
+        self._progress(Progress(label, "running", 0.0, position, total, told, calls))

@@ -243,7 +243,7 @@ class PipelineRun(msgspec.Struct, frozen=True, kw_only=True):
 
 class Progress(msgspec.Struct, frozen=True):
     """What a run tells while it goes on: a step began (`status` empty) or ended, or printed `log` (`status` running);
-    `total` steps there are."""
+    `total` steps there are. Of a call of a map or search `calls` counts all of these so far."""
 
     label: str
     status: str
@@ -251,6 +251,7 @@ class Progress(msgspec.Struct, frozen=True):
     position: int
     total: int
     log: str = ""
+    calls: int = 0
 
 
 class GraphNode(msgspec.Struct, frozen=True, kw_only=True):

@@ -261,7 +261,7 @@ class Running:
             return
         self._before_rows()
         self._making[self.state.keys[position]] = position
-        self._progress(Progress(node.label, "", 0.0, position, len(self.state.nodes)))
+        self._progress(Progress(node.label, "", 0.0, position, len(self.state.nodes), calls=self.state.beside(position)))
         call = call_of(self.state, position, node, arguments, places)
         self._flying[self.state.ground.executor().submit(call)] = position
 
@@ -325,6 +325,7 @@ class Running:
         return done
 
     def _ended(self, position: int, node: Node, outcome: Outcome) -> None:
+        self._live.rest(position, outcome)
         log = self._logs.pop(position, b"") + outcome.log + (outcome.trace.encode() if outcome.error else b"")
         outcome = msgspec.structs.replace(outcome, log=self.state.terms.masked(log))
         if outcome.error:
@@ -420,4 +421,6 @@ class Running:
         )
 
     def _tell(self, step: StepRun) -> None:
-        self._progress(Progress(step.label, step.status, step.seconds, step.position, len(self.state.nodes)))
+        calls = self.state.beside(step.position)
+        total = len(self.state.nodes)
+        self._progress(Progress(step.label, step.status, step.seconds, step.position, total, calls=calls))

@@ -40,6 +40,11 @@ class State:
         self.whole_of[len(self.nodes) - 1] = whole
         return len(self.nodes) - 1
 
+    def beside(self, position: int) -> int:
+        """How many calls the map or search has so far that a node is a call of; 0 for any other node."""
+        whole = self.whole_of.get(position)
+        return 0 if whole is None else len(self.parts[whole])
+
     def arguments(self, node: Node) -> dict[str, Tree]:
         """The arguments of a call, resolved."""
         return {name: self.resolve(tree) for name, tree in node.arguments.items()}
