@@ -115,22 +115,20 @@ def counted(found: tuple[Code, dict[str, str]], territory: Territory) -> tuple[C
     """A step's code, and its files beyond the project's folder, with those of every registered materializer: which
     values the step will get is known only later."""
     from loopline.usecases.pipelines.hashing import digest
-    from loopline.usecases.pipelines.identity.closure import Walk
+    from loopline.usecases.pipelines.identity import code_of
 
     code, outside = found
     standing = {cls for cls in _registered.values() if stands(cls)}
     if not standing:
         return found
-    walk = Walk(territory)
-    for cls in sorted(standing, key=lambda cls: (cls.__module__, cls.__qualname__)):
-        walk.follow(cls, cls.__qualname__, cls.__module__)
-    walk.subclasses()
-    walk.statements()
+    ordered: list[Any] = sorted(standing, key=lambda cls: (cls.__module__, cls.__qualname__))
+    more = [code_of(cls, territory) for cls in ordered]
     known = {(piece.kind, piece.name, piece.file) for piece in code.pieces}
-    added = [piece for key, piece in sorted(walk.pieces.items()) if key not in known]
-    parts = [part for piece in added for part in (piece.kind, piece.name, piece.file, piece.digest)]
-    distributions = dict(sorted({**walk.distributions, **code.distributions}.items()))
-    libraries = [part for pair in distributions.items() for part in pair]
-    whole = digest("materializers", code.digest, str(len(added)), *parts, *libraries)
-    more = msgspec.structs.replace(code, digest=whole, pieces=(*code.pieces, *added), distributions=distributions)
-    return more, {**walk.outside, **outside}
+    added = {(piece.kind, piece.name, piece.file): piece for one, _ in more for piece in one.pieces}
+    pieces = (*code.pieces, *(piece for key, piece in sorted(added.items()) if key not in known))
+    distributions = dict(
+        sorted({k: v for one in (*(one for one, _ in more), code) for k, v in one.distributions.items()}.items())
+    )
+    whole = digest("materializers", code.digest, *(one.digest for one, _ in more))
+    files = {file: content for _, beyond in more for file, content in beyond.items()}
+    return msgspec.structs.replace(code, digest=whole, pieces=pieces, distributions=distributions), {**files, **outside}
