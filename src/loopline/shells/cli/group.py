@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "run": (USECASE.format("pipelines"), "run", "Run a pipeline of this project."),
     "rerun": (USECASE.format("pipelines"), "rerun", "Run what a run ran once more, or take it up."),
     "cancel": (USECASE.format("pipelines"), "cancel", "End a running pipeline."),
+    "logs": ("loopline.usecases.pipelines.logs", "logs", "Print what the steps of a run print, also as it comes."),
     "why": (USECASE.format("pipelines"), "why", "Say why a step ran or was taken from the cache."),
     "diff": (USECASE.format("pipelines"), "diff", "Compare two pipeline runs wholly."),
     "verify": (USECASE.format("pipelines"), "verify", "Run a pipeline twice; name what differs."),
