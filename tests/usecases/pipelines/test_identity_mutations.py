@@ -51,6 +51,19 @@ from shapes import Box, Circle, Config, Row
 warnings.filterwarnings("ignore")
 random.seed(1)
 plotlib.use("Agg")
+fakelib.Frame.total = cleaned
+
+
+def prepare():
+    fakelib.mean(4)
+
+
+def announce():
+    len("late")
+
+
+prepare()
+announce()
 FACTOR = 3
 OFFSET = 4
 UNUSED = 5
@@ -96,6 +109,11 @@ def near(value: int, by: int = FACTOR, *, shift: int = 0) -> int:
 @checked
 def careful(value):
     return value - 1
+
+
+@fakelib.register("late")
+class Late:
+    hours = 1
 
 
 def unrelated(value):
@@ -432,7 +450,10 @@ FILES = {
     "notes.txt": "nothing\n",
 }
 LIBRARIES = {
-    "fakelib/__init__.py": "def mean(value):\n    return value\n",
+    "fakelib/__init__.py": (
+        "class Frame:\n    pass\n\n\ndef mean(value):\n    return value\n\n\n"
+        "def register(name):\n    return lambda cls: cls\n"
+    ),
     "lazylib.py": "def median(value):\n    return value\n",
     "plotlib.py": "def use(name):\n    pass\n",
     "fakelib-1.0.dist-info/METADATA": "Name: fakelib\nVersion: 1.0\n",
@@ -486,14 +507,24 @@ EDITS: dict[str, Edit] = {
     # what matters
     "body": (P, "return sum(rows) +", "return sum(rows) -", "clean"),
     "helper in the same module": (P, "return total + shift", "return total - shift", "clean"),
-    "helper in another module": ("cleaning.py", "if letter in LETTERS", "if letter not in LETTERS", "clean choose"),
-    "helper of a helper": ("words.py", "return lowered(value).strip(SPACE)", "return lowered(value)", "clean choose"),
-    "helper of a helper of a helper": ("words.py", ".lower()", ".casefold()", "clean choose"),
+    "helper in another module": (
+        "cleaning.py",
+        "if letter in LETTERS",
+        "if letter not in LETTERS",
+        "clean choose library",
+    ),
+    "helper of a helper": (
+        "words.py",
+        "return lowered(value).strip(SPACE)",
+        "return lowered(value)",
+        "clean choose library",
+    ),
+    "helper of a helper of a helper": ("words.py", ".lower()", ".casefold()", "clean choose library"),
     "constant": (P, "FACTOR = 3", "FACTOR = 30", "clean"),
     "constant in a map": (P, '"b": [1, 2]', '"b": [1, 3]', "clean"),
     "order of a map": (P, '"a": 1, "b": [1, 2]', '"b": [1, 2], "a": 1', "clean"),
-    "constant of a helper's module": ("words.py", 'SPACE = " "', 'SPACE = "_"', "clean choose"),
-    "set of a helper's module": ("cleaning.py", '{"a", "b", "c"}', '{"a", "b", "d"}', "clean choose"),
+    "constant of a helper's module": ("words.py", 'SPACE = " "', 'SPACE = "_"', "clean choose library"),
+    "set of a helper's module": ("cleaning.py", '{"a", "b", "c"}', '{"a", "b", "d"}', "clean choose library"),
     "imported constant": ("settings.py", "LIMITS = (1, 2)", "LIMITS = (2, 2)", "clean blind"),
     "default of a helper": (P, "by: int = FACTOR", "by: int = 9", "clean"),
     "default by keyword of a helper": (P, "shift: int = 0", "shift: int = 1", "clean"),
@@ -578,6 +609,11 @@ EDITS: dict[str, Edit] = {
     "subclass that is asked for": ("rules.py", "size = 9", "size = 8", "plugged"),
     "module behind getattr": ("settings.py", "DEPTH = 3", "DEPTH = 4", "blind"),
     "module imported by a computed name": ("extra/one.py", "value = 1", "value = 2", "dynamic"),
+    "function put into a library": (P, "Frame.total = cleaned", "Frame.total = when", "library"),
+    "class registered at a library": (P, "hours = 1", "hours = 2", "library"),
+    "name under which it is registered": (P, 'register("late")', 'register("later")', "library"),
+    "function that prepares a library on import": (P, "fakelib.mean(4)", "fakelib.mean(5)", "library"),
+    "function that is only called on import": (P, 'len("late")', 'len("later")', ""),
     "data file": ("rates.csv", "a,1", "a,2", "load"),
     "use of a data file": (P, 'uses=[File("rates.csv")]', 'uses=[File("notes.txt")]', "load"),
     "step's name of another function": (P, "def alone(value", "def lone(value", "alone"),

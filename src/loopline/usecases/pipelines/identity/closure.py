@@ -32,6 +32,7 @@ from loopline.usecases.pipelines.model import Code
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
+_STATEFUL = frozenset({"decimal", "locale", "os", "random"})  # what functions called on import set there counts
 _HARMLESS = frozenset(
     {"builtins", "logging", "loopline", "sys", "warnings"}
 )  # what modules set there changes no result
@@ -330,22 +331,42 @@ class Walk(Modules):
             self._open.popleft()()
 
     def _statements(self) -> None:
-        """Statements of the modules met that set something in a library which the step uses, as `pd.set_option(…)`."""
-        for _, (source, scope) in sorted(self._sources.items()):
-            for found, path, names, text in source.effects:
-                if not self._affects(at(scope, path[:1])):
-                    continue
-                self._piece("statement", text, self.territory.short(source.path), found)
-                for name in sorted(names & scope.keys()):
-                    if plain.is_plain(scope[name]):
-                        self.follow(scope[name], name, str(scope.get("__name__")))
+        """Statements of the modules met that set something in a library which the step uses, as `pd.set_option(…)`, and
+        what is registered there."""
+        done: set[str] = set()
+        while self._sources.keys() - done:
+            for file in sorted(self._sources.keys() - done):
+                done.add(file)
+                source, scope = self._sources[file]
+                for found, path, names, text in source.effects:
+                    if self._affects(at(scope, path[:1])):
+                        self._piece("statement", text, self.territory.short(file), found)
+                        self._set(names, scope)
+            self._go()
+
+    def _set(self, names: Iterable[str], scope: Mapping[str, Any]) -> None:
+        """Values, functions and classes that a statement hands to a library."""
+        for name in sorted(names):
+            value = scope.get(name)
+            if isinstance(value, types.FunctionType | type) or (name in scope and plain.is_plain(value)):
+                self.follow(value, name, str(scope.get("__name__")), handed=True)
 
     def _affects(self, root: Any) -> bool:
-        """Whether something of a library is meant, and the step uses that library."""
+        """Whether something of a library is meant that the step uses, or an own function that sets something there."""
+        if isinstance(root, types.FunctionType) and self.territory.owns(root.__code__.co_filename):
+            source = self.territory.source(root.__code__.co_filename)
+            part = source.definition(root.__code__) if source else None
+            named = [root.__globals__.get(name) for name in part.names] if part else []
+            return any(self._sets(one) for one in named if isinstance(one, types.ModuleType))
         module = root.__name__ if isinstance(root, types.ModuleType) else getattr(root, "__module__", None)
         if not isinstance(module, str) or self._owned_file(module) or is_ours(root):
             return False
-        found = self.territory.distributions(module)
-        if found:
-            return any(name in self.distributions for name, _ in found)
+        if self.territory.distributions(module):
+            return self._uses(module)
         return module.partition(".")[0] not in _HARMLESS
+
+    def _sets(self, module: types.ModuleType) -> bool:
+        return module.__name__ in _STATEFUL or self._uses(module.__name__)
+
+    def _uses(self, module: str) -> bool:
+        return any(name in self.distributions for name, _ in self.territory.distributions(module))

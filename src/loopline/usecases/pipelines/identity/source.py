@@ -151,12 +151,16 @@ class Source:
     @functools.cached_property
     def effects(self) -> list[tuple[str, tuple[str, ...], frozenset[str], str]]:
         """Statements of the module that call or set something, such as `pd.set_option(…)`: digest, path, names, text."""
-        return [
-            (digest("statement", ast.dump(one, annotate_fields=False)), path, names_of([one]), ".".join(path))
-            for one in statements(self.tree.body)
-            for path in [effect_of(one)]
-            if path
-        ]
+        found = []
+        for one in statements(self.tree.body):
+            path = effect_of(one)
+            registered = isinstance(one, Definition)
+            content = one.decorator_list if isinstance(one, Definition) else [one]
+            names = names_of(content) | ({one.name} if isinstance(one, Definition) else frozenset())
+            if path:
+                dumps = [ast.dump(part, annotate_fields=False) for part in content]
+                found.append((digest("statement", str(registered), *dumps), path, names, ".".join(path)))
+        return found
 
     def definition(self, code: types.CodeType) -> Part | None:
         """The function that compiled code was written as."""
@@ -350,7 +354,11 @@ def is_guard(test: ast.expr) -> bool:
 
 
 def effect_of(node: ast.stmt) -> tuple[str, ...]:
-    """The names that lead to what a statement calls or sets; empty for one that only defines names."""
+    """The names that lead to what a statement calls or sets, or to what a definition is registered at by a decorator;
+    empty for one that only defines names."""
+    if isinstance(node, Definition):
+        paths = [path_of(one.func if isinstance(one, ast.Call) else one) for one in node.decorator_list]
+        return next((path for path in paths if any(part.startswith("register") for part in path)), ())
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         return path_of(node.value.func)
     targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else [getattr(node, "target", None)]
