@@ -101,9 +101,10 @@ def test_a_class_without_both_methods_is_refused() -> None:
 
 
 def test_a_value_whose_materializer_is_gone_is_refused(tmp_path: Path) -> None:
-    content = json.dumps({"materializer": "nowhere:Gone", "files": {}}).encode()
-    with pytest.raises(Invalid, match="nowhere:Gone"):
-        Reader(tmp_path, {}, {}).value(Leaf("custom", "0" * 64, len(content), content))
+    for place in ("nowhere:Gone", f"{__name__}:Silent", "pickle:Unpickler"):  # only what was registered is called
+        content = json.dumps({"materializer": place, "files": {}}).encode()
+        with pytest.raises(Invalid, match=place):
+            Reader(tmp_path, {}, {}).value(Leaf("custom", "0" * 64, len(content), content))
 
 
 def test_one_whose_module_was_forgotten_counts_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

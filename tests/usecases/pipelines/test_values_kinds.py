@@ -50,6 +50,10 @@ class Level(enum.IntEnum):
     HIGH = 3
 
 
+class Place(enum.Enum):
+    HERE = (1, 2)
+
+
 @dataclass(frozen=True)
 class Split:
     frame: pd.DataFrame
@@ -107,7 +111,9 @@ def test_objects_of_fields_come_back(tmp_path: Path) -> None:
     assert (type(found), found.seed, found.made) == (Split, 7, split.made)
     pd.testing.assert_frame_equal(found.frame, split.frame)
     assert back(Settings(0.5, ("a",)), tmp_path) == Settings(0.5, ("a",))
-    assert back(Checked(1, 3), tmp_path) == Checked(1, 3)
+    checked = back(Checked(1, 3), tmp_path)
+    assert (checked, checked.span) == (Checked(1, 3), 2)
+    assert back(Place.HERE, tmp_path) is Place.HERE
     pair = back(Pair(1, [dt.date(2013, 1, 1)]), tmp_path)
     assert pair == Pair(1, [dt.date(2013, 1, 1)])
     assert type(pair) is Pair

@@ -41,7 +41,7 @@ def datasets_in(tree: Tree) -> set[str]:
 
 def shown(tree: Tree) -> str:
     """A value as one short text: JSON itself, of others what they are."""
-    if isinstance(tree, Leaf) and tree.kind == "json" and tree.content is not None:
+    if isinstance(tree, Leaf) and tree.kind in ("json", "scalar", "enum") and tree.content is not None:
         text = tree.content.decode()
         return text if len(text) <= 200 else text[:200] + "…"
     if isinstance(tree, Leaf):

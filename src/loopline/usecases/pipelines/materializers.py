@@ -99,15 +99,20 @@ def save(cls: type, value: Any, folder: Path) -> None:
 def load(place: str, folder: Path) -> Any:
     """Have the materializer at "module:name" read a value; Invalid when it is gone."""
     module, _, name = place.partition(":")
+    found: Any = None
     try:
-        found: Any = importlib.import_module(module)
+        found = importlib.import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError):
+        found = None
+    if (
+        found not in _registered.values()
+    ):  # a result from elsewhere may name anything, and only these are meant to be called
         raise Invalid(
             f"There is no materializer {place!r} any more, and a value was kept by it.",
             "Bring it back, or run the step that made the value again.",
-        ) from None
+        )
     return found().load(folder)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
+import functools
 import importlib
 from collections.abc import Sequence
 from typing import Any
@@ -19,8 +20,16 @@ def fields_of(value: Any) -> dict[str, Any] | None:
     if isinstance(value, msgspec.Struct):
         return {name: getattr(value, name) for name in value.__struct_fields__}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return fields | {name: held for name, held in getattr(value, "__dict__", {}).items() if not known(value, name)}
     return None
+
+
+def known(value: Any, name: str) -> bool:
+    """Whether an attribute is a field, or follows from fields by itself."""
+    return name in type(value).__dataclass_fields__ or isinstance(
+        getattr(type(value), name, None), functools.cached_property
+    )
 
 
 def place_of(cls: type, where: str) -> str:
@@ -74,12 +83,12 @@ def tuple_title(value: tuple[Any, ...]) -> str:
     return place if "<locals>" not in place and found(place) is cls else cls.__name__
 
 
-def member(place: str, value: Any) -> Any:
-    """The member of an enum that has a value; Invalid when there is none."""
+def member(place: str, value: Any, by: str = "value") -> Any:
+    """The member of an enum that has a value or name; Invalid when there is none."""
     cls = found(place)
     try:
         if isinstance(cls, type) and issubclass(cls, enum.Enum):
-            return cls(value)
-    except ValueError:
+            return cls(value) if by == "value" else cls[value]
+    except (ValueError, KeyError):
         pass
     raise Invalid(f"There is no member {value!r} of {place!r} any more.", "Run the step that made the value again.")

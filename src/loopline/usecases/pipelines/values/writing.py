@@ -101,9 +101,9 @@ class Writer:
             return self._array(value, where)
         if scalars.is_scalar(value):
             return self._bytes("scalar", scalars.encoded(value), {})
-        if isinstance(value, enum.Enum) and is_json(value.value):
-            content = [objects.place_of(type(value), where), value.value]
-            return self._bytes("enum", _encode(content).encode(), {})
+        if isinstance(value, enum.Enum):
+            which = [value.value, "value"] if is_json(value.value) else [value.name, "name"]
+            return self._bytes("enum", _encode([objects.place_of(type(value), where), *which]).encode(), {})
         fields = objects.fields_of(value)
         if fields is None:
             raise refused(value, where)
