@@ -22,7 +22,6 @@ from loopline.usecases.pipelines.model import (
     StepRun,
     Why,
 )
-from loopline.usecases.pipelines.patches import patched
 
 Parts = tuple[Code, dict[str, Argument], str]
 Pieces = dict[tuple[str, str, str], tuple[str, ...]]
@@ -178,6 +177,8 @@ def most_similar(asked: Asked, parts: Parts) -> tuple[str, Parts, list[Differenc
 
 def shown(asked: Asked, earlier: str, found: list[Difference], parts: tuple[Parts, Parts]) -> Iterable[Difference]:
     """The differences with what was edited, as far as the files of both runs are kept."""
+    from loopline.usecases.pipelines.patches import patched
+
     plans = (store.plan_of(asked.tx, earlier), asked.plan)
     for one in found:
         kind, _, name = one.name.partition(" ")
