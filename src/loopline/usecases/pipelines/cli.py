@@ -156,7 +156,8 @@ def why(obj: Any, run_id: str, step: str, log: bool) -> None:
     lines = [answer["sentence"]]
     for one in answer["differences"]:
         where = f" ({one['file']})" if one.get("file") else ""
-        lines.append(f"  {one['what']} {one['name']}{where}: {one['was'] or 'none'} -> {one['now'] or 'none'}")
+        change = f": {one['was'] or 'none'} -> {one['now'] or 'none'}" if not one.get("patch") else ""
+        lines.append(f"  {one['what']} {one['name']}{where}{change}")
         lines += [f"    {line}" for line in one.get("patch", "").splitlines()]
     obj.show(answer, text="\n".join([*lines, *(f"  {note}" for note in answer["notes"])]))
 
