@@ -14,6 +14,7 @@ from loopline.usecases.projects.secret import place_of, variables
 
 Place = tuple[str | int, ...]
 FIELDS = EnvironmentEntry.__struct_fields__
+DEFAULT = "default"
 _NEAR = 0.75
 PROD, DEV = "prod", "dev"
 
@@ -50,15 +51,15 @@ def declared(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def names(config: Mapping[str, Any]) -> list[str]:
-    """The environments of a project; one that declares none has the one without a name."""
-    return list(declared(config)) or [""]
+    """The environments of a project; one that declares none has the one called default, which is the file as it stands."""
+    return list(declared(config)) or [DEFAULT]
 
 
 def chosen(config: Mapping[str, Any], name: str, otherwise: str = PROD) -> tuple[str, dict[str, Any]]:
-    """The environment of that name. Without one: the only one declared, else the one called `otherwise`, else the one
-    without a name, which is the file as it stands. For `otherwise` dev the only one counts only if it is dev: who runs
+    """The environment of that name. Without one: the only one declared (default where none is), else the one called
+    `otherwise`, else the one without a name, which is the file as it stands. For `otherwise` dev the only one counts only if it is dev: who runs
     a working copy means no production. NotFound lists those declared."""
-    known = declared(config)
+    known = declared(config) or ({DEFAULT: {}} if name == DEFAULT or otherwise == PROD else {})
     if not name:
         only = next(iter(known)) if len(known) == 1 and otherwise == PROD else ""
         name = only or (otherwise if otherwise in known else "")
