@@ -317,7 +317,7 @@ def test_the_code_of_a_step_can_be_read_as_it_was(project: Any) -> None:
     run = project.run("training")
     project.edit("helpers.py", "import os", "import os  # changed later")
     code = project.loopline.pipelines.code(run.run_id, "train")
-    assert {(piece.kind, piece.name, piece.file) for piece in code.pieces if piece.kind != "name"} == {
+    assert {(piece.kind, piece.name, piece.file) for piece in code.pieces} == {
         ("function", "train", "pipeline.py"),
         ("function", "noted", "helpers.py"),
         ("name", "noted", "pipeline.py"),
