@@ -454,6 +454,15 @@ def test_secrets_reach_the_step_and_nothing_else(flow: Flow, tmp_path: Path) -> 
     assert not [path for path in kept if b"hunter2hunter2" in path.read_bytes()]
 
 
+def test_the_variables_that_a_step_asks_for_count(flow: Flow) -> None:
+    flow.run("environed", executor="processes")
+    code = flow.folder / "pipeline.py"
+    code.write_text(code.read_text().replace('{"LEVEL": "9"}', '{"LEVEL": "8"}'))
+    run = flow.run("environed", executor="processes")
+    assert run.count("ran") == 1
+    assert "variable LEVEL went from 9 to 8" in flow.loopline.pipelines.why(run.run_id, "variables").sentence
+
+
 def test_steps_run_anew_when_that_is_asked(flow: Flow) -> None:
     flow.run("deciding")
     assert flow.run("deciding", force=["*"]).count("hit") == 0

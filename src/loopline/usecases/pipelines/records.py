@@ -77,6 +77,8 @@ class Records:
 
             mark = self.state.terms.externals[one]
             found[title(one)] = Argument("external", mark, "", mark[:12])
+        for name, content in sorted(node.options.environment.items()):
+            found[f"variable {name}"] = Argument("parameter", content, "", content)
         seed = self.state.terms.seed if node.options.seed is None else node.options.seed
         if seed:
             found["seed of random numbers"] = Argument("parameter", str(seed), "", str(seed))

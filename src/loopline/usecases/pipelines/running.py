@@ -211,6 +211,7 @@ class Running:
     def _beside(self, node: Node) -> list[str]:
         """What counts for a key beside code and arguments."""
         counted = [part for one in node.options.externals for part in ("external", self.state.terms.externals[one])]
+        counted += [part for pair in sorted(node.options.environment.items()) for part in ("variable", *pair)]
         seed = self.state.seed(node)
         return [*counted, "seed", str(seed)] if seed else counted
 
