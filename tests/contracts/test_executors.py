@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -39,6 +40,12 @@ class TestInline(ExecutorContract):
     @pytest.fixture
     def another(self) -> Executor:
         return Inline()
+
+    def test_it_leaves_logging_as_it_was(self, executor: Executor) -> None:
+        root = logging.getLogger()
+        before, level = list(root.handlers), root.level
+        assert outcome(executor, "talk", b"x").log.endswith(b"INFO step: logged\n")
+        assert (root.handlers, root.level) == (before, level)
 
 
 class TestProcesses(ExecutorContract):

@@ -15,6 +15,7 @@ from typing import TextIO
 from loopline.adapters.executors.calling import Warned, called, peak_rss, tail
 from loopline.ports.executor import Call, Outcome
 
+_nothing = contextlib.nullcontext()
 _FORMAT = logging.Formatter("%(levelname)s %(name)s: %(message)s")
 
 
@@ -31,7 +32,8 @@ class Inline:
             return future
         printed = Heard(sys.stdout) if sys.stdout.isatty() else io.StringIO()
         warned = Warned()
-        with environment(call.environment), hearing(printed), warned.counting():
+        around = environment(call.environment) if call.environment else _nothing
+        with around, hearing(printed), warned.counting():
             outcome = called(call, lambda: tail(printed.getvalue().encode()), peak_rss, warned.taken)
         future.set_result(outcome)
         return future
@@ -72,22 +74,31 @@ class Heard(io.StringIO):
 
 
 class Listener(logging.Handler):
-    """Writes the log records of one thread to a stream."""
+    """Writes log records to the stream of the call they come from: of its thread, or of the only call there is."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
         self.setFormatter(_FORMAT)
-        self._heard = threading.local()
+        self._attaching = threading.Lock()
+        self._streams: dict[int, io.StringIO] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        stream = getattr(self._heard, "stream", None)
+        streams = self._streams
+        stream = streams.get(record.thread or 0) or (next(iter(streams.values()), None) if len(streams) == 1 else None)
         if stream is not None:
             stream.write(self.format(record) + "\n")
 
     def hear(self, stream: io.StringIO | None) -> io.StringIO | None:
-        """Write to this stream from now on; answers the one before."""
-        before = getattr(self._heard, "stream", None)
-        self._heard.stream = stream
+        """Write what this thread logs to this stream from now on; answers the one before."""
+        thread = threading.get_ident()
+        with self._attaching:
+            before = self._streams.pop(thread, None)
+            if stream is not None:
+                self._streams[thread] = stream
+            if not self._streams:
+                logging.root.removeHandler(self)
+            elif before is None:
+                logging.root.addHandler(self)
         return before
 
 
@@ -98,11 +109,7 @@ _listener = Listener()
 def hearing(stream: io.StringIO) -> Iterator[None]:
     """Send what is printed, and log records of level INFO and above, to `stream`."""
     root = logging.getLogger()
-    level, before = root.level, _listener.hear(stream)
-    if _listener not in root.handlers:
-        root.addHandler(_listener)
-    if level > logging.INFO:
-        root.setLevel(logging.INFO)
+    before, level = _listener.hear(stream), lowered(root)
     out, err = sys.stdout, sys.stderr
     sys.stdout = sys.stderr = stream
     try:
@@ -110,10 +117,19 @@ def hearing(stream: io.StringIO) -> Iterator[None]:
     finally:
         sys.stdout, sys.stderr = out, err
         _listener.hear(before)
-        if before is None:
-            root.removeHandler(_listener)
         if level > logging.INFO:
             root.setLevel(level)
+
+
+def lowered(root: logging.Logger) -> int:
+    """Have INFO come through; answers the level to set back. Where nobody but us listens it stays, as nobody could
+    notice: every change makes Python go through all loggers, which costs more than a small step."""
+    level = root.level
+    if level <= logging.INFO:
+        return logging.NOTSET
+    unheard = all(handler is _listener for handler in root.handlers)
+    root.setLevel(logging.INFO)
+    return logging.NOTSET if unheard else level
 
 
 @contextlib.contextmanager

@@ -94,7 +94,7 @@ class Processes:
                 pending.worker.kill()
                 return
             del self._calls[future]
-        if future.set_running_or_notify_cancel():
+        if claimed(future):
             future.set_result(outcome)
 
     def log(self, future: Future[Outcome]) -> bytes:
@@ -122,7 +122,7 @@ class Processes:
 
     def _begin(self, worker: Worker, pending: Pending, content: bytes) -> None:
         """Give a call to a worker, unless it was cancelled meanwhile."""
-        if not pending.future.set_running_or_notify_cancel():
+        if not claimed(pending.future):
             self._calls.pop(pending.future, None)
             return
         self._running[worker] = pending
@@ -150,7 +150,19 @@ class Processes:
             os.write(self._wake_write, b"!")
 
     def _serve(self) -> None:
-        poll = select.poll()
+        try:
+            self._look_after(select.poll())
+        finally:  # however this ends, everybody gets an answer
+            with self._lock:
+                self._closed = True
+                left, self._calls = list(self._calls.values()), {}
+            for pending in left:
+                if claimed(pending.future):
+                    pending.future.set_result(stopped(pending.call))
+            self._release()
+
+    def _look_after(self, poll: select.poll) -> None:
+        """Start, feed and end workers until all is closed."""
         poll.register(self._wake_read, select.POLLIN)
         while not self._closed or self._workers:
             if self._waiting:
@@ -164,9 +176,6 @@ class Processes:
                     self._push(file, poll)
             if self._limited or self._watch.on or self._blocked or self._closed:
                 self._enforce(poll)
-        for pending in list(self._calls.values()):
-            self.stop(pending.future)
-        self._release()
 
     def _release(self) -> None:
         with self._lock:
@@ -266,6 +275,10 @@ class Processes:
             del self._workers[worker.outcomes]
             pending = self._running.get(worker)
             self._free(worker)
+            if pending is not None and worker.ready and pending.end is None and worker.untouched():
+                self._calls[pending.future] = pending  # it was idle when it ended: another one takes the call
+                self._waiting.appendleft(pending)
+                pending = None
         code = worker.end()
         if pending is None:
             return
@@ -282,7 +295,7 @@ class Processes:
             if pending in self._waiting:
                 self._waiting.remove(pending)
             self._calls.pop(pending.future, None)
-        if pending.future.set_running_or_notify_cancel():
+        if claimed(pending.future):
             pending.future.set_result(unstarted(pending.call, why))
 
     def _patience(self) -> float | None:
@@ -315,6 +328,11 @@ class Processes:
         pending.end = pending.end or why
         if not worker.doomed:
             worker.kill()
+
+
+def claimed(future: Future[Outcome]) -> bool:
+    """Whether a future is to get an outcome: it was not cancelled, and cannot be any more."""
+    return future.running() or future.set_running_or_notify_cancel()
 
 
 def decoded(call: Call, content: bytes) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import fcntl
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 from pathlib import Path
 from typing import IO
 
@@ -30,6 +32,7 @@ class Worker:
         self.ready = False
         self.doomed = False
         self.unsent = b""
+        self._size = 0
         self._received = bytearray()
         self._log: IO[bytes] = tempfile.TemporaryFile("a+b", prefix="loopline-log-")  # noqa: SIM115  (lives as long)
         fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)  # the log is emptied while both ends hold it open
@@ -71,9 +74,16 @@ class Worker:
         process has ended."""
         if content:
             self.unsent = LENGTH.pack(len(content)) + content
+            self._size = len(self.unsent)
         with contextlib.suppress(BlockingIOError):
             self.unsent = self.unsent[os.write(self.calls, self.unsent) :]
         return not self.unsent
+
+    def untouched(self) -> bool:
+        """Whether the process ended before it read anything of its call."""
+        waiting = array.array("i", [0])
+        fcntl.ioctl(self.calls, termios.FIONREAD, waiting)
+        return waiting[0] + len(self.unsent) >= self._size
 
     def received(self) -> list[bytes] | None:
         """What came since: outcomes, empty when it is ready to begin; None at its end."""
@@ -109,8 +119,9 @@ class Worker:
         except subprocess.TimeoutExpired:  # something below it cannot be killed now
             self._process.kill()
             code = self._process.wait()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # where there is no guard
+        if sys.platform != "linux":  # there is no guard
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         os.close(self.calls)
         os.close(self.outcomes)
         self._log.close()
