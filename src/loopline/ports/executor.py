@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from contextvars import ContextVar
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,7 +7,6 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,7 +40,38 @@ def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     return db
 
 
-Waiting = tuple[Work, "Future[Any]", bool]
+class Answer:
+    """What a writer waits for. (Futures of the standard library take logging with them, and logging half a command's
+    time.)"""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._value: Any = None
+        self._error: BaseException | None = None
+
+    def done(self) -> bool:
+        """Whether there is an answer."""
+        return self._ready.is_set()
+
+    def give(self, value: Any) -> None:
+        """Answer."""
+        self._value = value
+        self._ready.set()
+
+    def refuse(self, error: BaseException) -> None:
+        """Have the error raised where the answer is waited for."""
+        self._error = error
+        self._ready.set()
+
+    def result(self) -> Any:
+        """The answer, waited for."""
+        self._ready.wait()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+Waiting = tuple[Work, Answer, bool]
 
 
 class SQLiteTransaction:
@@ -145,12 +175,12 @@ class SQLite:
     def write(self, work: Callable[[Transaction], T], durable: bool = True) -> T:
         if threading.current_thread() is self._lane:
             raise RuntimeError("a write may not wait for another write inside itself")
-        future: Future[T] = Future()
+        future = Answer()
         with self._guard:  # nothing is put behind the mark that ends the lane
             self._check_open()
             self._start_lane()
             self._waiting.put((work, future, durable))
-        return future.result()
+        return future.result()  # type: ignore[no-any-return]
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         self._check_open()
@@ -232,7 +262,7 @@ class SQLite:
         return group, False
 
     def _commit(self, group: list[Waiting]) -> None:
-        answers: list[tuple[Future[Any], Any]] = []
+        answers: list[tuple[Answer, Any]] = []
         prepared: list[tuple[Any, Any]] = []
         try:
             db = self._open_writer()
@@ -253,15 +283,15 @@ class SQLite:
             with contextlib.suppress(Exception):  # what is committed is not taken back
                 after(given)
         for future, answer in answers:
-            future.set_result(answer)
+            future.give(answer)
 
     def _run_one(
         self,
         db: sqlite3.Connection,
         around: dict[str, tuple[Any, Any]],
         work: Work,
-        future: Future[Any],
-        answers: list[tuple[Future[Any], Any]],
+        future: Answer,
+        answers: list[tuple[Answer, Any]],
     ) -> None:
         own: dict[str, tuple[Any, Any]] = {}
         db.execute("SAVEPOINT work")
@@ -273,7 +303,7 @@ class SQLite:
                 raise
             db.execute("ROLLBACK TO work")
             db.execute("RELEASE work")
-            future.set_exception(error)
+            future.refuse(error)
             return
         for key, pair in own.items():
             around.setdefault(key, pair)
@@ -285,7 +315,7 @@ class SQLite:
         self._writer = None
         for _, future, _ in group:
             if not future.done():
-                future.set_exception(error if isinstance(error, LooplineError) else failed(error))
+                future.refuse(error if isinstance(error, LooplineError) else failed(error))
 
     def _open_writer(self) -> sqlite3.Connection:
         if self._writer is None:

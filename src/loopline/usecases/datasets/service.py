@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -94,8 +93,7 @@ class Datasets:
         intake = Intake(self._blobs, dataset, known, self._clock.text())
         try:
             with ExitStack() as stack:
-                scratch = lambda: Path(stack.enter_context(tempfile.TemporaryDirectory()))  # noqa: E731
-                found = list(found_in(dataset.source, scratch, variables))
+                found = list(found_in(dataset.source, lambda: scratch(stack), variables))
                 batches = [intake.batch(file) for file in found]
         except OSError as error:
             what = f"{error.strerror}: {str(error.filename)[:200]!r}"
@@ -275,3 +273,10 @@ def _refusal(batch: Batch) -> dict[str, Any]:
     broken = batch.report.broken if batch.report else ()
     rules = [f"{line.rule} {line.column}".strip() for line in broken]
     return {"dataset": batch.dataset, "batch": batch.name, "digest": batch.digest, "rows": batch.rows, "rules": rules}
+
+
+def scratch(stack: ExitStack) -> Path:
+    """A folder that is gone with the stack."""
+    import tempfile  # takes long to import, and few sources need it
+
+    return Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -6,20 +6,12 @@ import functools
 import os
 import platform
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from loopline.kit.installed import installed
 
 MOST_DIFF = 1 << 20
-_SECRET = re.compile(
-    r"(?i)([\w.-]*(?:secret|token|passw(?:or)?d|passwd|pwd|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]*"
-    r"[\"']?\s*[:=]\s*)(?:[\"'][^\"'\n]*[\"']|[^\s,;)}\]]+)"
-)
-_IN_URL = re.compile(r"(\w[\w+.-]*://)[^\s/@:]+:[^\s/@]+@")
-_KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_KNOWN = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}\b|\bsk-[A-Za-z0-9_-]{20,}\b")
 _seen: dict[Path, tuple[Any, dict[str, Any]]] = {}
 
 
@@ -72,6 +64,8 @@ def asked(folder: Path) -> dict[str, Any]:
 
 def output(folder: Path, *arguments: str) -> str:
     """What a git command prints; nothing when git is missing, slow or says no."""
+    import subprocess  # takes long to import, and git is seldom asked
+
     command = ["git", "-C", str(folder), "--no-optional-locks", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL)
@@ -82,10 +76,23 @@ def output(folder: Path, *arguments: str) -> str:
 
 def without_secrets(text: str) -> str:
     """The text with passwords, tokens and keys blacked out."""
-    text = _KEY_BLOCK.sub("[private key]", text)
-    text = _IN_URL.sub(r"\1[secret]@", text)
-    text = _KNOWN.sub("[secret]", text)
-    return _SECRET.sub(r"\1[secret]", text)
+    for pattern, instead in patterns():
+        text = pattern.sub(instead, text)
+    return text
+
+
+@functools.cache
+def patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """What secrets look like, and what is written instead."""
+    secret = (
+        r"(?i)([\w.-]*(?:secret|token|passw(?:or)?d|passwd|pwd|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]*"
+        r"[\"']?\s*[:=]\s*)(?:[\"'][^\"'\n]*[\"']|[^\s,;)}\]]+)"
+    )
+    block = r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    known = r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}\b|\bsk-[A-Za-z0-9_-]{20,}\b"
+    found = [(block, "[private key]"), (r"(\w[\w+.-]*://)[^\s/@:]+:[^\s/@]+@", r"\1[secret]@")]
+    found += [(known, "[secret]"), (secret, r"\1[secret]")]
+    return tuple((re.compile(pattern), instead) for pattern, instead in found)
 
 
 def stamp_of(path: Path) -> tuple[int, int]:

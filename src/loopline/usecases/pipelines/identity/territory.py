@@ -8,7 +8,6 @@ import site
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
@@ -115,4 +114,6 @@ def distributions_of(root: str) -> tuple[tuple[str, str], ...]:
 @functools.cache
 def providers() -> Mapping[str, list[str]]:
     """Which distributions give each top-level module."""
+    from importlib import metadata  # takes long to import
+
     return metadata.packages_distributions()
