@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-WIDE, HIGH, GAP, DROP, LANE, APART = 212, 56, 24, 44, 4, 12
+WIDE, HIGH, GAP, DROP, LANE, APART = 226, 56, 22, 44, 4, 12
 MOST_LAYERS, MOST_BESIDE, MOST_LANES = 40, 8, 12
-LETTER = 7.6
+LETTER, SMALL = 7.6, 6.2
 FIRST = {"failed": 0, "running": 1, "cancelled": 2, "waiting": 3}
 GLYPHS = {
     "hit": "M6 0.500 11.500 6 6 11.500 0.500 6z",
@@ -125,8 +125,9 @@ def box(step: Step, y: float) -> dict[str, Any]:
     return {
         "step": step,
         "label": step["label"],
-        "shown": fitted(step["label"], WIDE - 46),
-        "said": fitted(detail(step), WIDE - 20),
+        "shown": fitted(step["label"], (WIDE - 46) / LETTER),
+        "said": fitted(detail(step), (WIDE - 22) / SMALL),
+        "told": detail(step),
         "several": step["kind"] != "step",
         "glyph": GLYPHS.get(step["status"], GLYPHS["waiting"]),
         "wide": WIDE,
@@ -155,8 +156,8 @@ def rank(count: tuple[str, int]) -> int:
 
 
 def fitted(text: str, room: float) -> str:
-    """The text as far as there is room."""
-    most = int(room / LETTER)
+    """The text as far as there is room for so many letters."""
+    most = int(room)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
