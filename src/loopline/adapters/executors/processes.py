@@ -16,7 +16,7 @@ import msgspec
 
 import loopline
 from loopline.adapters.executors.ending import ended, late, over_memory, stopped, unstarted
-from loopline.adapters.executors.watching import Watch
+from loopline.adapters.executors.watching import Watch, family
 from loopline.adapters.executors.worker import Key, Worker
 from loopline.core.errors import Unavailable
 from loopline.ports.executor import Call, Outcome
@@ -110,6 +110,13 @@ class Processes:
             self._thread.join()
         if first and self._thread is None:
             self._release()
+
+    def tidy(self) -> None:
+        """End idle processes below which calls left something running, and that with them."""
+        with self._lock:
+            for worker in self._workers.values():
+                if worker not in self._running and len(family(worker.pid)) > self._guards + 1:
+                    worker.kill()
 
     def _idle(self, pending: Pending) -> Worker | None:
         """A worker that could take the call now."""

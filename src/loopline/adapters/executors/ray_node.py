@@ -78,6 +78,7 @@ def run(call: Call, board: Any, number: int) -> Outcome:
         if log != told:
             told = log
             board.post.remote(number, log)
+    _pool[0].tidy()  # this process may stay when the caller's executor is closed
     return future.result()
 
 
