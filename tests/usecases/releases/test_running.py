@@ -118,6 +118,90 @@ def test_a_step_sees_the_version_that_the_lock_pins(home, tmp_path, monkeypatch)
     assert locking.parsed(lock.text) == lock
 
 
+SHOP = """from pathlib import Path
+
+import pyarrow as pa
+
+from loopline import File, branch, command, pipeline, step
+
+shout = command(
+    "shout",
+    run='sh scripts/loud.sh < "$LOOPLINE_INPUTS/words.csv" > "$LOOPLINE_OUTPUTS/loud.csv"',
+    shell=True,
+    files=["scripts/loud.sh"],
+    inputs={"words": "csv"},
+    outputs={"loud": "csv"},
+)
+
+
+@step(uses=[File("rates")])
+def rate(name: str) -> float:
+    return float((Path("rates") / name).read_text())
+
+
+@step
+def rates(found: list[float]) -> float:
+    return sum(found)
+
+
+@step
+def much(value: float) -> bool:
+    return value > 5
+
+
+@step
+def words(value: float) -> pa.Table:
+    return pa.table({"word": [f"sum {value:g}"]})
+
+
+@step
+def nothing() -> pa.Table:
+    return pa.table({"word": ["nothing"]})
+
+
+@step
+def misfit(depth: int) -> float:
+    return float((depth - 3) ** 2)
+
+
+@pipeline
+def shop(names: tuple[str, ...] = ("east", "west")):
+    value = rates(rate.map(over="name", name=list(names)))
+    return shout(words=branch(much(value), lambda: words(value), lambda: nothing()))
+
+
+@pipeline
+def tuning(trials: int = 3):
+    return misfit.search(space={"depth": [2, 3, 4]}, trials=trials, sampler="grid")
+"""
+
+
+def test_maps_branches_searches_programs_and_files_are_sealed_and_run(home, project):
+    for folder in ("scripts", "rates"):
+        (project / folder).mkdir()
+    (project / "scripts" / "loud.sh").write_text("tr a-z A-Z\n")
+    (project / "rates" / "east").write_text("2.5")
+    (project / "rates" / "west").write_text("3.5")
+    (project / "rates" / ".hidden").write_text("no")
+    (project / "shop.py").write_text(SHOP)
+    config = (project / "loopline.yaml").read_text()
+    pipelines = "pipelines:\n  shop: {file: shop.py}\n  tuning: {file: shop.py}\n"
+    (project / "loopline.yaml").write_text(config.replace("pipelines:\n", pipelines))
+    home.projects.apply(project, "ada")
+    for name in ("shop", "tuning"):
+        release = home.releases.seal(project, name, actor="ada")
+        (project / "rates" / "east").write_text("1000")  # a release reads what was sealed
+        done = home.releases.run(release.digest, actor="ada")
+        assert done.status == "finished", done.error
+        (project / "rates" / "east").write_text("2.5")
+        copy = home.pipelines.run(project, name, actor="ada", file="shop.py", project="parcels")
+        assert done.outputs == copy.outputs
+        assert {step.status for step in copy.steps} <= {"hit", "skipped"}, copy.steps
+        files = release.manifest.files
+        assert ({"rates/east", "rates/west"} <= set(files)) == (name == "shop")
+        assert "rates/.hidden" not in files
+
+
 def test_a_killed_seal_leaves_no_release_and_no_process(home, project, tmp_path):
     """Killed while its tests run: they end with it, nothing is sealed, and the next one seals."""
     began = tmp_path / "began"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +77,7 @@ def perform(payload: bytes) -> bytes:
     asked = _performs.decode(payload)
     runtimes, folder, scratch = made(asked.runtimes), here(asked.folder), here(asked.scratch)
     places = {digest: here(path) for digest, path in asked.places.items()}
-    with project_code(folder, asked.stamp):
+    with project_code(folder, asked.stamp), standing_in(folder):
         step = step_at(asked.target)
         reader = Reader(scratch, places, runtimes)
         annotations = annotations_of(step.function)
@@ -86,6 +88,21 @@ def perform(payload: bytes) -> bytes:
         writer = Writer(scratch, runtimes, places)
         value = writer.tree(result, f"the result of {step.name}")
     return msgspec.msgpack.encode(Performed(value, {digest: handed(path) for digest, path in writer.files.items()}))
+
+
+@contextmanager
+def standing_in(folder: str) -> Iterator[None]:
+    """Have relative paths count from the project's folder: a release reads its own files wherever it is started."""
+    try:
+        before = os.getcwd()
+    except OSError:  # it was taken away
+        before = "/"
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.chdir(before)
 
 
 def begin_random(seed: int, libraries: Sequence[str]) -> None:

@@ -98,13 +98,19 @@ def read(folder: Path, name: str) -> list[tuple[str, bytes]]:
     inside = os.path.realpath(place).startswith(os.path.realpath(folder) + os.sep)
     if not place.exists() or not inside:
         raise NotFound(f"There is no {name} in {folder}, which a step reads.", "A release seals it with the code.")
-    paths = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+    paths = sorted(path for path in place.rglob("*") if is_plain(path, folder)) if place.is_dir() else [place]
     if sum(path.stat().st_size for path in paths) > LARGEST_READ:
         raise Invalid(
             f"{name}, which a step reads, is too large to be sealed with the code.",
             "Make it a dataset, or name it by its whole path.",
         )
     return [(path.relative_to(folder).as_posix(), path.read_bytes()) for path in paths]
+
+
+def is_plain(path: Path, folder: Path) -> bool:
+    """Whether a path is a file that is not hidden and no byte code."""
+    names = path.relative_to(folder).parts
+    return path.is_file() and not any(name.startswith(".") or name == "__pycache__" for name in names)
 
 
 def keep(blobs: Blobs, files: Mapping[str, bytes]) -> None:
