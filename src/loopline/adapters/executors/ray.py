@@ -25,6 +25,7 @@ from loopline.ports.executor import Call, Outcome
 ADDRESS = "LOOPLINE_RAY_ADDRESS"
 _SETTLED_S = 5.0
 _ANSWER_S = 5.0
+_PATIENCE_S = 30.0
 _decode = msgspec.msgpack.Decoder(Outcome).decode
 
 
@@ -75,21 +76,24 @@ class Ray:
         except (OSError, self._ray.exceptions.RayError) as error:
             self._land(flight, Outcome(error=f"{call.label or 'A call'} could not be sent to the cluster: {error}."))
             return flight.future
+        if flight.end is not None:  # stopped meanwhile
+            self._ray.cancel(flight.ref, force=True)
         flight.ref.future().add_done_callback(lambda done: self._finishing.submit(self._finish, flight, done))
         return flight.future
 
     def stop(self, future: Future[Outcome]) -> None:
         with self._lock:
             flight = self._flights.get(future)
-            if flight is None or flight.ref is None:
+            if flight is None:
                 return
             flight.end = flight.end or stopped(flight.call)
-        self._ray.cancel(flight.ref, force=True)
+        if flight.ref is not None:
+            self._ray.cancel(flight.ref, force=True)
 
     def log(self, future: Future[Outcome]) -> bytes:
         with self._lock:
             flight = self._flights.get(future)
-        return b"" if flight is None else bytes(self._ray.get(self._board.read.remote(flight.number)))
+        return b"" if flight is None else self._told(flight)
 
     def close(self) -> None:
         with self._lock:
@@ -100,7 +104,10 @@ class Ray:
         for future in flights:
             self.stop(future)
         for future in flights:
-            future.result(timeout=30)
+            with contextlib.suppress(TimeoutError):
+                future.result(timeout=_PATIENCE_S)
+        for flight in list(self._flights.values()):
+            self._land(flight, stopped(flight.call))
         self._finishing.shutdown()
         self._parcels.forget()
         self._ray.kill(self._board)
@@ -134,21 +141,25 @@ class Ray:
             received(files, flight.call.folder)
         except self._ray.exceptions.RayError as error:
             outcome = self._lost(flight, error)
-        except (OSError, msgspec.MsgspecError) as error:
+        except Exception as error:  # whatever it is, the caller waits for an outcome
             outcome = Outcome(error=f"What {flight.call.label or 'a call'} gave could not be brought back: {error}.")
         self._land(flight, outcome)
 
     def _lost(self, flight: Flight, error: Exception) -> Outcome:
         outcome = flight.end or ray_node.lost(self._ray, flight.call, error)
+        return msgspec.structs.replace(outcome, log=self._told(flight))
+
+    def _told(self, flight: Flight) -> bytes:
+        """What the call has printed, as far as the board knows."""
         try:
-            log = bytes(self._ray.get(self._board.read.remote(flight.number), timeout=5))
+            return bytes(self._ray.get(self._board.read.remote(flight.number), timeout=_ANSWER_S))
         except self._ray.exceptions.RayError:
-            log = b""
-        return msgspec.structs.replace(outcome, log=log)
+            return b""
 
     def _land(self, flight: Flight, outcome: Outcome) -> None:
         with self._lock:
-            self._flights.pop(flight.future, None)
+            if self._flights.pop(flight.future, None) is None:
+                return
         if not self._closed:
             self._board.forget.remote(flight.number)
         flight.future.set_result(outcome)

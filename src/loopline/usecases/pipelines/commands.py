@@ -93,7 +93,7 @@ class Command(Step[Any, Any]):
 
     def code(self, territory: Any) -> tuple[Any, dict[str, str]]:
         """What the command is made of: its text, files and program."""
-        return self.function.code(Path(territory.folder))  # type: ignore[no-any-return]
+        return self.function.code()  # type: ignore[no-any-return]
 
     def target(self) -> str:
         """Where a worker process finds it: the variable of the module that holds it."""

@@ -24,7 +24,7 @@ _PATIENCE_S = 20.0
 _versions: dict[tuple[str, int, int, int], str] = {}
 
 
-def code_of(program: Program, folder: Path) -> tuple[Code, dict[str, str]]:
+def code_of(program: Program) -> tuple[Code, dict[str, str]]:
     """The pieces of a command, and the program's own file with its digest. Raises Invalid for files or a program that are
     not there."""
     named = sorted({*declared(program), *mentioned(program)})

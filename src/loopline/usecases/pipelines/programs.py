@@ -51,11 +51,11 @@ class Program:
         found = {name: self._output(folder, name, form) for name, form in self.outputs.items()}
         return next(iter(found.values())) if len(found) == 1 else found
 
-    def code(self, folder: Path) -> tuple[Code, dict[str, str]]:
+    def code(self) -> tuple[Code, dict[str, str]]:
         """What the program is, for the key of its results: see `program_code`."""
         from loopline.usecases.pipelines.program_code import code_of
 
-        return code_of(self, folder)
+        return code_of(self)
 
     def _lay_out(self, folder: Path, values: Mapping[str, Any]) -> None:
         for name in ("inputs", "outputs"):
