@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -160,6 +161,18 @@ def test_folders_go_from_one_program_to_the_next(project: Project) -> None:
     assert statuses(project.run("bundling")) == {"make": "hit", "bundle": "hit", "unbundle": "ran"}
     project.edit("pipeline.py", "tr a-z A-Z", "tr a-z B-ZA")
     assert statuses(project.run("bundling"))["bundle"] == "ran"
+
+
+def test_a_program_that_takes_too_long_is_ended_with_all_it_started(project: Project) -> None:
+    (project.folder / "pipeline.py").write_text(
+        "from loopline import command, pipeline\n\n"
+        'slow = command("slow", run="sleep 98.7 & echo began; sleep 98.7", shell=True, outputs={"x": "json"}, timeout="1s")\n\n\n'
+        "@pipeline\ndef waiting() -> int:\n    return slow()\n"
+    )
+    run = project.run("waiting", executor="processes")
+    assert "The step slow was ended after 1 second, its limit." in run.error
+    assert "began" in project.loopline.pipelines.log(run.run_id, "slow")
+    assert not any("98.7" in (one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"]))
 
 
 def test_inside_another_step_a_program_is_refused(project: Project) -> None:

@@ -30,7 +30,7 @@ def over_memory(call: Call) -> Outcome:
 def late(call: Call) -> Outcome:
     """For a call that took longer than it may."""
     what = call.label or "a call"
-    error = f"{what[:1].upper()}{what[1:]} was ended after its {call.timeout:g} seconds."
+    error = f"{what[:1].upper()}{what[1:]} was ended after {seconds(call.timeout)}, its limit."
     hint = "Give it more time with timeout=, or less to do."
     return Outcome(error=error, hint=hint, died=True, reason="timeout")
 
@@ -47,3 +47,8 @@ def unstarted(call: Call, why: str) -> Outcome:
         "Build its environment again with `loopline lock`." if call.python else "See that the machine has room for it."
     )
     return Outcome(error=f"{where} could not be started ({why}).", hint=hint, died=True)
+
+
+def seconds(count: float) -> str:
+    """A number of seconds as people write it."""
+    return "1 second" if count == 1 else f"{count:g} seconds"

@@ -108,7 +108,7 @@ class ExecutorContract:
             return
         slow = submitted(executor, "whisper", b"60", timeout=0.3)
         assert (slow.died, slow.reason) == (True, "timeout")
-        assert slow.error == "The step train was ended after its 0.3 seconds."
+        assert slow.error == "The step train was ended after 0.3 seconds, its limit."
         assert slow.log == b"first words\n"
         assert 0.3 <= slow.seconds < 10
         assert submitted(executor, "echo", b"on", timeout=30.0).answer == b"on"
