@@ -234,7 +234,9 @@ def touch(place: Path) -> None:
     """Note that a file is in use now, its time of change left as it is."""
     stat, now = place.stat(), time.time()
     if used_at(stat) < now - TOUCHED_FOR_S:
-        with contextlib.suppress(PermissionError):  # a file of somebody else is no file to remove either
+        with contextlib.suppress(
+            OSError
+        ):  # what cannot be touched, as in a home that is only read, is not removed either
             os.utime(place, ns=(int(now * 1e9), stat.st_mtime_ns))
 
 
