@@ -85,6 +85,7 @@ def perform(payload: bytes) -> bytes:
         args, kwargs = arranged(step.signature.parameters, values)
         begin_random(asked.seed, asked.libraries)
         result = step.function(*args, **kwargs)
+        del values, args, kwargs  # what went in need not be held while what came out is written
         writer = Writer(scratch, runtimes, places)
         value = writer.tree(result, f"the result of {step.name}")
     return msgspec.msgpack.encode(Performed(value, {digest: handed(path) for digest, path in writer.files.items()}))
