@@ -210,9 +210,9 @@ def test_nothing_released_is_said_with_the_way_out(world: Any) -> None:
     second, first = world.automation.firings()
     assert first.reason == (
         "No release of the pipeline 'training' stands in 'prod' of 'flights'. "
-        "Run `loopline release training`, then `loopline promote RELEASE --env prod`."
+        "Run `loopline release training`, then `loopline promote training --env prod`."
     )
-    assert second.reason.startswith("The project 'flights' declares no environment in which a release of 'training'")
+    assert second.reason.startswith("The policy 'retrain' does not say in which environment it runs 'training'.")
     assert world.releases.runs == []
 
 

@@ -144,7 +144,7 @@ class Folders:
     def environments(self, project: str) -> list[dict[str, Any]]:
         return [{"name": name, **asked} for name, asked in self.declared.items()]
 
-    def environment(self, project: str, name: str = "") -> Any:
+    def environment(self, project: str, name: str = "", live: bool = True) -> Any:
         datasets = self.declared.get(name, {}).get("datasets", {})
         return SimpleNamespace(
             name=name, datasets=datasets, variables={"SECRET": "s3cret"}, params_of=lambda pipeline: {"factor": 3}

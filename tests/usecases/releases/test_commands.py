@@ -65,7 +65,8 @@ def test_what_cannot_be_meant_is_told(say, project):
     for words, code, text in [
         (("release", "seal", "list"), 2, "cannot be told from a command"),
         (("release", "nope"), 3, "no pipeline 'nope'"),
-        (("release", "show", "zzz"), 2, "names no release"),
+        (("release", "show", "zz:z"), 2, "names no release"),
+        (("release", "show", "zzz"), 3, "no release of 'zzz'"),
         (("release", "show", "abcdef123456"), 3, "no release abcdef123456"),
         (("release", "seal"), 2, "Missing argument"),
         (("release", "totals", "-p", "x"), 2, "KEY=VALUE"),

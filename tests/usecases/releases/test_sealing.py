@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from loopline.core.errors import CheckFailed, Invalid, NotFound
+from loopline.core.errors import CheckFailed, Invalid, NotFound, Refused
 from loopline.kit.signing import Signer
 from loopline.usecases.pipelines.model import File
 from loopline.usecases.releases import locking
@@ -48,7 +48,7 @@ def test_an_edit_is_another_release_and_diff_names_it(bench):
 def test_the_manifest_holds_no_time_place_or_person(bench, tmp_path):
     text = canonical(bench.seal().manifest).decode()
     assert str(tmp_path) not in text
-    assert "ada" not in text
+    assert '"ada"' not in text
     assert "20" + "26-" not in text
 
 
@@ -116,9 +116,13 @@ def test_a_pipeline_that_is_not_declared_is_told(bench):
 def test_references(bench):
     first = bench.seal()
     assert bench.releases.get(first.digest[:6]) == first
-    for wrong in ("abcde", "zzzzzz", "totals", "@prod", "totals@"):
+    assert bench.releases.get("totals") == bench.releases.get("parcels/totals") == first
+    for wrong in ("", "a:b", "@prod", "totals@", "a/b/c"):
         with pytest.raises(Invalid):
             bench.releases.get(wrong)
+    for unknown in ("abcde", "zzzzzz", "other/totals"):
+        with pytest.raises(NotFound):
+            bench.releases.get(unknown)
     with pytest.raises(NotFound):
         bench.releases.get("totals@prod")
     with pytest.raises(NotFound):
@@ -198,6 +202,10 @@ def test_it_runs_from_the_sealed_files_and_mends_them(bench):
     release = bench.seal()
     for path in bench.folder.rglob("*.py"):
         path.write_text("raise SystemExit('a working copy was run')\n")
+    with pytest.raises(Refused, match="does not stand in 'prod'"):
+        bench.releases.run(release.digest[:12], environment="prod", actor="ada")
+    assert bench.pipelines.runs == []
+    bench.releases.promote(release.digest, "prod", "ada")
     done = bench.releases.run(release.digest[:12], environment="prod", params={"factor": "4"}, actor="ada")
     run = bench.pipelines.runs[-1]
     assert done.release == release.digest

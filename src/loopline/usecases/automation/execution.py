@@ -131,6 +131,7 @@ class Execution:
             params=dict(firing.rules.params),
             actor=firing.rules.actor,
             tags={"firing": firing.id, "policy": firing.policy},
+            tell=self._say,
         )
         return self._ran(firing, run)
 
@@ -149,14 +150,13 @@ class Execution:
         found = releases.standing(firing.project, pipeline, environment.name)
         if found is None and not environment.name:
             raise Conflict(
-                f"The project {firing.project!r} declares no environment in which a release of {pipeline!r} could stand.",
-                f"Write `environments: {{prod: {{}}}}` in loopline.yaml and run `loopline apply`, then `loopline release "
-                f"{pipeline}` and `loopline promote RELEASE --env prod`.",
+                f"The policy {firing.policy!r} does not say in which environment it runs {pipeline!r}.",
+                "Write `environment: NAME` beside its `run:` in loopline.yaml, and run `loopline apply`.",
             )
         if found is None:
             raise Conflict(
                 f"No release of the pipeline {pipeline!r} stands in {environment.name!r} of {firing.project!r}.",
-                f"Run `loopline release {pipeline}`, then `loopline promote RELEASE --env {environment.name}`.",
+                f"Run `loopline release {pipeline}`, then `loopline promote {pipeline} --env {environment.name}`.",
             )
         return found
 

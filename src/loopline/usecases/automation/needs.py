@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from loopline.core.facts import Fact
@@ -94,6 +94,7 @@ class Releases(Protocol):
         params: Mapping[str, Any] | None = None,
         actor: str,
         tags: Mapping[str, str] | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> PipelineRun: ...
 
 

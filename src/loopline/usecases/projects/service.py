@@ -232,11 +232,13 @@ class Projects:
 
         return starting({project.name: project.config for project in self.projects()})
 
-    def environment(self, project: str, name: str = "") -> Environment:
+    def environment(self, project: str, name: str = "", live: bool = True) -> Environment:
         """An environment of an applied project, its secrets as they are now. Without a name: the only one declared,
-        else prod, else the file as it stands. NotFound lists those declared, Unavailable names missing secrets."""
+        else prod, else the file as it stands; where nothing `live` is meant dev, else the file as it stands. NotFound
+        lists those declared, Unavailable names missing secrets."""
         found = self.project(project)
-        return environments.made(found.config, Path(found.folder), name)
+        otherwise = environments.PROD if live else environments.DEV
+        return environments.made(found.config, Path(found.folder), name, otherwise)
 
     def environments(self, project: str) -> list[dict[str, Any]]:
         """The environments of an applied project as declared; of secrets only where they come from."""

@@ -21,6 +21,7 @@ SCHEMA = 1
 LOCK_FILE = "requirements.lock"
 Outcome = Literal["passed", "failed", "not_run"]
 _DIGEST = re.compile(r"[0-9a-f]{6,64}\Z")
+_NAMED = re.compile(r"([A-Za-z0-9][\w.-]{0,99}/)?[A-Za-z0-9_][\w.-]{0,99}\Z")
 
 
 class SealedFile(msgspec.Struct, frozen=True):
@@ -278,8 +279,12 @@ def parsed_reference(text: str) -> tuple[str, str, str, str]:
             return "", project, pipeline, environment
     elif _DIGEST.match(text):
         return text, "", "", ""
+    elif _NAMED.match(text):
+        project, _, pipeline = text.rpartition("/")
+        return "", project, pipeline, ""
     raise Invalid(
-        f"{text[:80]!r} names no release.", "Write six or more digits of its digest, or PIPELINE@ENVIRONMENT."
+        f"{text[:80]!r} names no release.",
+        "Write six or more digits of its digest, PIPELINE@ENVIRONMENT, or PIPELINE for the newest.",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from loopline.core.errors import CheckFailed, Invalid, NotFound
+from loopline.core.errors import CheckFailed, Invalid, LooplineError, NotFound, Refused
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
@@ -26,6 +26,9 @@ from loopline.usecases.releases.promoting import Places
 from loopline.usecases.releases.shelf import Shelf
 
 MOST = 10_000
+
+
+TRIED = ("", "dev")  # where a release may run before it was promoted
 
 
 class Releases(Places):
@@ -147,18 +150,24 @@ class Releases(Places):
         """Run a release from its sealed files in its own environment; answers the pipeline run.
 
         Signature and digests are checked first: CheckFailed when anything is not as it was sealed. `environment`
-        gives data, parameters and secrets (default: the one in the reference, else the project's default). `tell` hears
-        when an environment must be built first.
+        gives data, parameters and secrets (default: the one in the reference, else dev, else the project's own); Refused
+        for one in which the release does not stand, unless that is dev. `tell` hears when an environment must be built
+        first.
         """
         release = self._sound(ref)
         manifest = release.manifest
         if not environment and "@" in ref:
             environment = ref.rpartition("@")[2]
-        found = self._projects.environment(release.project, environment)
+        found = self._projects.environment(release.project, environment, live=False)
+        if found.name not in TRIED and self._standing(release, found.name) != release.digest:
+            raise Refused(
+                f"{release.digest[:12]} does not stand in {found.name!r}, whose data and secrets it asks for.",
+                f"`loopline promote {release.digest[:12]} --env {found.name}` asks the gate.",
+            )
         python = self._python(self._lock_of(manifest), actor, tell or silent)
         folder = folders.laid_out(manifest.files, self._home / "work" / "releases", self._shelf.bytes_of)
         for dataset in manifest.graph.datasets:
-            self._datasets.snapshot(found.datasets.get(dataset, dataset), actor, found.variables or None)
+            self._take_in(found.datasets.get(dataset, dataset), actor, found.variables, tell or silent)
         return self._pipelines.run(
             folder,
             manifest.entry.function,
@@ -176,6 +185,14 @@ class Releases(Places):
             bindings=dict(found.datasets),
             variables=found.variables,
         )
+
+    def _take_in(self, dataset: str, actor: str, variables: Mapping[str, str], tell: Callable[[str], None]) -> None:
+        """Take in what is new; what was taken in before is good enough when the source is gone or broken just now."""
+        try:
+            self._datasets.snapshot(dataset, actor, variables or None)
+        except LooplineError as error:
+            before = self._datasets.latest(dataset)
+            tell(f"dataset {dataset}: {error.message} Using snapshot {before.digest[:12]}, which was there before.")
 
     def blobs_in_use(self) -> Iterable[str]:
         """The digests of all blobs that any release refers to: whoever clears up leaves these."""

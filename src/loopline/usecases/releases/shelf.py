@@ -67,13 +67,23 @@ class Shelf:
         """The row that a reference means. NotFound for none, Invalid when it could mean several."""
         start, project, pipeline, environment = parsed_reference(ref)
         if not start:
-            start = self._standing(project, pipeline, environment)
+            start = self._standing(project, pipeline, environment) if environment else self._newest(project, pipeline)
         found = self._database.read(lambda tx: store.beginning_with(tx, start))
         if not found:
             raise NotFound(f"There is no release {start}.", "`loopline release list` lists them.")
         if len(found) > 1:
             raise Invalid(f"Several releases begin with {start}.", "Write more digits.")
         return found[0]
+
+    def _newest(self, project: str, pipeline: str) -> str:
+        """The release of a pipeline that was sealed last; Invalid when several projects have one of that name."""
+        found = self._database.read(lambda tx: store.newest(tx, project, pipeline))
+        if not found:
+            raise NotFound(f"There is no release of {pipeline!r}.", f"Make one: `loopline release {pipeline}`.")
+        projects = sorted({row["project"] for row in found})
+        if len(projects) > 1:
+            raise Invalid(f"{pipeline!r} is a pipeline of {', '.join(projects)}.", f"Write {projects[0]}/{pipeline}.")
+        return str(found[0]["digest"])
 
     def _standing(self, project: str, pipeline: str, environment: str) -> str:
         if not project:

@@ -15,6 +15,10 @@ ADD_RELEASE = (
     f"INSERT INTO releases_releases (seq, {_RELEASE}) VALUES (:seq, :digest, :project, :pipeline, :manifest, "
     ":signature, :public_key, :content, :created_at, :created_by)"
 )
+NEWEST = (
+    "SELECT project, digest FROM releases_releases WHERE pipeline = :pipeline "
+    "AND (:project = '' OR project = :project) ORDER BY seq DESC"
+)
 FINDING = "SELECT answer, signature FROM releases_findings WHERE content = :content AND what = :what"
 PUT_FINDING = (
     "INSERT INTO releases_findings (content, what, answer, signature, found_at) "
@@ -106,6 +110,11 @@ def finding(tx: Transaction, content: str, what: str) -> Row | None:
 
 def put_findings(tx: Transaction, rows: list[dict[str, str]]) -> None:
     tx.run_many(PUT_FINDING, rows)
+
+
+def newest(tx: Transaction, project: str, pipeline: str) -> list[Row]:
+    """Project and digest of the releases of a pipeline, the newest first."""
+    return tx.rows(NEWEST, {"project": project, "pipeline": pipeline})
 
 
 def add_gate(tx: Transaction, row: Row) -> None:
