@@ -58,7 +58,7 @@ class Releases:
         return None if self.nothing_stands or not environment else SimpleNamespace(digest=digest)
 
     def run(self, ref: str, **more: Any) -> Any:
-        more.pop("tell")
+        more.pop("tell", None)
         self.runs.append({"ref": ref, **more})
         version = len(self.runs)
         self.tags[f"run{version}"] = more.get("tags", {})
