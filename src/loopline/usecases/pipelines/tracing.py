@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,7 +31,7 @@ from loopline.usecases.pipelines.model import (
 from loopline.usecases.pipelines.parameters import bound, shown, signature_of
 from loopline.usecases.pipelines.results import Model
 from loopline.usecases.pipelines.steps import Dataset, Handle, Pipeline, Step, hints, is_dataset, tracing
-from loopline.usecases.pipelines.values.writing import Writer
+from loopline.usecases.pipelines.values.writing import Writer, is_json, text
 
 
 class DataHandle(Handle):
@@ -98,7 +99,7 @@ class Notes:
         self._labels: Counter[str] = Counter()
         self._returns: list[Any] = []
         self._hints: dict[Step[Any, Any], dict[str, Any]] = {}
-        self._writer = Writer(Path("/nonexistent"), {})
+        self._writer = Writer(Path(os.devnull, "nowhere"), {})  # nobody can make a folder in a device
         self._guards: tuple[Guard, ...] = ()
         self.inner: list[Pipeline[Any, Any]] = []
         self.nodes: list[Node] = []
@@ -257,7 +258,7 @@ class Notes:
 
     def _constant(self, value: Any, where: str) -> Tree:
         try:
-            tree = self._writer.tree(value, where)
+            tree = text(value) if is_json(value) else self._writer.tree(value, where)
         except OSError:
             raise too_large(where) from None
         if isinstance(tree, Leaf) and tree.size > 16 * INLINE:
