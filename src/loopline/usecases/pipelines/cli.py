@@ -123,6 +123,9 @@ def here(obj: Any, why: str) -> Any:
 def shown(obj: Any, done: Any) -> None:
     """Show a run that ended; CheckFailed when it did not finish."""
     obj.show(msgspec.to_builtins(done), text=summary(done))
+    if done.status == "killed":
+        again = f"run {done.release[:12]}" if done.release else f"rerun {done.run_id[:8]}"
+        raise CheckFailed(done.error, f"What ended is kept; `loopline {again}` takes the run up.")
     if done.status != "finished":
         failed = next((step.label for step in done.steps if step.status == "failed" and step.log), "STEP")
         raise CheckFailed(done.error, f"`loopline why {done.run_id[:8]} {quote(failed)} --log` shows what it printed.")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 WIDE, HIGH, GAP, DROP, LANE, APART = 226, 56, 22, 44, 4, 12
-MOST_LAYERS, MOST_BESIDE, MOST_LANES = 40, 8, 12
+MOST_LAYERS, MOST_BESIDE, MOST_LANES = 40, 10, 12
 LETTER, SMALL = 7.6, 6.2
 FIRST = {"failed": 0, "running": 1, "cancelled": 2, "waiting": 3}
 GLYPHS = {
@@ -147,6 +147,8 @@ def detail(step: Step) -> str:
 
 def short(seconds: float) -> str:
     """A duration in a box."""
+    if seconds < 0.001:
+        return "< 1 ms"
     return f"{1000 * seconds:.0f} ms" if seconds < 0.1 else f"{seconds:.2f} s" if seconds < 100 else f"{seconds:.0f} s"
 
 
