@@ -34,6 +34,7 @@ from loopline.usecases.pipelines.work import Performed
 TICK_S = 0.25
 SHORT_S = 0.05
 MOMENT_S = 0.003
+SLOW_S = 0.005
 NOT_TAKEN = "The branch was not taken."
 _performed = msgspec.msgpack.Decoder(Performed)
 
@@ -301,10 +302,12 @@ class Running:
         done = {future for future in self._flying if future.done()}
         if not done and (self._flying or self._elsewhere or self._later) and not self._ready and not self._pending:
             done = self._waited()
+        slow = False
         for future in done:
-            position = self._flying.pop(future)
-            self._ended(position, self.state.nodes[position], future.result())
-        if self._journal.due():
+            position, outcome = self._flying.pop(future), future.result()
+            self._ended(position, self.state.nodes[position], outcome)
+            slow = slow or outcome.seconds > SLOW_S
+        if slow or self._journal.due():  # what took its time is written down at once
             self._journal.flush()
         if time.perf_counter() >= self._next_tick:
             self._tick()
