@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,7 @@ class Running:
         self._waits: dict[int, set[int]] = {}
         self._needed_by: dict[int, list[int]] = {}
         self._flying: dict[Future[Outcome], int] = {}
+        self._done: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
         self._making: dict[str, int] = {}
         self._made: set[str] = set()
         self._twins: set[int] = set()
@@ -263,9 +266,13 @@ class Running:
             return
         self._before_rows()
         self._making[self.state.keys[position]] = position
-        self._progress(Progress(node.label, "", 0.0, position, len(self.state.nodes), calls=self.state.beside(position)))
+        self._progress(
+            Progress(node.label, "", 0.0, position, len(self.state.nodes), calls=self.state.beside(position))
+        )
         call = call_of(self.state, position, node, arguments, places)
-        self._flying[self.state.ground.executor().submit(call)] = position
+        future = self.state.ground.executor().submit(call)
+        self._flying[future] = position
+        future.add_done_callback(self._done.put)
 
     def _before_rows(self) -> None:
         """The row of the run comes before those of its steps."""
@@ -299,7 +306,7 @@ class Running:
 
     def _collect(self) -> None:
         """Take in what ended, and look around from time to time."""
-        done = {future for future in self._flying if future.done()}
+        done = self._arrived()
         if not done and (self._flying or self._elsewhere or self._later) and not self._ready and not self._pending:
             done = self._waited()
         slow = False
@@ -312,21 +319,28 @@ class Running:
         if time.perf_counter() >= self._next_tick:
             self._tick()
 
-    def _waited(self) -> set[Future[Outcome]]:
+    def _waited(self) -> list[Future[Outcome]]:
+        """What ends within a tick. Quick steps are written down together, before anything slow is waited for."""
         patience = SHORT_S if self._elsewhere or self._later else TICK_S
         self._next_tick = min(self._next_tick, time.perf_counter() + patience)
         if not self._flying:
             self._journal.flush()
             time.sleep(patience)
-            return set()
-        return self._soon() or wait(self._flying, patience, FIRST_COMPLETED)[0]
-
-    def _soon(self) -> set[Future[Outcome]]:
-        """What ends in a moment: quick steps are written down together, before anything slow is waited for."""
-        done = wait(self._flying, MOMENT_S, FIRST_COMPLETED)[0]
+            return []
+        done = self._arrived(MOMENT_S)
         if not done:
             self._journal.flush()
+            done = self._arrived(patience)
         return done
+
+    def _arrived(self, patience: float = 0.0) -> list[Future[Outcome]]:
+        """Calls that have ended, after waiting for the first of them as long as said."""
+        found: list[Future[Outcome]] = []
+        with contextlib.suppress(queue.Empty):
+            found.append(self._done.get(timeout=patience) if patience else self._done.get_nowait())
+            while True:
+                found.append(self._done.get_nowait())
+        return found
 
     def _ended(self, position: int, node: Node, outcome: Outcome) -> None:
         self._live.rest(position, outcome)
