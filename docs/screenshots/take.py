@@ -26,6 +26,8 @@ PAGES = (
 )
 FIRSTS = (
     ("run", "/pipelines", "main tbody a[href^='/runs/']"),
+    ("pipeline-run", "/pipelines", "main tbody a[href^='/pipelines/runs/']"),
+    ("step", "/pipelines", "main tbody a[href^='/pipelines/runs/']"),
     ("model", "/models", "main tbody th a"),
     ("gate", "/gates", "main tbody a[href^='/gates/']"),
     ("endpoint", "/endpoints", "main tbody th a"),
@@ -45,6 +47,9 @@ def addresses(page: Any, url: str) -> dict[str, str]:
         link = page.locator(selector).first
         if link.count():
             found[name] = link.get_attribute("href")
+    if "step" in found:
+        page.goto(url + found["step"])
+        found["step"] = page.locator("[id^='step-'] th a").first.get_attribute("href")
     if "endpoint" in found:
         page.goto(url + found["endpoint"])
         link = page.locator("main a[href^='/trace?']").first
