@@ -5,19 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from math import isfinite
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from loopline.core.errors import LooplineError
 from loopline.core.times import from_text
 from loopline.ports.database import Transaction
-from loopline.usecases.pipelines import store
-from loopline.usecases.pipelines.expanding import measured
+from loopline.usecases.pipelines import store, trials
 from loopline.usecases.pipelines.graphs import needed
-from loopline.usecases.pipelines.model import Argument, Leaf, Node, PipelineRun, Plan, StepRun, Tree
+from loopline.usecases.pipelines.model import Node, PipelineRun, Plan, StepRun
 
 MOST_MAPS = 20
 MOST_TRIALS = 500
@@ -206,49 +203,15 @@ class _View:
         """The newest trials of a search in their order, with what they were given and what came of it."""
         order = f"{_STEPS} AND part_of = :label ORDER BY position DESC LIMIT {MOST_TRIALS}"
         steps = self.taken(tx.rows(order, {"id": origin, "label": node.label}))[::-1]
-        given, made = known(tx, [step.key for step in steps if step.key])
+        given, made = trials.known(tx, [step.key for step in steps if step.key])
         return tuple(
             msgspec.structs.replace(
                 self.step(step),
-                params=given_to(given.get(step.key), node),
-                value=number(made.get(step.key), node, sources) if step.status in ("hit", "ran") else None,
+                params=trials.given_to(given.get(step.key), node),
+                value=trials.number(made.get(step.key), node, sources.blob) if step.status in ("hit", "ran") else None,
             )
             for step in steps
         )
-
-
-def known(tx: Transaction, keys: Sequence[str]) -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """The arguments and the results kept under keys."""
-    if not keys:
-        return {}, {}
-    marks, values = store.marked(keys)
-    given = tx.rows(f"SELECT key, arguments FROM pipelines_keys WHERE key IN ({marks})", values)
-    made = tx.rows(f"SELECT key, value FROM pipelines_results WHERE key IN ({marks})", values)
-    return {row["key"]: row["arguments"] for row in given}, {row["key"]: row["value"] for row in made}
-
-
-def given_to(arguments: bytes | None, node: Node) -> dict[str, str]:
-    """What a trial was given of the space that is searched."""
-    if arguments is None or node.search is None:
-        return {}
-    found = msgspec.json.decode(arguments, type=dict[str, Argument])
-    return {name: found[name].shown for name in node.search.space if name in found}
-
-
-def number(value: bytes | None, node: Node, sources: Sources) -> float | None:
-    """The number of a trial; None when its result is gone or has none."""
-    if value is None:
-        return None
-    try:
-        found = measured(node, msgspec.json.decode(value, type=Tree), lambda leaf: content(leaf, sources))
-    except LooplineError:
-        return None
-    return found if found is not None and isfinite(found) else None
-
-
-def content(leaf: Leaf, sources: Sources) -> bytes:
-    """The bytes of a stored value."""
-    return leaf.content if leaf.content is not None else sources.blob(leaf.digest)
 
 
 def counted(tx: Transaction, origin: str, view: _View) -> dict[str, dict[str, int]]:
