@@ -198,7 +198,10 @@ class SQLite:
 
     def row(self, statement: str, params: Mapping[str, Any] | None = None) -> Row | None:
         self._check_open()
-        return SQLiteTransaction(self._reader(), {}).row(statement, params)
+        db = self._reader()
+        with translated():
+            found = db.execute(statement, params or {}).fetchone()
+        return None if found is None else dict(found)
 
     def changed(self) -> int:
         self._check_open()

@@ -20,10 +20,14 @@ def digest(*fields: str | bytes) -> str:
 
 def digest_all(fields: Iterable[str | bytes]) -> str:
     """BLAKE3 of the fields as 64 hexadecimal digits."""
-    pieces: list[bytes] = []
-    for field in fields:
-        content = field.encode() if isinstance(field, str) else field
-        pieces += (_LENGTH(len(content)), content)
+    parts = list(fields)
+    if not any(isinstance(part, bytes) for part in parts):
+        text = "".join([f"{len(part)}:{part}" for part in parts])  # type: ignore[str-bytes-safe]
+        return blake3(text.encode(errors="surrogatepass")).hexdigest()
+    pieces: list[bytes] = [b"\xff"]  # no text begins so
+    for part in parts:
+        content = part.encode(errors="surrogatepass") if isinstance(part, str) else part
+        pieces += (b"s" if isinstance(part, str) else b"b", _LENGTH(len(content)), content)
     return blake3(b"".join(pieces)).hexdigest()
 
 
