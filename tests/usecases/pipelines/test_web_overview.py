@@ -132,3 +132,18 @@ def test_what_cannot_be_asked_is_said(place: Any) -> None:
         loopline.pipelines.overview(other.id)
     with pytest.raises(Invalid, match="cannot be told"):
         loopline.pipelines.overview(run(place, "wide").run_id, most=-1)
+
+
+def test_calls_that_have_not_begun_are_counted_as_waiting(tmp_path: Path) -> None:
+    from loopline.usecases.pipelines.overview import await_rest
+
+    counts = {"score": {"ran": 30, "running": 2}, "done": {"ran": 5}}
+    await_rest(counts, tmp_path / "calls.json")
+    (tmp_path / "calls.json").write_text('{"score": 100, "done": 5, "next": 7, "none": 0}')
+    await_rest(counts, tmp_path / "calls.json")
+    assert counts == {
+        "score": {"ran": 30, "running": 2, "waiting": 68},
+        "done": {"ran": 5},
+        "next": {"waiting": 7},
+        "none": {},
+    }

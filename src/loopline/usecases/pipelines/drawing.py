@@ -34,7 +34,7 @@ def drawing(steps: Sequence[Step]) -> dict[str, Any]:
     first, last = window(layers)
     kept = {step["label"]: step for place in range(first, last + 1) for step in chosen(layers[place])}
     rows = placed(kept, depth, first, last)
-    width = max((right(row) for row in rows), default=WIDE) + 4
+    width = max((right(row) for row in rows), default=WIDE) + 14
     centred(rows, width)
     boxes = {item["label"]: item for row in rows for item in row if "step" in item}
     return {
@@ -154,7 +154,7 @@ def short(seconds: float) -> str:
 
 def rank(count: tuple[str, int]) -> int:
     """What went wrong is told first: it may not fall off the end."""
-    return ["failed", "running", "cancelled", "hit", "ran"].index(count[0]) if count[0] != "skipped" else 9
+    return ["failed", "running", "cancelled", "hit", "ran", "waiting", "skipped"].index(count[0])
 
 
 def fitted(text: str, room: float) -> str:

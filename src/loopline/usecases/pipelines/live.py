@@ -14,6 +14,8 @@ from loopline.usecases.pipelines.model import Progress
 from loopline.usecases.pipelines.records import Records
 from loopline.usecases.pipelines.state import State
 
+CALLS = "calls.json"
+
 
 class Live:
     """Told a few times a second which calls run."""
@@ -25,6 +27,7 @@ class Live:
         self._progress = progress
         self._announced: set[int] = set()
         self._heard: dict[int, int] = {}
+        self._counted: dict[str, int] = {}
 
     def show(self, flying: Mapping[Future[Outcome], int]) -> None:
         """Write down which steps have been running for a while, and put what they print where others can read it."""
@@ -33,8 +36,19 @@ class Live:
             step = self._records.step(position, self._state.nodes[position], "running")
             self._journal.add(Entry(msgspec.structs.replace(step, started_at=self._state.ground.clock.text())))
         self._journal.flush()
+        self._count()
         for future, position in flying.items():
             self._listen(future, position)
+
+    def _count(self) -> None:
+        """Put down how many calls each map or search has, so that others can say how far it is."""
+        counted = {self._state.nodes[whole].label: len(parts) for whole, parts in self._state.parts.items()}
+        if counted != self._counted:
+            self._counted = counted
+            folder = Path(self._state.scratch)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "calls.new").write_bytes(msgspec.json.encode(counted))
+            (folder / "calls.new").replace(folder / CALLS)
 
     def _listen(self, future: Future[Outcome], position: int) -> None:
         heard = self._state.terms.masked(self._state.ground.executor().log(future))

@@ -14,6 +14,7 @@ from loopline.core.times import from_text
 from loopline.ports.database import Transaction
 from loopline.usecases.pipelines import store, trials
 from loopline.usecases.pipelines.graphs import needed
+from loopline.usecases.pipelines.live import CALLS
 from loopline.usecases.pipelines.model import Node, PipelineRun, Plan, StepRun
 
 MOST_MAPS = 20
@@ -100,6 +101,8 @@ def overview(
     origin = asked.get("same_as") or run.run_id
     view = _View(run, origin != run.run_id)
     counts = counted(tx, origin, view)
+    if run.status == "running":
+        await_rest(counts, sources.scratch / run.run_id / CALLS)
     top = {step.label: step for step in view.taken(tx.rows(f"{_STEPS} AND part_of = ''", {"id": origin}))}
     nodes = plan.nodes if plan is not None else ()
     labels = [node.label for node in nodes]
@@ -227,6 +230,19 @@ def counted(tx: Transaction, origin: str, view: _View) -> dict[str, dict[str, in
         of = found.setdefault(row["part_of"], {})
         of[status] = of.get(status, 0) + row["number"]
     return found
+
+
+def await_rest(counts: dict[str, dict[str, int]], path: Path) -> None:
+    """Count calls as waiting that have not begun: the running process has put down how many there are."""
+    try:
+        told = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
+    except (OSError, msgspec.DecodeError):
+        return
+    for label, number in told.items():
+        of = counts.setdefault(label, {})
+        waiting = number - sum(of.values())
+        if waiting > 0:
+            of["waiting"] = waiting
 
 
 def spanned(tx: Transaction, origin: str, view: _View) -> dict[str, tuple[float, float]]:
