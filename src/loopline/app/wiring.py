@@ -183,6 +183,19 @@ def clock(_: Loopline) -> Any:
     return WallClock()
 
 
+class Environments:
+    """Environments built from locks, under the installation."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+
+    def python_for(self, lock: bytes) -> str:
+        """See the port of pipelines."""
+        from loopline.usecases.releases import environments, locking
+
+        return environments.python_for(locking.parsed(lock), self._home / "environments", lambda seconds: None)
+
+
 ENGINES: dict[str, Callable[[Loopline], Any]] = {
     "database": database,
     "blobs": blobs,
@@ -190,6 +203,7 @@ ENGINES: dict[str, Callable[[Loopline], Any]] = {
     "signer": signer,
     "runtimes": runtimes,
     "executors": executors,
+    "environments": lambda loopline: Environments(loopline.home),
     "in_use": in_use,
     "home": lambda loopline: loopline.home,
     "installations": lambda _: open_home,

@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from loopline.core.errors import CheckFailed
+from loopline.core.errors import CheckFailed, NotFound
 from loopline.kit.installed import installed
+from loopline.usecases.pipelines.values.writing import text
 from loopline.usecases.releases import locking, resolving
 
 pytestmark = pytest.mark.integration
@@ -38,6 +39,33 @@ TESTS = """from importlib.metadata import version
 def test_the_locked_version():
     assert version("iniconfig") == "2.0.0"
 """
+
+
+def test_one_step_runs_in_an_environment_of_its_own(home, tmp_path, monkeypatch):
+    few = ("msgspec", "blake3", "packaging")
+    monkeypatch.setattr(resolving, "own_requirements", lambda extras: iter(few))
+    folder, old = tmp_path / "mixed", tmp_path / "mixed" / "locks" / "old"
+    old.mkdir(parents=True)
+    (old / "pyproject.toml").write_text('[project]\ndependencies = ["loopline", "iniconfig==2.0.0"]\n')
+    asked = '@step(lock="locks/old/requirements.lock")'
+    code = PIPELINE.replace("@step", asked).replace("def told", "def then") + "\n\n" + PIPELINE.partition("step\n")[2]
+    code = code.replace("return told(name)\n", "return then(name)\n", 1)
+    code = code.replace("    return told(name)\n", "    return then(name), told(name)\n")
+    (folder / "pipeline.py").write_text(code)
+    with pytest.raises(NotFound, match=r"locks/old/requirements\.lock, which is not there"):
+        home.pipelines.run(folder, "versions", actor="ada")
+    home.releases.lock(old)
+    run = home.pipelines.run(folder, "versions", actor="ada")
+    assert run.error == ""
+    assert [step.status for step in run.steps] == ["ran", "ran"]
+    assert run.outputs == (text("2.0.0").digest, text(installed()["iniconfig"]).digest)
+    lock = old / "requirements.lock"
+    lock.write_text(lock.read_text() + "# another line\n")
+    again = home.pipelines.run(folder, "versions", actor="ada")
+    assert [step.status for step in again.steps] == ["ran", "hit"]
+    assert "lock locks/old/requirements.lock" in home.pipelines.why(again.run_id, "then").sentence
+    (lock).write_text("nonsense ==\n")
+    assert home.pipelines.run(folder, "versions", actor="ada").status == "failed"
 
 
 def test_a_release_takes_what_the_working_copy_made_and_the_other_way_round(home, project, sealed):

@@ -32,7 +32,18 @@ _PLACES = {
     "pipeline": "steps",
     "step": "steps",
 }
-_NEEDS = ("database", "blobs", "clock", "home", "tracking", "datasets", "registry", "runtimes", "executors")
+_NEEDS = (
+    "database",
+    "blobs",
+    "clock",
+    "home",
+    "tracking",
+    "datasets",
+    "registry",
+    "runtimes",
+    "executors",
+    "environments",
+)
 
 
 def build(**needs: Any) -> Pipelines:

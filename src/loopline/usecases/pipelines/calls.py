@@ -50,7 +50,7 @@ def call_of(state: State, position: int, node: Node, arguments: dict[str, Tree],
         memory=options.memory,
         cpu=options.cpu,
         environment={**options.environment, **state.terms.variables},
-        python=state.terms.python,
+        python=state.ground.python_for(state.terms.locks[options.lock]) if options.lock else state.terms.python,
     )
 
 

@@ -124,7 +124,8 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a step is run. `max_age` is the oldest result taken from the cache, in seconds (0: any age), `volatile` names
     arguments that do not count for the key, `externals` what the step reads by itself. A failed call is made `retries`
     times again, after `backoff` seconds, doubled each time. `timeout` is in seconds, `memory` in bytes (0: no limit);
-    `cpu` counts slots; `environment` are variables for the call; `seed` starts the random numbers."""
+    `cpu` counts slots; `environment` are variables for the call; `lock` is the project's file that pins what
+    is installed where it runs (empty: what is installed here); `seed` starts the random numbers."""
 
     cached: bool = True
     max_age: float = 0.0
@@ -136,6 +137,7 @@ class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     cpu: float = 1.0
     memory: int = 0
     environment: dict[str, str] = {}
+    lock: str = ""
     seed: int | None = None
 
 

@@ -58,6 +58,14 @@ class Tracking(Protocol):
     def get(self, run_id: str) -> Any: ...
 
 
+class Environments(Protocol):
+    """Where what a lock pins is installed."""
+
+    def python_for(self, lock: bytes) -> str:
+        """The interpreter of the environment that a lock describes, built when it is not there yet; "" is this one.
+        Invalid for what is no lock, Unavailable when it cannot be built."""
+
+
 class RegisteredVersion(Protocol):
     """A version as the registry answers it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from loopline.core.errors import Invalid
@@ -118,6 +119,13 @@ def _variables(name: str, value: Any) -> tuple[str, dict[str, str]]:
     return name, dict(value)
 
 
+def _lock(name: str, value: Any) -> tuple[str, str]:
+    parts = Path(value).parts if isinstance(value, str) else ()
+    if not parts or Path(value).is_absolute() or ".." in parts:
+        raise refused(name, value, 'Name a file of the project, as in "locks/old.lock".')
+    return name, str(Path(value))
+
+
 def refused(name: str, value: Any, hint: str) -> Invalid:
     """The refusal of an option's value."""
     return Invalid(f"A step's {name} cannot be {str(value)[:60]!r}.", hint)
@@ -134,5 +142,6 @@ _READERS: dict[str, Any] = {
     "cpu": _positive,
     "memory": size,
     "environment": _variables,
+    "lock": _lock,
     "seed": _seed,
 }

@@ -9,7 +9,7 @@ import msgspec
 
 from loopline.core.times import to_text
 from loopline.ports.executor import Outcome
-from loopline.usecases.pipelines.hashing import of_tree
+from loopline.usecases.pipelines.hashing import digest, of_tree
 from loopline.usecases.pipelines.keys import datasets_in, shown
 from loopline.usecases.pipelines.model import Argument, Node, StepRun, Tree, leaves, refs
 from loopline.usecases.pipelines.state import State
@@ -77,6 +77,9 @@ class Records:
 
             mark = self.state.terms.externals[one]
             found[title(one)] = Argument("external", mark, "", mark[:12])
+        if node.options.lock:
+            pinned = digest(self.state.terms.locks[node.options.lock])
+            found[f"lock {node.options.lock}"] = Argument("external", pinned, "", pinned[:12])
         for name, content in sorted(node.options.environment.items()):
             found[f"variable {name}"] = Argument("parameter", content, "", content)
         seed = self.state.terms.seed if node.options.seed is None else node.options.seed

@@ -23,6 +23,7 @@ from loopline.usecases.pipelines import store
 from loopline.usecases.pipelines.calls import Damaged, call_of, places_of
 from loopline.usecases.pipelines.claims import Claims
 from loopline.usecases.pipelines.ground import Ground, Terms
+from loopline.usecases.pipelines.hashing import digest
 from loopline.usecases.pipelines.journal import Entry, Journal
 from loopline.usecases.pipelines.keys import key_of
 from loopline.usecases.pipelines.live import Live
@@ -216,6 +217,8 @@ class Running:
         """What counts for a key beside code and arguments."""
         counted = [part for one in node.options.externals for part in ("external", self.state.terms.externals[one])]
         counted += [part for pair in sorted(node.options.environment.items()) for part in ("variable", *pair)]
+        if node.options.lock:
+            counted += ("lock", digest(self.state.terms.locks[node.options.lock]))
         seed = self.state.seed(node)
         return [*counted, "seed", str(seed)] if seed else counted
 
@@ -269,7 +272,11 @@ class Running:
         self._progress(
             Progress(node.label, "", 0.0, position, len(self.state.nodes), calls=self.state.beside(position))
         )
-        call = call_of(self.state, position, node, arguments, places)
+        try:
+            call = call_of(self.state, position, node, arguments, places)
+        except LooplineError as error:  # its environment cannot be made
+            self._failed(position, node, Outcome(error=error.message, hint=error.hint))
+            return
         future = self.state.ground.executor().submit(call)
         self._flying[future] = position
         future.add_done_callback(self._done.put)
@@ -351,8 +358,8 @@ class Running:
                 self._failed(position, node, outcome)
             return
         performed = _performed.decode(outcome.answer)
-        for digest, path in performed.files.items():
-            self.state.ground.blobs.adopt(digest, Path(path))
+        for content, path in performed.files.items():
+            self.state.ground.blobs.adopt(content, Path(path))
         if performed.files:
             shutil.rmtree(f"{self.state.scratch}/{position}", ignore_errors=True)
         self.state.values[position] = performed.value

@@ -41,7 +41,7 @@ from loopline.usecases.pipelines.model import (
     StepRun,
     Why,
 )
-from loopline.usecases.pipelines.needs import Datasets, Registry, Tracking
+from loopline.usecases.pipelines.needs import Datasets, Environments, Registry, Tracking
 from loopline.usecases.pipelines.work import Trace
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Pipelines:
         registry: Registry,
         runtimes: Mapping[str, Runtime],
         executors: Mapping[str, Callable[[], Executor]],
+        environments: Environments,
     ) -> None:
         self._database = database
         self._blobs = blobs
@@ -79,6 +80,7 @@ class Pipelines:
         self._launch = Launch(database, clock, tracking, registry)
         self._runtimes = {name: f"{type(one).__module__}:{type(one).__qualname__}" for name, one in runtimes.items()}
         self._executors = executors
+        self._environments = environments
         self._warm: dict[str, Executor] = {}
         self._plans: dict[str, Plan] = {}
         self._lock = threading.Lock()
@@ -349,6 +351,7 @@ class Pipelines:
             force=force,
             seed=seed,
             python=python,
+            locks=locks_of(plan, folder),
             variables=dict(variables),
         )
 
@@ -393,6 +396,7 @@ class Pipelines:
             lambda found: snapshots.file_of(self._datasets, work / "snapshots", found),
             self._runtimes,
             work / "runs",
+            self._environments.python_for,
         )
 
     def _executor(self, name: str) -> Executor:
@@ -427,6 +431,7 @@ def basis_of(plan_key: str, plan: Plan, terms: Terms) -> str:
         return ""
     snapshots = [part for pair in sorted(terms.snapshots.items()) for part in pair]
     outside = sorted(repr(one) + mark for one, mark in terms.externals.items())
+    outside += [part for name, text in sorted(terms.locks.items()) for part in (name, digest(text))]
     return digest("basis", plan_key, str(terms.seed), *sorted(plan.codes), "", *snapshots, "", *outside)
 
 
@@ -442,6 +447,19 @@ def forced_in(plan: Plan, force: Iterable[str], since: str) -> frozenset[str]:
         if following & {plan.nodes[position].label for position in graphs.needed(node)}:
             following.add(node.label)
     return frozenset(forced | (following if since else set()))
+
+
+def locks_of(plan: Plan, folder: Path) -> dict[str, bytes]:
+    """The locks of the steps that have their own, by name; NotFound for one that is not there."""
+    found: dict[str, bytes] = {}
+    for node in plan.nodes:
+        if node.options.lock and node.options.lock not in found:
+            path = folder / node.options.lock
+            if not path.is_file():
+                raise NotFound(f"The step {node.step!r} asks for {node.options.lock}, which is not there.",
+                               "Make it: `loopline lock` in a folder with its pyproject.toml.")  # fmt: skip
+            found[node.options.lock] = path.read_bytes()
+    return found
 
 
 def marks_of(externals: Iterable[External], folder: Path) -> dict[External, str]:
