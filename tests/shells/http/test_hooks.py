@@ -70,7 +70,8 @@ def test_wrong_deliveries_all_get_the_same_answer(hooked: Any, stranger: Any) ->
 
 
 def test_what_is_too_large_or_no_json_is_refused(hooked: Any, stranger: Any) -> None:
-    assert stranger("POST", PLACE, b"x" * (256 * 1024 + 1)).status == 413
+    large = stranger("POST", PLACE, b"x" * (256 * 1024 + 1))
+    assert (large.status, large.data["message"]) == (413, "The delivery is too large.")
     assert stranger("POST", PLACE, b"no json", headers=signed(b"no json")).status == 400
     assert stranger("GET", PLACE).status == 405
     assert stranger("POST", PLACE + "/more", b"{}").status == 404

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from loopline.core.errors import NotFound
+
 pytestmark = pytest.mark.integration
 
 
@@ -102,3 +104,8 @@ def test_an_alert_that_stays_open_sets_its_policy_off_again(world: Any) -> None:
     world.clock.move(days=30)
     assert other.tick().fired == 0
     assert world.another().tick().fired == 0
+
+
+def test_a_policy_that_never_was_has_no_firings_to_list(world: Any) -> None:
+    with pytest.raises(NotFound, match="There is no policy 'nowhere'"):
+        world.automation.firings("nowhere")

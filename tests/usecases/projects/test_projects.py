@@ -242,3 +242,19 @@ def test_a_server_is_told_a_whole_path_or_nothing(folder: str, projects: Project
     verb = next(verb for verb in VERBS if verb.name == "projects.apply")
     with pytest.raises(Invalid, match="no whole path"):
         verb.call(projects, verb.request(config={"project": "x"}, folder=folder), Caller("ada", Role.ADMIN))
+
+
+def test_a_folder_that_is_not_there_is_not_taken_for_the_one_above(tmp_path):
+    (tmp_path / "loopline.yaml").write_text("project: x\n")
+    with pytest.raises(NotFound, match=r"There is no folder .*nowhere"):
+        found_folder(tmp_path / "nowhere")
+
+
+def test_code_that_is_too_large_to_be_kept_is_refused_and_not_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("loopline.usecases.projects.folders.LARGEST_FILE", 10)
+    (tmp_path / "loopline.yaml").write_text("project: x\n")
+    (tmp_path / "notes.md").write_text("n" * 11)
+    assert declared(tmp_path).files == {}
+    (tmp_path / "large.py").write_text("x = 1\n" * 2)
+    with pytest.raises(Invalid, match=r"large\.py has 12 bytes"):
+        declared(tmp_path)

@@ -76,6 +76,19 @@ def test_a_failed_or_killed_build_leaves_nothing_that_is_used(lock, builder, tmp
 
 
 @pytest.mark.unit
+def test_one_whose_distributions_were_changed_is_built_anew(lock, builder, tmp_path):
+    environments.python_for(lock, tmp_path, lambda seconds: None)
+    place = environments.packages(tmp_path / lock.sha256[:32], lock.python)
+    (place / "__pycache__").mkdir()
+    environments.python_for(lock, tmp_path, lambda seconds: None)
+    assert len(builder.commands) == 2
+    (place / "added-1.0.dist-info").mkdir()
+    environments.python_for(lock, tmp_path, lambda seconds: None)
+    assert len(builder.commands) == 4
+    assert not (place / "added-1.0.dist-info").exists()
+
+
+@pytest.mark.unit
 def test_several_at_once_build_it_once(lock, builder, tmp_path):
     threads = [
         threading.Thread(target=environments.python_for, args=(lock, tmp_path, lambda seconds: None)) for _ in range(4)

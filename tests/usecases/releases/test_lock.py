@@ -151,3 +151,27 @@ def test_what_has_no_solution_is_told_in_the_resolvers_words(tool, monkeypatch):
         monkeypatch.setattr(resolving, "found_uv", lambda: "")
     with pytest.raises(Invalid, match="iniconfig"):
         resolving.resolved(declared("iniconfig<0.0.1"), None)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    "by_hand",
+    [
+        lambda text: text.replace("sha256:a", "sha256:b", 1),
+        lambda text: re.sub(r"==([\d.]+)", r"==\g<1>.1", text, count=1),
+        lambda text: text.rpartition("pandas==")[0],
+        lambda text: re.sub(r"# pins: .*\n", "", text),
+    ],
+)
+def test_one_that_was_edited_by_hand_is_refused(by_hand):
+    asked = declared()
+    pins = [Pin("attrs", "26.1", (f"sha256:{'a' * 64}",)), *PINS]
+    with pytest.raises(CheckFailed, match="what it pins was changed since it was made"):
+        locking.checked(by_hand(locking.written(asked, pins).decode()).encode(), asked)
+
+
+@pytest.mark.unit
+def test_other_ends_of_lines_change_nothing_that_is_pinned():
+    asked = declared("pandas>=2.2")
+    text = locking.written(asked, PINS)
+    assert locking.checked(text.replace(b"\n", b"\r\n"), asked).versions == locking.checked(text, asked).versions

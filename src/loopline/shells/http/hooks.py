@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from loopline.app.wiring import Loopline
-from loopline.core.errors import LooplineError, Refused, Unavailable
+from loopline.core.errors import Invalid, LooplineError, Refused, Unavailable
 from loopline.shells.http.api import JSON, unexpected
 from loopline.shells.http.guard import HOOKS, error_body
 
@@ -52,7 +52,7 @@ def endpoint(loopline: Loopline, rate: Rate) -> Callable[[Request], Awaitable[Re
         try:
             body = await body_of(request)
             if body is None:
-                return Response(status_code=413)
+                return refusal(Invalid("The delivery is too large.", f"At most {LARGEST_BODY} bytes are taken."), 413)
             content = await anyio.to_thread.run_sync(
                 delivered, loopline, request.path_params, dict(request.headers), body
             )

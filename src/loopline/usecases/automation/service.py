@@ -70,8 +70,11 @@ class Automation:
         return Graph(nodes, [GraphEdge(edge.source, edge.target, edge.label) for edge in found.edges])
 
     def firings(self, policy: str = "", limit: int = 50) -> list[Firing]:
-        """The newest firings, newest first; of the policy of that name when given."""
-        return self._database.read(lambda tx: store.newest(tx, policy, max(1, min(limit, 1000))))
+        """The newest firings, newest first; of the policy of that name when given. NotFound when there never was one."""
+        found = self._database.read(lambda tx: store.newest(tx, policy, max(1, min(limit, 1000))))
+        if policy and not found and all(one.name != policy for one in self._watch.policies()):
+            raise NotFound(f"There is no policy {policy[:40]!r}.", "`loopline policies` lists them.")
+        return found
 
     def firing(self, firing_id: str) -> Firing:
         """One firing; NotFound when there is none."""

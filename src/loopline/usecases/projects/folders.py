@@ -40,8 +40,10 @@ PATIENCE_S = 60.0
 
 
 def found_folder(start: Path | None = None) -> Path:
-    """The nearest folder upward that holds a loopline.yaml; NotFound when there is none."""
+    """The nearest folder upward that holds a loopline.yaml; NotFound when there is none, or no folder `start`."""
     folder = (start or Path.cwd()).absolute()
+    if not folder.is_dir():
+        raise NotFound(f"There is no folder {folder}.", "Name the project's folder, or go there and name none.")
     for place in (folder, *folder.parents):
         if (place / CONFIG_FILE).is_file():
             return place
@@ -81,11 +83,22 @@ def files_of(folder: Path, config: dict[str, Any]) -> Iterator[tuple[str, bytes]
     for path in _walked(folder, data):
         if secret and os.path.realpath(path) in secret:
             continue
-        if path.suffix in CODE and path.stat().st_size <= LARGEST_FILE:
+        if path.suffix in CODE and small_enough(path):
             count += 1
             if count > MOST_FILES:
                 raise Invalid(f"{folder} holds more than {MOST_FILES} files.", "Keep data out of the project's folder.")
             yield path.relative_to(folder).as_posix(), path.read_bytes()
+
+
+def small_enough(path: Path) -> bool:
+    """Whether a file is kept with the code; Invalid for Python code that is too large: it would silently be missing."""
+    size = path.stat().st_size
+    if size > LARGEST_FILE and path.suffix == ".py":
+        raise Invalid(
+            f"{path} has {size:,} bytes; {LARGEST_FILE:,} are the most that a file of code may have.",
+            "Keep what it holds as data, or take it out of the project's folder.",
+        )
+    return size <= LARGEST_FILE
 
 
 def secret_files(folder: Path, config: dict[str, Any]) -> set[str]:

@@ -20,6 +20,7 @@ from loopline.usecases.releases.locking import PYTHON, Lock
 from loopline.usecases.releases.resolving import complaint, found_uv
 
 WHOLE = ".whole"
+UNCOUNTED = ("loopline", "__pycache__")
 PATIENCE_S = 3600.0
 Told = Callable[[float], None]
 """Called with the seconds that building took."""
@@ -46,23 +47,46 @@ def same(one: str, other: str) -> bool:
 def python_for(lock: Lock, place: Path, built: Told, tell: Callable[[str], None] | None = None) -> str:
     """The interpreter in which a release with this lock runs; "" is the one that runs this.
 
-    A missing environment is built in `place`, whole or not at all; a second process waits for the first. `tell` hears that
-    it begins. Raises Unavailable when it cannot be built.
+    A missing environment is built in `place`, whole or not at all; a second process waits for the first. One to which a
+    distribution was added or from which one was taken since is built anew. `tell` hears that it begins. Raises Unavailable
+    when it cannot be built.
     """
     if fits(lock):
         return ""
     folder = place / lock.sha256[:32]
-    if not (folder / WHOLE).is_file():
+    if not is_whole(folder, lock):
         if tell is not None:
             tell(f"building the environment of {len(lock.pins)} distributions that the lock names")
         make_folder(place, 0o700)
         with alone(place / f".{lock.sha256[:32]}.lock"):
-            if not (folder / WHOLE).is_file():
+            if not is_whole(folder, lock):
                 began = time.monotonic()
                 build(lock, folder)
                 built(time.monotonic() - began)
     link_loopline(folder, lock.python)
     return str(folder / "bin" / "python")
+
+
+def is_whole(folder: Path, lock: Lock) -> bool:
+    """Whether an environment was built to its end and holds the same modules and distributions as then, by their names."""
+    try:
+        return (folder / WHOLE).read_bytes() == holding(folder, lock)
+    except FileNotFoundError:
+        return False
+
+
+def holding(folder: Path, lock: Lock) -> bytes:
+    """What lies in an environment: names with versions, but neither Loopline's link nor byte code."""
+    try:
+        names = sorted(os.listdir(packages(folder, lock.python)))
+    except FileNotFoundError:
+        names = []
+    return "\n".join([lock.sha256, *(name for name in names if name not in UNCOUNTED and name[0] != ".")]).encode()
+
+
+def packages(folder: Path, version: str) -> Path:
+    """Where an environment's distributions lie."""
+    return folder / "lib" / f"python{version}" / "site-packages"
 
 
 @contextmanager
@@ -83,7 +107,7 @@ def build(lock: Lock, folder: Path) -> None:
         for command in commands(lock, folder, file):
             run(command)
         os.sync()
-        write_file(folder / WHOLE, lock.sha256.encode())
+        write_file(folder / WHOLE, holding(folder, lock))
     except OSError as error:
         raise Unavailable(
             f"The environment cannot be made in {folder} ({error.strerror}).", "Free disk space."
@@ -134,7 +158,7 @@ def run(command: list[str]) -> None:
 def link_loopline(folder: Path, version: str) -> None:
     """Have the environment find the Loopline that runs this, wherever that lies, and nothing else of what lies there."""
     package = Path(loopline.__file__).resolve().parent
-    link = folder / "lib" / f"python{version}" / "site-packages" / "loopline"
+    link = packages(folder, version) / "loopline"
     if link.is_symlink() and link.resolve() == package:
         return
     temporary = link.with_name(f".loopline.{os.getpid()}")

@@ -75,8 +75,7 @@ def examined(
 
     `python` is the interpreter ("": this one). Raises CheckFailed when there is none, one fails or none passes.
     """
-    if not any(name.startswith(f"{FOLDER}/") and name.endswith(".py") for name in files):
-        raise CheckFailed("The project has no tests.", "Write some in tests/: only what was tested is sealed.")
+    refuse_without_tests(files)
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     sweep(scratch)
     copy = Path(tempfile.mkdtemp(prefix="tests-", dir=scratch))
@@ -87,6 +86,12 @@ def examined(
         return judged(*performed(copy, python, examination or Examination()), at)
     finally:
         shutil.rmtree(copy, ignore_errors=True)
+
+
+def refuse_without_tests(files: Mapping[str, bytes]) -> None:
+    """CheckFailed when no file could hold a test."""
+    if not any(name.startswith(f"{FOLDER}/") and name.endswith(".py") for name in files):
+        raise CheckFailed("The project has no tests.", "Write some in tests/: only what was tested is sealed.")
 
 
 def sweep(scratch: Path) -> None:
@@ -115,9 +120,18 @@ def performed(copy: Path, python: str, examination: Examination) -> tuple[Said, 
         raise CheckFailed("The tests did not end within an hour.", "See which one hangs: `pytest tests -v`.")
     said = (copy / "printed").read_text(errors="replace")
     if not report.is_file():
-        last = (said.strip().splitlines() or ["nothing"])[-1]
-        raise CheckFailed(f"The tests could not be run: {last[:300]}", "`pytest tests` shows the whole of it.")
+        last = (said.strip().splitlines() or [""])[-1].strip(" .")
+        raise CheckFailed(
+            f"The tests could not be run: pytest ended with {ending(process.returncode)} and without a report"
+            f"{f' ({last[:300]})' if last else ''}.",
+            "`pytest tests` shows the whole of it.",
+        )
     return msgspec.json.decode(report.read_bytes(), type=Said), said, time.monotonic() - began
+
+
+def ending(code: int) -> str:
+    """An exit code, or the signal that ended a process."""
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 def judged(said: Said, printed: str, seconds: float, at: str) -> Outcomes:

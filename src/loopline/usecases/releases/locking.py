@@ -25,7 +25,7 @@ TOOLS = ("pytest",)  # what runs the tests of every release
 AGAIN = "Run `loopline lock`."
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)")
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
-_SAID = re.compile(r"^# (made from|python|loopline): (\S+)$", re.M)
+_SAID = re.compile(r"^# (made from|pins|python|loopline): (\S+)$", re.M)
 _ADDRESS = re.compile(r"://|^\s*(-i|--index-url|--extra-index-url|-f|--find-links)\b", re.M)
 
 
@@ -38,10 +38,12 @@ class Pin(msgspec.Struct, frozen=True, order=True):
 
 
 class Lock(msgspec.Struct, frozen=True):
-    """A lock as it was read: `made_from` is the digest of the declarations, `text` its bytes."""
+    """A lock as it was read: `made_from` is the digest of the declarations, `holds` that of the pins as they were
+    written, `text` its bytes."""
 
     pins: tuple[Pin, ...]
     made_from: str
+    holds: str
     python: str
     loopline: str
     text: bytes
@@ -129,7 +131,7 @@ def requirement(text: str) -> Requirement:
 def parsed(text: bytes) -> Lock:
     """The lock in these bytes. Invalid for one that names an address or pins without hashes."""
     try:
-        content = text.decode()
+        content = text.decode().replace("\r\n", "\n")  # git may have changed the ends of lines
     except UnicodeDecodeError:
         raise Invalid(f"{LOCK_FILE} is no UTF-8 text.", AGAIN) from None
     if _ADDRESS.search(content):
@@ -138,6 +140,7 @@ def parsed(text: bytes) -> Lock:
     return Lock(
         tuple(sorted(pins_in(content))),
         said.get("made from", ""),
+        said.get("pins", ""),
         said.get("python", ""),
         said.get("loopline", ""),
         text,
@@ -158,20 +161,27 @@ def pins_in(content: str) -> Iterator[Pin]:
 
 def written(declared: Declared, pins: Iterable[Pin]) -> bytes:
     """The lock's one form."""
+    pins = sorted(pins)
     lines = [
         "# Made by `loopline lock`. Install: pip install --require-hashes -r requirements.lock",
         f"# made from: {declared.digest}",
+        f"# pins: {digest_of(pins)}",
         f"# python: {PYTHON}",
         f"# loopline: {__version__}",
     ]
-    for pin in sorted(pins):
+    for pin in pins:
         lines.append(" \\\n    --hash=".join((f"{pin.name}=={pin.version}", *pin.hashes)))
     return ("\n".join(lines) + "\n").encode()
 
 
+def digest_of(pins: Iterable[Pin]) -> str:
+    """The digest of names, versions and hashes: what was edited by hand has another."""
+    return sha256(canonical(sorted(pins)))
+
+
 def checked(content: bytes | None, declared: Declared) -> Lock:
-    """The lock, when it was made from these declarations for this Python and Loopline. NotFound without one,
-    CheckFailed for a stale one, saying what changed."""
+    """The lock, when it was made from these declarations for this Python and Loopline, and holds what was written.
+    NotFound without one, CheckFailed for a stale one, saying what changed."""
     if content is None:
         raise NotFound(f"There is no {LOCK_FILE}.", AGAIN)
     lock = parsed(content)
@@ -192,6 +202,8 @@ def stale(lock: Lock, declared: Declared) -> str:
     unmet = [text for text in (*declared.dependencies, *declared.tests) if not met(text, lock.versions)]
     if unmet:
         return f"it does not satisfy {', '.join(unmet[:5])}"
+    if lock.holds != digest_of(lock.pins):
+        return "what it pins was changed since it was made"
     return "" if lock.made_from == declared.digest else "the dependencies in pyproject.toml were changed since"
 
 

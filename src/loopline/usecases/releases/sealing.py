@@ -14,7 +14,7 @@ from blake3 import blake3
 from loopline import __version__
 from loopline.core.errors import Invalid, NotFound
 from loopline.ports.blobs import Blobs
-from loopline.usecases.releases import locking
+from loopline.usecases.releases import examining, locking
 from loopline.usecases.releases.locking import PYTHON, Lock
 from loopline.usecases.releases.model import (
     LOCK_FILE,
@@ -74,13 +74,14 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def drafted(folder: Path, pipeline: str, config: dict[str, Any], files: dict[str, bytes]) -> Draft:
-    """A draft of what was read from a folder. NotFound without a lock, CheckFailed for a stale one."""
+    """A draft of what was read from a folder. NotFound without a lock, CheckFailed for a stale one or without tests."""
     if "pyproject.toml" not in files:
         raise NotFound(f"There is no pyproject.toml in {folder}.", "Write one with [project] and its dependencies.")
     lock = locking.checked(files.get(LOCK_FILE), locking.declared_by(files["pyproject.toml"]))
     draft = Draft(folder=folder, pipeline=pipeline, config=config, files=files, lock=lock)
     if draft.entry.file not in files:
         raise NotFound(f"There is no {draft.entry.file} in {folder}.", "Name the pipeline's file in loopline.yaml.")
+    examining.refuse_without_tests(files)
     return draft
 
 

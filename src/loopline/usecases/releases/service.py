@@ -213,7 +213,8 @@ class Releases(Places):
         python = environments.python_for(lock, self._home / "environments", took.append, tell)
         if python and not self._database.read(lambda tx: store.has_environment(tx, lock.sha256)):
             seconds = took[0] if took else 0.0  # built by a process that was killed before it could say so
-            tell(f"built the environment {lock.sha256[:12]} in {seconds:.1f} s")
+            if took:
+                tell(f"built the environment {lock.sha256[:12]} in {seconds:.1f} s")
             row = {"digest": lock.sha256, "python": lock.python, "lock_blob": self._blobs.put(lock.text)}
             self._database.write(lambda tx: self._built(tx, {**row, "seconds": seconds}, actor, len(lock.pins)))
         return python
