@@ -24,7 +24,7 @@ from tools.with_loopline import write_project
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 LIMIT_S = 900
-LARGEST = {"dagster": 1000, "prefect": 1000, "zenml": 100, "metaflow": 100, "luigi": 1000, "kedro": 1000}
+LARGEST = {"dagster": 100, "prefect": 100, "zenml": 100, "metaflow": 100, "luigi": 1000, "kedro": 1000}
 NO_CACHE = {"dagster": "runs all again", "metaflow": "resume of a run", "kedro": "files exist", "luigi": "files exist"}
 SLOW_STEPS, KILLED_IN = 12, 6
 MAIN = "import sys; from loopline.shells.cli import main; main(sys.argv[1:])"

@@ -28,11 +28,19 @@ def overhead(tools: dict[str, Any]) -> str:
     """CPU milliseconds a step, new / again, and how many times ours."""
     columns = [name for name in OVERHEAD if any(name in one.get("overhead", {}) for one in tools.values())]
     ours = tools.get("loopline", {}).get("overhead", {})
-    lines = [f"{'CPU ms a no-op step':12}" + "".join(f"{name:>26}" for name in columns)]
+    rows = [["CPU ms a no-op step", *columns]]
     for name, one in tools.items():
-        cells = [_pair(one.get("overhead", {}).get(column, {}), ours.get(column, {})) for column in columns]
-        lines.append(f"{name:19}" + "".join(f"{cell:>26}" for cell in cells))
-    return "\n".join([*lines, "new / again (times ours); ~ extrapolated from fewer steps; * the bodies ran again"])
+        beside = {} if name == "loopline" else ours
+        found = one.get("overhead", {})
+        rows.append([name, *(_pair(found.get(column, {}), beside.get(column, {})) for column in columns)])
+    return f"{aligned(rows)}\nnew / again (times ours); ~ extrapolated from fewer steps; * the bodies ran again"
+
+
+def aligned(rows: list[list[str]]) -> str:
+    """Columns as wide as their widest cell."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = ["   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _pair(found: dict[str, Any], ours: dict[str, Any]) -> str:
@@ -49,21 +57,16 @@ def _pair(found: dict[str, Any], ours: dict[str, Any]) -> str:
 
 def others(tools: dict[str, Any]) -> str:
     """Shell, kill, edits and flights in one line a tool."""
-    heads = ("shell, cached", "kill -9: reran, notices", "edits right/missed/needless", "flights new, again")
-    lines = [f"{'':19}" + "".join(f"{head:>30}" for head in heads)]
+    rows = [
+        ["", "cached, from the shell", "kill -9: reran, notices", "edits: right/missed/needless", "flights: new, again"]
+    ]
     shell = tools.get("loopline", {}).get("shell", {}).get("cpu ms")
     for name, one in tools.items():
-        cells = [_shell(one.get("shell", {}), shell), _kill(one.get("kill", {})), _edits(one.get("edits", {}))]
-        cells.append(_flights(one.get("flights", {})))
-        lines.append(f"{name:19}" + "".join(f"{cell:>30}" for cell in cells))
-    return "\n".join(
-        [
-            *lines,
-            "shell: CPU ms of the whole process, everything known. kill: finished steps that ran again, s until the next "
-            "began.",
-            "edits: of 8, right when exactly what stands on the edit ran; CPU ms a step. flights: CPU, times plain calls.",
-        ]
-    )
+        cells = [_shell(one.get("shell", {}), None if name == "loopline" else shell), _kill(one.get("kill", {}))]
+        rows.append([name, *cells, _edits(one.get("edits", {})), _flights(one.get("flights", {}))])
+    return f"""{aligned(rows)}
+shell: CPU ms of the whole process, everything known. kill: finished steps that ran again, s until the next began.
+edits: of 8, right when exactly what stands on the edit ran; CPU ms a step. flights: CPU, times plain calls."""
 
 
 def _shell(found: dict[str, Any], ours: float | None) -> str:
