@@ -8,20 +8,12 @@ import msgspec
 
 from loopline.core.errors import NotFound
 from loopline.ports.executor import Call
-from loopline.usecases.pipelines.model import Leaf, Node, Tree, leaves
-from loopline.usecases.pipelines.state import State
+from loopline.usecases.pipelines.model import Node, Tree, leaves
+from loopline.usecases.pipelines.state import Damaged, State
 from loopline.usecases.pipelines.values.blobs import blobs_of
 from loopline.usecases.pipelines.work import Perform
 
 PERFORM = "loopline.usecases.pipelines.work:perform"
-
-
-class Damaged(Exception):
-    """The bytes of a value are not what they were."""
-
-    def __init__(self, leaf: Leaf) -> None:
-        super().__init__(leaf.digest)
-        self.leaf = leaf
 
 
 def call_of(state: State, position: int, node: Node, arguments: dict[str, Tree], places: dict[str, str]) -> Call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from datetime import date
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -141,7 +142,12 @@ def from_yaml(path: Path) -> dict[str, Any]:
         raise Invalid(f"{path} cannot be read: {' '.join(str(error).split())}.", "Mend the file.") from None
     if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
         raise Invalid(f"{path} is no map of parameters.", "Write lines like learning_rate: 0.1")
-    return found
+    return {name: plain(value) for name, value in found.items()}
+
+
+def plain(value: Any) -> Any:
+    """Dates and times as texts, which a parameter annotated as such is made from again."""
+    return value.isoformat() if isinstance(value, date) else value
 
 
 @click.command()

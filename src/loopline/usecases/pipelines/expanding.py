@@ -15,18 +15,20 @@ from loopline.usecases.pipelines.values.writing import text
 Content = Callable[[Leaf], bytes]
 
 
-def calls_of(node: Node, arguments: Mapping[str, Tree], content: Content) -> list[Node]:
-    """The calls of a map, one for each item. Invalid for a value that has no items, or lists of different lengths."""
+def calls_of(node: Node, arguments: Mapping[str, Tree], content: Content) -> tuple[list[Node], tuple[str, ...]]:
+    """The calls of a map, one for each item, and the keys under which their results stand (none for a list). Invalid for
+    a value that has no items, or lists of different lengths."""
     lists = {name: items_of(arguments[name], name, node, content) for name in node.over}
     lengths = {name: len(items) for name, (items, _) in lists.items()}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise Invalid(f"{node.label} is mapped over lists of different lengths: {told}.", "Give lists of one length.")
-    names = names_of(node, arguments, content)
-    return [
+    names = next((names for _, names in lists.values() if names), ())
+    calls = [
         call(node, names[n] if names else n, {**arguments, **{name: items[n] for name, (items, _) in lists.items()}})
         for n in range(next(iter(lengths.values())))
     ]
+    return calls, names
 
 
 def call(node: Node, which: int | str, arguments: Mapping[str, Tree]) -> Node:
@@ -34,15 +36,6 @@ def call(node: Node, which: int | str, arguments: Mapping[str, Tree]) -> Node:
     return msgspec.structs.replace(
         node, label=f"{node.label}[{which}]", arguments=dict(arguments), guards=(), over=(), search=None
     )
-
-
-def names_of(node: Node, arguments: Mapping[str, Tree], content: Content) -> tuple[str, ...]:
-    """The keys under which the results of a map stand; none for a list."""
-    for name in node.over:
-        _, names = items_of(arguments[name], name, node, content)
-        if names:
-            return names
-    return ()
 
 
 def items_of(tree: Tree, name: str, node: Node, content: Content) -> tuple[Sequence[Tree], tuple[str, ...]]:
@@ -60,9 +53,31 @@ def items_of(tree: Tree, name: str, node: Node, content: Content) -> tuple[Seque
     )
 
 
-def gathered(node: Node, arguments: Mapping[str, Tree], values: Sequence[Tree], content: Content) -> Tree:
+def at(tree: Tree, path: Sequence[int | str], content: Content) -> Tree:
+    """The part of a value at a path of positions and keys; KeyError when it has none."""
+    for n, part in enumerate(path):
+        if isinstance(tree, Leaf) and tree.kind == "json":
+            return text(part_of(json.loads(content(tree)), path[n:]))
+        if not isinstance(tree, Many) or part not in (tree.names if isinstance(part, str) else range(len(tree.items))):
+            raise KeyError(part)
+        tree = tree.items[tree.names.index(part) if isinstance(part, str) else part]
+    return tree
+
+
+def part_of(value: Any, path: Sequence[Any]) -> Any:
+    """The part of a plain value at a path; KeyError when it has none."""
+    for part in path:
+        if not isinstance(value, dict if isinstance(part, str) else list):
+            raise KeyError(part)
+        try:
+            value = value[part]
+        except LookupError:
+            raise KeyError(part) from None
+    return value
+
+
+def gathered(names: tuple[str, ...], values: Sequence[Tree]) -> Tree:
     """The value of a map."""
-    names = names_of(node, arguments, content)
     return Many("dict", tuple(values), names) if names else Many("list", tuple(values))
 
 
@@ -120,4 +135,5 @@ def truth(tree: Tree, content: Content) -> bool:
 def a(tree: Tree) -> str:
     """What a value is, in words."""
     kind = tree.kind if isinstance(tree, Leaf) else tree.form if isinstance(tree, Many) else "value"
+    kind = {"json": "single value", "scalar": "single value", "bytes": "row of bytes"}.get(kind, kind)
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

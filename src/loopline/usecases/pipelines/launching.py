@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loopline.core.errors import NotFound
+from loopline.core.errors import LooplineError, NotFound
 from loopline.core.ids import new_id
 from loopline.core.tables import Signature
 from loopline.ports.clock import Clock
@@ -23,6 +23,9 @@ from loopline.usecases.pipelines.same import Same
 
 if TYPE_CHECKING:
     from loopline.usecases.pipelines.running import Running
+
+
+UNTAKEN = "The pipeline returns what hangs on a branch that was not taken."
 
 
 class Started(msgspec.Struct, kw_only=True):
@@ -161,7 +164,10 @@ class Launch:
             try:
                 result = done.resolve(started.plan.result)
             except LookupError as part:
-                status, error = "failed", f"The pipeline returns {part} of a result that has no such part."
+                left_out = part.args[0] in done.steps
+                status, error = "failed", UNTAKEN if left_out else f"The pipeline returns {part}, which no result has."
+            except LooplineError as wrong:  # a branch that hangs on no truth
+                status, error = "failed", wrong.message
         registers = started.plan.registers or started.registers
         if status == "finished" and registers and not is_model(result):
             status, error = "failed", f"The pipeline registers the model {registers!r}, but returned none."

@@ -359,12 +359,3 @@ def leaves(tree: Tree) -> Iterable[Leaf]:
     elif isinstance(tree, Many):
         for item in tree.items:
             yield from leaves(item)
-
-
-def at(tree: Tree, path: Iterable[int | str]) -> Tree:
-    """The part of a value at a path of positions and keys; LookupError when it has none."""
-    for part in path:
-        if not isinstance(tree, Many):
-            raise LookupError(part)
-        tree = tree.items[tree.names.index(part) if isinstance(part, str) else part]
-    return tree

@@ -29,6 +29,9 @@ def signature_of(pipeline: Pipeline[Any, Any]) -> dict[str, dict[str, Any]]:
 def bound(pipeline: Pipeline[Any, Any], params: Mapping[str, Any]) -> dict[str, Any]:
     """Every parameter with its value: given or default; datasets as `Data`. Invalid for unknown, missing or wrong ones."""
     known, annotations = pipeline.signature.parameters, hints(pipeline.function)
+    for parameter in known.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise Invalid(f"The pipeline {pipeline.name!r} takes {parameter}.", "Name each of its parameters.")
     for name in sorted(params.keys() - known.keys()):
         raise Invalid(
             f"The pipeline {pipeline.name!r} has no parameter {name!r}.", f"It has {', '.join(known) or 'none'}."

@@ -59,11 +59,14 @@ def imported(file: str, folder: str) -> ModuleType:
     if not (Path(folder) / file).is_file():
         raise NotFound(f"There is no {file} in {folder}.", "Run `loopline init`, or name the file in loopline.yaml.")
     try:
-        return importlib.import_module(module_name(file))
+        module = importlib.import_module(module_name(file))
     except LooplineError:
         raise
     except Exception as error:
         raise Invalid(f"{file} cannot be imported: {type(error).__name__}: {error}{place(error, folder)}.") from error
+    if not Path(module.__file__ or "/").resolve().samefile(Path(folder) / file):
+        raise Invalid(f"{file} has the name of a module that is loaded already.", "Give the file another name.")
+    return module
 
 
 def place(error: BaseException, folder: str) -> str:
@@ -77,10 +80,13 @@ def place(error: BaseException, folder: str) -> str:
 
 def pipeline_in(module: ModuleType, name: str) -> Pipeline[Any, Any]:
     """The pipeline of that name; NotFound lists those that are there."""
-    found = {one.name: one for one in vars(module).values() if isinstance(one, Pipeline)}
-    if name in found:
-        return found[name]
-    there = ", ".join(sorted(found)) or "none"
+    found = list({id(one): one for one in vars(module).values() if isinstance(one, Pipeline)}.values())
+    named = [one for one in found if one.name == name]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise Invalid(f"{module.__name__}.py has {len(named)} pipelines named {name!r}.", "Rename all but one.")
+    there = ", ".join(sorted({one.name for one in found})) or "none"
     raise NotFound(f"There is no pipeline {name!r} in {module.__name__}.py.", f"Pipelines there: {there}.")
 
 

@@ -20,7 +20,7 @@ from loopline.core.times import from_text
 from loopline.ports.database import Row
 from loopline.ports.executor import Outcome
 from loopline.usecases.pipelines import store
-from loopline.usecases.pipelines.calls import Damaged, call_of, places_of
+from loopline.usecases.pipelines.calls import call_of, places_of
 from loopline.usecases.pipelines.claims import Claims
 from loopline.usecases.pipelines.ground import Ground, Terms
 from loopline.usecases.pipelines.hashing import digest
@@ -30,7 +30,7 @@ from loopline.usecases.pipelines.live import Live
 from loopline.usecases.pipelines.model import Leaf, Node, Plan, Progress, StepRun, Tree, leaves
 from loopline.usecases.pipelines.records import Records
 from loopline.usecases.pipelines.several import Several
-from loopline.usecases.pipelines.state import State
+from loopline.usecases.pipelines.state import Damaged, State
 from loopline.usecases.pipelines.values.blobs import blobs_of
 from loopline.usecases.pipelines.work import Performed
 
@@ -153,7 +153,9 @@ class Running:
         except LooplineError as error:
             self._failed(position, node, Outcome(error=error.message, hint=error.hint))
         except LookupError as part:
-            self._failed(position, node, Outcome(error=f"It gave no part {part} that {node.label} takes."))
+            self._failed(position, node, Outcome(error=f"What it takes has no part {part}."))
+        except Damaged as damaged:
+            self._made_anew(position, node, damaged)
 
     def _wait(self, position: int, missing: Sequence[int]) -> None:
         self._waits[position] = set(missing)
@@ -264,8 +266,7 @@ class Running:
             places = places_of(self.state, arguments)
         except Damaged as damaged:  # what made it runs again first
             self._claims.give_back(self.state.keys[position])
-            self._give_back(damaged.leaf)
-            self._pending.append(position)
+            self._made_anew(position, node, damaged)
             return
         self._before_rows()
         self._making[self.state.keys[position]] = position
@@ -287,28 +288,36 @@ class Running:
             self._begin()
             self._begin = None
 
-    def _give_back(self, damaged: Leaf) -> None:
-        """Have what made these bytes run again."""
+    def _made_anew(self, position: int, node: Node, damaged: Damaged) -> None:
+        """Consider a node again once what it takes has been made again; it fails when nothing can."""
+        if self._give_back(damaged.leaf):
+            self._pending.append(position)
+        else:
+            self._failed(position, node, Outcome(error="The bytes of what it takes are gone, and no step made them."))
+
+    def _give_back(self, damaged: Leaf) -> bool:
+        """Have what made these bytes run again; whether something did."""
+        found = False
         for position, value in list(self.state.values.items()):
             if any(leaf.digest == damaged.digest for leaf in leaves(value)):
+                found = True
                 del self.state.values[position], self.state.steps[position]
                 if position not in self.state.parts:
                     self._damaged.add(position)
                     self._made.discard(self.state.keys[position])
                 self._pending.append(position)
+        return found
 
     def _result_was_damaged(self) -> bool:
         """Check the bytes of what the pipeline returns; when they are damaged, what made them is considered again."""
         result = self.state.plan.result
-        if result is None or self.state.lacking(result):
-            return False
         try:
-            places_of(self.state, {"result": self.state.resolve(result)})
-        except LookupError:  # it gave no such part: told at the end
+            if result is not None and not self.state.lacking(result):
+                places_of(self.state, {"result": self.state.resolve(result)})
+        except (LookupError, LooplineError):  # it gave no such part, or a branch hangs on no truth: told at the end
             return False
         except Damaged as damaged:
-            self._give_back(damaged.leaf)
-            return True
+            return self._give_back(damaged.leaf)
         return False
 
     def _collect(self) -> None:

@@ -11,7 +11,7 @@ from loopline.core.errors import NotFound
 from loopline.ports.blobs import Blobs
 from loopline.ports.database import Row
 from loopline.usecases.pipelines import expanding, store
-from loopline.usecases.pipelines.model import Choice, Data, Leaf, Many, Plan, Ref, StepRun, Tree, at, leaves
+from loopline.usecases.pipelines.model import Choice, Data, Leaf, Many, Plan, Ref, StepRun, Tree, leaves
 from loopline.usecases.pipelines.values.blobs import blobs_of
 
 
@@ -61,7 +61,7 @@ class Same:
         """A tree with references replaced by what they stand for; LookupError where that cannot be told."""
         if isinstance(tree, Ref):
             value = self.values[tree.node]
-            return at(value, tree.path) if tree.path else value
+            return expanding.at(value, tree.path, no_content) if tree.path else value
         if isinstance(tree, Data):
             return Leaf("table", self._snapshots[tree.dataset], 0, None, {"frame": "pyarrow", "dataset": tree.dataset})
         if isinstance(tree, Many):

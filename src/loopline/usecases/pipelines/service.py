@@ -359,7 +359,7 @@ class Pipelines:
         self, folder: Path, file: str, stamp: str, pipeline: str, params: dict[str, Any], executor: str, python: str
     ) -> tuple[str, Plan]:
         """The plan for these files and params: from memory, the database, or traced where user code may run."""
-        given = json.dumps(params, sort_keys=True, default=refused)
+        given = as_text(params)
         key = digest("plan", FORMAT, PLANS, python or PYTHON, str(folder), file, stamp, pipeline, given)
         plan = self._plans.get(key) or self._database.read(lambda tx: store.plan(tx, key))
         if plan is None or not (python or current(plan)):
@@ -474,6 +474,19 @@ def marks_of(externals: Iterable[External], folder: Path) -> dict[External, str]
 
 def silent(_: Progress) -> None:
     """Tell nobody."""
+
+
+def as_text(params: Mapping[str, Any]) -> str:
+    """Parameters as one text. Invalid for what could not be handed to the pipeline or read again."""
+    try:
+        given = json.dumps(params, sort_keys=True, default=refused)
+        msgspec.msgpack.encode(params)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise Invalid(
+            f"The parameters cannot be written down: {error}.",
+            "Give numbers within 64 bits, texts in UTF-8, lists, and maps whose keys are texts.",
+        ) from None
+    return given
 
 
 def refused(value: Any) -> Any:

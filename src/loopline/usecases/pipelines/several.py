@@ -19,15 +19,16 @@ class Several:
     def __init__(self, state: State) -> None:
         self._state = state
         self._points: dict[int, dict[str, Any]] = {}
+        self._names: dict[int, tuple[str, ...]] = {}
         self.trials: list[Trial] = []
 
     def divided(self, position: int, node: Node) -> list[int]:
         """Positions of the first calls of a node; none for an empty map."""
-        self._state.parts[position] = []
         if node.search is not None:
+            self._state.parts[position] = []
             return self.more(position, node)
-        arguments = self._state.arguments(node)
-        calls = expanding.calls_of(node, arguments, self._state.content)
+        calls, names = expanding.calls_of(node, self._state.arguments(node), self._state.content)
+        self._state.parts[position], self._names[position] = [], names
         return [self._state.add(call, position) for call in calls]
 
     def more(self, position: int, node: Node) -> list[int]:
@@ -57,8 +58,7 @@ class Several:
         parts = self._state.parts[position]
         self._state.keys[position] = digest_all(("calls", *(self._state.steps[part].key for part in parts)))
         if node.search is None:
-            values = [self._state.values[part] for part in parts]
-            return expanding.gathered(node, self._state.arguments(node), values, self._state.content)
+            return expanding.gathered(self._names[position], [self._state.values[part] for part in parts])
         from loopline.usecases.pipelines.searching import summary
 
         told = self._told(position, node)

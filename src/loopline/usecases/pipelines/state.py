@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import msgspec
 
+from loopline.core.errors import NotFound
 from loopline.usecases.pipelines import expanding
 from loopline.usecases.pipelines.ground import Ground, Terms
 from loopline.usecases.pipelines.keys import needs_of
-from loopline.usecases.pipelines.model import Choice, Data, Leaf, Many, Node, Plan, Ref, StepRun, Tree, at, refs
+from loopline.usecases.pipelines.model import Choice, Data, Leaf, Many, Node, Plan, Ref, StepRun, Tree, refs
+
+
+class Damaged(Exception):
+    """The bytes of a value are not what they were."""
+
+    def __init__(self, leaf: Leaf) -> None:
+        super().__init__(leaf.digest)
+        self.leaf = leaf
 
 
 class State:
@@ -64,7 +73,7 @@ class State:
         """A tree with references replaced by what they stand for."""
         if isinstance(tree, Ref):
             value = self.values[tree.node]
-            return at(value, tree.path) if tree.path else value
+            return expanding.at(value, tree.path, self.content) if tree.path else value
         if isinstance(tree, Data):
             digest = self.terms.snapshots[tree.dataset]
             return Leaf("table", digest, 0, None, {"frame": "pyarrow", "dataset": tree.dataset})
@@ -103,5 +112,10 @@ class State:
         return expanding.truth(self.resolve(condition), self.content)
 
     def content(self, leaf: Leaf) -> bytes:
-        """The bytes of a stored value."""
-        return leaf.content if leaf.content is not None else self.ground.blobs.get(leaf.digest)
+        """The bytes of a stored value. Damaged when they are not right."""
+        if leaf.content is not None:
+            return leaf.content
+        try:
+            return self.ground.blobs.get(leaf.digest)
+        except NotFound:
+            raise Damaged(leaf) from None

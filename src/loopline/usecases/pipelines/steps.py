@@ -15,6 +15,7 @@ from loopline.usecases.pipelines.options import options_from, search_from
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_GATHERING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Dataset:
@@ -82,10 +83,17 @@ class Step(Generic[P, R]):
         Raises Invalid for a name that is not given, and for lists of different lengths.
         """
         names = (over,) if isinstance(over, str) else tuple(over)
+        if not names:
+            raise Invalid(f"The step {self.name!r} is mapped over nothing.", 'Name a parameter: over="item".')
         for name in names:
             if name not in arguments:
                 raise Invalid(
                     f"The step {self.name!r} is mapped over {name!r}, which is not given.", f"Write {name}=[…]."
+                )
+            if name not in self.signature.parameters or self.signature.parameters[name].kind in _GATHERING:
+                raise Invalid(
+                    f"The step {self.name!r} is mapped over {name!r}, which is no parameter of its own.",
+                    f"It takes {self.signature}.",
                 )
         tracer = tracing.get()
         if tracer is not None:
@@ -320,10 +328,31 @@ for _name in [
     "rmul",
     "truediv",
     "rtruediv",
+    "floordiv",
+    "rfloordiv",
+    "mod",
+    "rmod",
+    "pow",
+    "rpow",
+    "matmul",
+    "rmatmul",
+    "and",
+    "rand",
+    "or",
+    "ror",
+    "xor",
+    "rxor",
+    "invert",
     "neg",
+    "pos",
     "abs",
+    "round",
     "float",
     "int",
+    "index",
+    "str",
+    "format",
+    "call",
     "contains",
 ]:
     setattr(Handle, f"__{_name}__", _refusing(_name))
@@ -351,7 +380,7 @@ def hints(function: Any) -> dict[str, Any]:
 
     try:
         return get_type_hints(function)
-    except (NameError, TypeError, AttributeError):
+    except Exception:  # evaluating a text may raise anything
         return dict(getattr(function, "__annotations__", {}))
 
 

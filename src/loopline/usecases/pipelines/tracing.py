@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import os
+import sys
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -29,9 +30,13 @@ from loopline.usecases.pipelines.model import (
     Tree,
 )
 from loopline.usecases.pipelines.parameters import bound, shown, signature_of
+from loopline.usecases.pipelines.project import step_at
 from loopline.usecases.pipelines.results import Model
 from loopline.usecases.pipelines.steps import Dataset, Handle, Pipeline, Step, hints, is_dataset, tracing
-from loopline.usecases.pipelines.values.writing import Writer, is_json, text
+from loopline.usecases.pipelines.values.objects import tuple_title
+from loopline.usecases.pipelines.values.writing import Writer, is_json, is_named, text
+
+MOST = 16 * INLINE  # bytes of a constant in a pipeline's body
 
 
 class DataHandle(Handle):
@@ -73,8 +78,9 @@ def traced(pipeline: Pipeline[Any, Any], params: Mapping[str, Any], folder: Path
     notes = Notes(Territory(folder))
     notes.inner.append(pipeline)
     token = tracing.set(notes)
+    call = inspect.BoundArguments(pipeline.signature, {name: handle_of(one) for name, one in given.items()})
     try:
-        result = pipeline.function(**{name: handle_of(value) for name, value in given.items()})
+        result = pipeline.function(*call.args, **call.kwargs)
     finally:
         tracing.reset(token)
     tree = None if result is None else notes.tree(result, "what the pipeline returns")
@@ -99,7 +105,8 @@ class Notes:
         self._labels: Counter[str] = Counter()
         self._returns: list[Any] = []
         self._hints: dict[Step[Any, Any], dict[str, Any]] = {}
-        self._writer = Writer(Path(os.devnull, "nowhere"), {})  # nobody can make a folder in a device
+        self._targets: dict[Step[Any, Any], str] = {}
+        self._writer = Constants("", {})
         self._guards: tuple[Guard, ...] = ()
         self.inner: list[Pipeline[Any, Any]] = []
         self.nodes: list[Node] = []
@@ -128,6 +135,9 @@ class Notes:
 
     def branched(self, condition: Handle, then: Any, otherwise: Any) -> Any:
         """Note the calls of both ways, each under the condition."""
+        if isinstance(condition, ChoiceHandle | DataHandle):
+            what = "another branch gives" if isinstance(condition, ChoiceHandle) else "a dataset holds"
+            raise Invalid(f"A branch hangs on what {what}.", "Hand that to a step that answers bool, and branch on it.")
         ref = Ref(condition.position, condition.path)
         before, given = self._guards, []
         for way, wanted in ((then, True), (otherwise, False)):
@@ -165,6 +175,7 @@ class Notes:
         if step not in self.codes:
             self.codes[step] = counted(step.code(self._territory), self._territory)
             self._hints[step] = hints(step.function)
+            self._targets[step] = found_at(step)
         over = several.get("over", ())
         self._check(step, {name: value for name, value in arguments.items() if name not in over})
         name = ".".join([*(one.name for one in self.inner[1:]), step.name])
@@ -177,7 +188,7 @@ class Notes:
             Node(
                 step=step.name,
                 label=name if count == 1 else f"{name}#{count}",
-                target=step.target(),
+                target=self._targets[step],
                 code=self.codes[step][0].digest,
                 arguments=trees,
                 options=step.options,
@@ -241,10 +252,14 @@ class Notes:
             return Ref(value.position, value.path)
         if holds_handle(value):
             if isinstance(value, dict):
+                if not all(type(key) is str for key in value):
+                    raise Invalid(f"{where} is a dict whose keys are no texts.", "Use texts as keys.")
                 items = tuple(self.tree(item, f"{where}[{key!r}]") for key, item in value.items())
-                return Many("dict", items, tuple(str(key) for key in value))
-            form = "list" if isinstance(value, list) else "tuple"
-            return Many(form, tuple(self.tree(item, f"{where}[{n}]") for n, item in enumerate(value)))  # type: ignore[arg-type]
+                return Many("dict", items, tuple(value))
+            items = tuple(self.tree(item, f"{where}[{n}]") for n, item in enumerate(value))
+            if is_named(value):
+                return Many("tuple", items, value._fields, tuple_title(value))
+            return Many("list" if isinstance(value, list) else "tuple", items)
         return self._constant(value, where)
 
     def is_model(self, result: Any, annotation: Any) -> bool:
@@ -259,11 +274,43 @@ class Notes:
     def _constant(self, value: Any, where: str) -> Tree:
         try:
             tree = text(value) if is_json(value) else self._writer.tree(value, where)
-        except OSError:
+        except TooLarge:
             raise too_large(where) from None
-        if isinstance(tree, Leaf) and tree.size > 16 * INLINE:
+        if isinstance(tree, Leaf) and tree.size > MOST:
             raise too_large(where)
         return tree
+
+
+class TooLarge(Exception):
+    """A constant does not fit into the plan."""
+
+
+class Constants(Writer):
+    """Writes what a pipeline's body holds itself: nothing but what fits into the plan."""
+
+    def new(self) -> Path:
+        """No place for files."""
+        raise TooLarge
+
+    def _object(self, value: Any, where: str) -> Tree:
+        if isinstance(value, Handle):
+            raise Invalid(f"{where} is the result of a step inside an object.", "Hand it on in a list, tuple or dict.")
+        return super()._object(value, where)
+
+
+def found_at(step: Step[Any, Any]) -> str:
+    """Where a worker process finds a step: where its function stands, else under whatever name a module has it."""
+    with suppress(ImportError, AttributeError, Invalid):
+        if step_at(step.target()) is step:
+            return step.target()
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is step:
+                return f"{module.__name__}:{name}"
+    raise Invalid(
+        f"The step {step.name!r} stands at the top of no module, so that worker processes cannot find it.",
+        "Make it at the top of a module under a name of its own; @step goes above other decorators.",
+    )
 
 
 def too_large(where: str) -> Invalid:
