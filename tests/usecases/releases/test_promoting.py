@@ -66,6 +66,23 @@ def test_a_release_that_was_changed_is_not_promoted_nor_rolled_back_to(bench):
     assert len(kinds(bench)) == 2
 
 
+def test_what_came_to_stand_past_the_gate_is_not_run(bench):
+    first, second = sealed_twice(bench)
+    bench.releases.promote(first.digest, "prod", "bob")
+    change = {"digest": second.digest}
+    bench.home.database.write(lambda tx: tx.run("UPDATE releases_moves SET release = :digest", change))
+    for asked in (
+        lambda: bench.releases.run("totals@prod", actor="ada"),
+        lambda: bench.releases.run(second.digest, environment="prod", actor="ada"),
+        lambda: bench.releases.standing("parcels", "totals", "prod"),
+    ):
+        with pytest.raises(CheckFailed, match=r"The ledger does not say that .* came to stand in 'prod'"):
+            asked()
+    assert not bench.pipelines.runs
+    assert bench.releases.promote(second.digest, "prod", "bob").gate.verdict == "passed"
+    assert bench.releases.standing("parcels", "totals", "prod") == second
+
+
 def test_a_contract_that_the_data_break_refuses(bench):
     bench.projects.declared["prod"] = {"datasets": {"weights": "weights.prod"}}
     bench.datasets.said = "grams: 1 of 2 rows are below 0"

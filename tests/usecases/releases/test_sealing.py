@@ -150,6 +150,7 @@ def test_every_file_that_was_changed_is_named(bench):
     ("column", "value", "where"),
     [
         ("signature", "00" * 64, "signature"),
+        ("public_key", "00" * 32, "row"),
         ("created_by", "mallory", "row"),
         ("created_at", "2020-01-01T00:00:00.000Z", "row"),
         ("project", "other", "row"),
@@ -166,6 +167,15 @@ def test_every_column_that_was_changed_is_named(bench, column, value, where):
     assert where in {problem.where for problem in found.problems}
     with pytest.raises(CheckFailed):
         bench.releases.run(release.digest, actor="ada")
+
+
+def test_what_another_key_signed_is_not_taken_for_sealed_here(bench):
+    bench.seal()
+    bench.home.database.write(
+        lambda tx: tx.run("UPDATE releases_releases SET signature = :value", {"value": "00" * 64})
+    )
+    with pytest.raises(CheckFailed, match="its signature is not this installation's"):
+        bench.seal()
 
 
 def test_a_manifest_exchanged_for_another_is_found(bench):

@@ -54,11 +54,13 @@ def apply(obj: Any, folder: Path | None, prune: bool, after: int | None) -> None
 @click.pass_obj
 def init(obj: Any, name: str, into: Path | None, owner: str, local: bool) -> None:
     """Make a project NAME that works at once: data, contract, pipeline, gate, endpoint, tests."""
+    import shlex
+
     from loopline.usecases.projects.template import make
 
     folder = into or Path(name)
     files = make(name, folder, owner=owner, local=local)
-    text = f"made {folder} with {len(files)} files\n  cd {folder}\n  loopline run training"
+    text = f"made {folder} with {len(files)} files\n  cd {shlex.quote(str(folder))}\n  loopline run training"
     obj.show({"folder": str(folder.absolute()), "files": files}, text=text)
 
 

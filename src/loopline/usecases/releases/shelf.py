@@ -14,7 +14,9 @@ from loopline.ports.database import Database, Row, Transaction
 from loopline.usecases.releases import store
 from loopline.usecases.releases.model import (
     LOCK_FILE,
+    PROMOTED,
     PUBLISHED,
+    ROLLED_BACK,
     SCHEMA,
     Manifest,
     Outcomes,
@@ -45,12 +47,20 @@ class Shelf:
         digest = sha256(text)
         known = self._database.read(lambda tx: store.release(tx, digest))
         if known is not None:
+            self._refuse_foreign(known)
             return self.release(known), False
         row: dict[str, Any] = {"digest": digest, "project": manifest.project, "pipeline": manifest.pipeline}
         row |= {"manifest": self._blobs.put(text), "signature": self._signer.sign(signed_text(digest))}
         row |= {"public_key": self._signer.public_key(), "content": content, "created_by": actor}
         written = self._database.write(lambda tx: self._written(tx, row))
         return self.release(written), True
+
+    def _refuse_foreign(self, row: Row) -> None:
+        if not self._signer.verify(signed_text(row["digest"]), row["signature"]):
+            raise CheckFailed(
+                f"{row['digest'][:12]} was sealed before, and its signature is not this installation's.",
+                "Bring back keys/ledger.key, or seal in another installation.",
+            )
 
     def _written(self, tx: Transaction, row: dict[str, Any]) -> Row:
         known = store.release(tx, row["digest"])
@@ -88,10 +98,25 @@ class Shelf:
     def _standing(self, project: str, pipeline: str, environment: str) -> str:
         if not project:
             project = self.project_of(pipeline, environment)
-        found = self._database.read(lambda tx: store.standing(tx, project, pipeline, environment))
+        found = self.standing(project, pipeline, environment)
         if found is None:
             raise nothing_stands(pipeline, environment)
         return found
+
+    def standing(self, project: str, pipeline: str, environment: str, at: str = "") -> str | None:
+        """The digest that stands in an environment, or stood there at a time; None when nothing does. CheckFailed when
+        the ledger knows nothing of its coming there."""
+        row = self._database.read(lambda tx: store.newest_move(tx, project, pipeline, environment, at))
+        if row is None:
+            return None
+        moved = {"project": project, "pipeline": pipeline, "environment": environment}
+        facts = self._ledger.about(subject(row["release"]), (PROMOTED, ROLLED_BACK))
+        if not any(fact.seq == row["seq"] and moved.items() <= dict(fact.body).items() for fact in facts):
+            raise CheckFailed(
+                f"The ledger does not say that {row['release'][:12]} came to stand in {environment!r}.",
+                f"`loopline audit verify` lists what was changed; `loopline promote RELEASE --env {environment}` asks the gate.",
+            )
+        return str(row["release"])
 
     def project_of(self, pipeline: str, environment: str) -> str:
         """The only project whose pipeline of that name stands in an environment. NotFound, or Invalid for several."""
@@ -143,6 +168,8 @@ class Shelf:
         digest = str(row["digest"])
         if not self._signer.verify(signed_text(digest), row["signature"]):
             yield Problem("signature", "is not this installation's over that digest")
+        elif row["public_key"] != self._signer.public_key():
+            yield Problem("row", "names another public key than the one that the signature is of")
         yield from self._against_the_ledger(row)
         try:
             release = release or self.release(row)

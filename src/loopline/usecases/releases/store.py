@@ -50,7 +50,7 @@ _HERE = (
 )
 MOVES = f"SELECT {_MOVE} FROM releases_moves WHERE {_HERE} ORDER BY seq"
 STANDING = (
-    "SELECT release FROM releases_moves WHERE project = :project AND pipeline = :pipeline "
+    "SELECT seq, release FROM releases_moves WHERE project = :project AND pipeline = :pipeline "
     "AND environment = :environment AND (:at = '' OR moved_at <= :at) ORDER BY seq DESC LIMIT 1"
 )
 NOW = (
@@ -155,9 +155,13 @@ def moves(tx: Transaction, project: str = "", pipeline: str = "", environment: s
 
 def standing(tx: Transaction, project: str, pipeline: str, environment: str, at: str = "") -> str | None:
     """The digest that stands in an environment, or stood there at a time."""
-    wanted = {"project": project, "pipeline": pipeline, "environment": environment, "at": at}
-    row = tx.row(STANDING, wanted)
+    row = newest_move(tx, project, pipeline, environment, at)
     return None if row is None else str(row["release"])
+
+
+def newest_move(tx: Transaction, project: str, pipeline: str, environment: str, at: str = "") -> Row | None:
+    """Fact and release of the last exchange in an environment, up to a time."""
+    return tx.row(STANDING, {"project": project, "pipeline": pipeline, "environment": environment, "at": at})
 
 
 def places(tx: Transaction) -> dict[str, str]:
