@@ -27,30 +27,28 @@ class Records:
         """A step run as it stands, with the figures of its outcome."""
         whole = self.state.whole_of.get(position)
         value = self.state.values.get(position)
-        plain = StepRun(
+        seconds = 0.0 if outcome is None else outcome.seconds
+        return StepRun(
             position=position,
             step=node.step,
             label=node.label,
             key=self.state.keys.get(position, ""),
             status=status,
             made_by=made_by,
-            started_at=self.state.began_at,
+            started_at=self.state.began_at if outcome is None else self._began(seconds),
+            seconds=seconds,
+            cpu_seconds=0.0 if outcome is None else outcome.cpu_seconds,
+            max_rss=0 if outcome is None else outcome.max_rss,
+            log=self.state.ground.blobs.take(outcome.log) if outcome is not None and outcome.log else "",
             error=error,
             attempts=self.state.attempts.get(position, 1),
             part_of="" if whole is None else self.state.nodes[whole].label,
+            warnings=0 if outcome is None else outcome.warnings,
             output="" if value is None else of_tree(value),
         )
-        if outcome is None:
-            return plain
-        return msgspec.structs.replace(
-            plain,
-            started_at=to_text(self.state.ground.clock.now() - timedelta(seconds=outcome.seconds)),
-            seconds=outcome.seconds,
-            cpu_seconds=outcome.cpu_seconds,
-            max_rss=outcome.max_rss,
-            warnings=outcome.warnings,
-            log=self.state.ground.blobs.take(outcome.log) if outcome.log else "",
-        )
+
+    def _began(self, seconds: float) -> str:
+        return to_text(self.state.ground.clock.now() - timedelta(seconds=seconds))
 
     def row(self, step: StepRun, value: Tree) -> dict[str, Any]:
         """The row under which a result is kept."""

@@ -15,12 +15,14 @@ from loopline.usecases.pipelines.steps import is_dataset
 from loopline.usecases.pipelines.values import arrays, folders, models, objects, scalars, tables
 from loopline.usecases.pipelines.values.kinds import is_whole
 
+_decode = json.JSONDecoder().decode
+
 
 class Reader:
     """Reads values for one step from `places`, digest → path of a read-only file; `folder` is for named copies."""
 
     def __init__(self, folder: str | Path, places: Mapping[str, str], runtimes: Mapping[str, Runtime]) -> None:
-        self._folder = Path(folder)
+        self._folder = folder
         self._places = places
         self._runtimes = runtimes
 
@@ -31,7 +33,7 @@ class Reader:
         if not isinstance(tree, Leaf):
             raise Invalid("An input was handed to a step before it was there.", "Run the pipeline again.")
         if tree.kind == "json":
-            return json.loads(self._content(tree))
+            return _decode(str(self._content(tree), "utf-8"))
         if tree.kind == "table":
             return self._table(tree, annotation)
         if tree.kind not in _READERS:
@@ -93,7 +95,7 @@ class Reader:
 
     def _own(self, leaf: Leaf) -> Path:
         """A folder of this value's own."""
-        return self._folder / f"in-{leaf.digest[:16]}"
+        return Path(self._folder) / f"in-{leaf.digest[:16]}"
 
     def _content(self, leaf: Leaf) -> bytes:
         return leaf.content if leaf.content is not None else self._place(leaf.digest).read_bytes()
