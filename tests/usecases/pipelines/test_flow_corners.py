@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loopline.core.errors import Invalid
+from loopline.core.errors import Conflict, Invalid
 from loopline.testing.factories import installation
 from loopline.usecases.pipelines.cli import from_yaml
 from loopline.usecases.pipelines.model import PipelineRun
@@ -218,3 +221,55 @@ def test_a_file_named_as_a_module_that_is_loaded_is_refused(run: Run) -> None:
 def test_dates_of_a_parameter_file_become_texts(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("day: 2020-01-02\nrate: 0.5\n")
     assert from_yaml(tmp_path / "params.yaml") == {"day": "2020-01-02", "rate": 0.5}
+
+
+def test_an_edit_that_keeps_size_and_second_is_run(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    digests = [run(f"return value({n})", head=f"@step\ndef value(x):\n    return {n}").outputs for n in range(4)]
+    assert len(set(digests)) == 4
+
+
+def test_a_run_again_has_the_data_and_the_seed_that_it_had(run: Run) -> None:
+    run("return same(1)")
+    pipelines = run.loopline.pipelines  # type: ignore[attr-defined]
+    first = pipelines.run(
+        run.folder,
+        "p",
+        actor="ann",
+        executor="inline",
+        environment="prod",
+        bindings={"a": "b"},
+        seed=7,  # type: ignore[attr-defined]
+    )
+    with pytest.raises(Conflict, match="had the data and secrets of prod"):
+        pipelines.again(first.run_id, actor="ann")
+    asked: list[tuple[str, str, str]] = []
+
+    def declared(*named: str) -> dict[str, Any]:
+        asked.append(named)  # type: ignore[arg-type]
+        return {"environment": "prod", "bindings": {}, "variables": {}, "params": {}}
+
+    again = pipelines.again(first.run_id, actor="ann", declared=declared)
+    assert asked == [(str(run.folder), "p", "prod")]  # type: ignore[attr-defined]
+    assert (again.environment, again.count("hit")) == ("prod", 1)
+
+
+def test_runs_at_once_make_an_old_result_anew_once(run: Run) -> None:
+    head = """
+@step(max_age=0.3)
+def aged():
+    with open("calls", "a") as file:
+        file.write("x")
+    import time
+    time.sleep(0.4)
+    return 1
+"""
+    run("return aged()", head=head)
+    time.sleep(0.35)
+    pipelines, folder = run.loopline.pipelines, run.folder  # type: ignore[attr-defined]
+    both = [threading.Thread(target=lambda: pipelines.run(folder, "p", actor="ann")) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert (folder / "calls").read_text() == "xx"

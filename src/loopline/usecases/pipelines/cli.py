@@ -99,8 +99,13 @@ def run(
 def rerun(obj: Any, run_id: str, since: str, logs: bool) -> None:
     """Run what RUN ran once more; what it finished is not run again, so that this also takes up a run that was killed."""
     local = here(obj, "A pipeline runs where its files are, not on a server.")
+    actor = obj.client.caller.name
+
+    def declared(folder: str, pipeline: str, environment: str) -> dict[str, Any]:
+        return declaration(local.get("projects"), Path(folder), pipeline, actor, environment)
+
     with watched(sys.stderr, local.get("pipelines"), logs) as screen:
-        done = local.get("pipelines").again(run_id, actor=obj.client.caller.name, progress=screen.tell, since=since)
+        done = local.get("pipelines").again(run_id, actor=actor, progress=screen.tell, since=since, declared=declared)
     shown(obj, done)
 
 

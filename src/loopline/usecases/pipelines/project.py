@@ -8,8 +8,9 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from loopline.core.errors import Invalid, LooplineError, NotFound
@@ -26,6 +27,7 @@ def project_code(folder: str, stamp: str) -> Iterator[None]:
         forget({root, *_loaded})
         _loaded.clear()
         _loaded[root] = stamp
+        read_as_written(root)
         importlib.invalidate_caches()
     sys.path.insert(0, root)
     try:
@@ -39,6 +41,32 @@ def project_code(folder: str, stamp: str) -> Iterator[None]:
 def resolved(folder: str) -> str:
     """The folder without links and dots."""
     return str(Path(folder).resolve())
+
+
+class AsWritten(SourceFileLoader):
+    """Loads a file from its text. Byte code is known to be of an older text by size and whole seconds only, and what
+    an older text gave must not be kept under the key of the newer one."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The file's code, compiled now."""
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+def found_as_written(path: str) -> FileFinder:
+    """The finder of a folder of the project; ImportError for other folders."""
+    if "site-packages" in path or not any(path == root or path.startswith(f"{root}/") for root in _loaded):
+        raise ImportError(path)
+    return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (AsWritten, SOURCE_SUFFIXES))
+
+
+def read_as_written(root: str) -> None:
+    """Have the modules of a project loaded from what its files say."""
+    if found_as_written not in sys.path_hooks:
+        sys.path_hooks.insert(0, found_as_written)
+    for path in [one for one in sys.path_importer_cache if one == root or one.startswith(f"{root}/")]:
+        del sys.path_importer_cache[path]
 
 
 def forget(folders: set[str]) -> None:

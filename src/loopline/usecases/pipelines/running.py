@@ -114,10 +114,12 @@ class Running:
         finally:
             for future in list(self._flying):
                 self.state.ground.executor().stop(future)
-            self._journal.flush()
-            self._claims.close()
-            if self._begin is None:
-                shutil.rmtree(self.state.scratch, ignore_errors=True)
+            try:
+                self._journal.flush()
+            finally:
+                self._claims.close()
+                if self._begin is None:
+                    shutil.rmtree(self.state.scratch, ignore_errors=True)
         self._skip_rest()
 
     def unkept(self) -> list[StepRun]:
@@ -210,6 +212,7 @@ class Running:
         if self._too_old(node, row) or not self._whole(value := store.value(row)):
             self._anew.add(position)
             self._made.discard(key)
+            del self._known[key]  # another run may make it meanwhile
             return False
         self.state.values[position] = value
         self._end(position, self._records.step(position, node, "hit", made_by=row["run_id"]))
@@ -257,8 +260,15 @@ class Running:
                 self._pending.append(position)
             elif not self._claims.take(key):
                 self._elsewhere.append(position)
+            elif self._came(position, node):
+                self._claims.give_back(key)
             else:
                 self._submit(position, node)
+
+    def _came(self, position: int, node: Node) -> bool:
+        """Whether another run has made a result since it was looked for."""
+        key = self.state.keys[position]
+        return key not in self._known and self._found(key) is not None and self._hit(position, node)
 
     def _submit(self, position: int, node: Node) -> None:
         arguments = self.state.arguments(node)

@@ -138,7 +138,7 @@ class Pipelines:
             registers=registers,
             executor=executor,
             given=given,
-            tags={**(tags or {}), **explaining.forced_tag(plan, forced)},
+            tags={**(tags or {}), **explaining.forced_tag(plan, forced), **({"seed": str(seed)} if seed else {})},
             release=release,
             environment=environment,
             basis=basis_of(plan_key, plan, terms),
@@ -162,14 +162,28 @@ class Pipelines:
         return self._plan(folder, file, stamp, pipeline_name, dict(params or {}), executor, python)[1]
 
     def again(
-        self, run_id: str, *, actor: str, progress: Callable[[Progress], None] | None = None, since: str = ""
+        self,
+        run_id: str,
+        *,
+        actor: str,
+        progress: Callable[[Progress], None] | None = None,
+        since: str = "",
+        declared: Callable[[str, str, str], Mapping[str, Any]] | None = None,
     ) -> PipelineRun:
-        """Run what a run ran, with its parameters, on the project's files as they are now; what it finished is not run
-        again. `since` names a step that shall run anew, with all that needs it. Runs of a release are Conflict."""
+        """Run what a run ran, with its parameters and seed, on the project's files as they are now; what it finished is
+        not run again. `since` names a step that shall run anew, with all that needs it; `declared` answers the bindings
+        and variables of a folder's pipeline in an environment. Runs of a release are Conflict."""
         run = self.get(run_id)
         asked = self._database.read(lambda tx: store.asked(tx, run.run_id))
         if asked is None or asked["release"]:
             raise Conflict(f"The run {run.run_id[:8]} ran a release.", "Run it again with `loopline run RELEASE`.")
+        if run.environment and declared is None:
+            raise Conflict(
+                f"The run {run.run_id[:8]} had the data and secrets of {run.environment}.",
+                f"Run it again with `loopline rerun {run.run_id[:8]}`.",
+            )
+        known = declared(asked["folder"], run.pipeline, run.environment) if declared and run.environment else {}
+        around = {name: known[name] for name in ("environment", "bindings", "variables") if name in known}
         return self.run(
             asked["folder"],
             run.pipeline,
@@ -182,6 +196,8 @@ class Pipelines:
             executor=asked["executor"] or "processes",
             tags={"again": run.run_id},
             since=since,
+            seed=int(self._tracking.get(run.run_id).tags.get("seed", 0)),
+            **around,
         )
 
     def cancel(self, run_id: str, actor: str) -> PipelineRun:
