@@ -81,7 +81,7 @@ class Reader:
         )
 
     def _model(self, leaf: Leaf) -> Any:
-        return models.read(self._content(leaf), leaf.digest, self._folder, self._places, self._runtimes)
+        return models.read(self._content(leaf), leaf.digest, Path(self._folder), self._places, self._runtimes)
 
     def _bytes(self, leaf: Leaf) -> Any:
         content = self._content(leaf)
