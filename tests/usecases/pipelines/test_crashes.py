@@ -102,11 +102,11 @@ def test_after_kill_9_finished_steps_are_hits(executor: str, tmp_path: Path) -> 
 
 @pytest.mark.torture
 def test_after_many_kills_finished_steps_are_hits(tmp_path: Path, torture_result: Callable[..., None]) -> None:
-    for number in range(10):
+    for number in range(50):
         place = tmp_path / str(number)
         place.mkdir()
         killed_and_resumed(Chain(place), ["inline", "processes"][number % 2], kills=20, seed=number)
-    torture_result("pipeline kills", kills=200, finished_steps_that_ran_twice=0)
+    torture_result("pipeline kills", kills=1000, finished_steps_that_ran_twice=0)
 
 
 def killed_and_resumed(chain: Chain, executor: str, kills: int, seed: int = 7) -> None:
