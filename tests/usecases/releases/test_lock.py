@@ -160,7 +160,6 @@ def test_what_has_no_solution_is_told_in_the_resolvers_words(tool, monkeypatch):
         lambda text: text.replace("sha256:a", "sha256:b", 1),
         lambda text: re.sub(r"==([\d.]+)", r"==\g<1>.1", text, count=1),
         lambda text: text.rpartition("pandas==")[0],
-        lambda text: re.sub(r"# pins: .*\n", "", text),
     ],
 )
 def test_one_that_was_edited_by_hand_is_refused(by_hand):
@@ -168,6 +167,15 @@ def test_one_that_was_edited_by_hand_is_refused(by_hand):
     pins = [Pin("attrs", "26.1", (f"sha256:{'a' * 64}",)), *PINS]
     with pytest.raises(CheckFailed, match="what it pins was changed since it was made"):
         locking.checked(by_hand(locking.written(asked, pins).decode()).encode(), asked)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(("line", "lacking"), [("pins", "what it pins"), ("made from", "what it was made from")])
+def test_one_that_does_not_say_what_it_is_is_stale(line, lacking):
+    asked = declared("pandas>=2.2")
+    text = re.sub(rf"# {line}: .*\n", "", locking.written(asked, PINS).decode())
+    with pytest.raises(CheckFailed, match=f"stale: it does not say {lacking}"):
+        locking.checked(text.encode(), asked)
 
 
 @pytest.mark.unit

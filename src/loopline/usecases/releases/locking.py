@@ -193,8 +193,8 @@ def checked(content: bytes | None, declared: Declared) -> Lock:
 
 def stale(lock: Lock, declared: Declared) -> str:
     """Why a lock does not hold any more, or ''. Asks no network."""
-    if not lock.made_from:
-        return "it does not say what it was made from"
+    if not (lock.made_from and lock.holds):
+        return f"it does not say what it {'was made from' if lock.holds else 'pins'}"
     if lock.python != PYTHON:
         return f"it was made for Python {lock.python or 'unknown'}, this is {PYTHON}"
     if lock.loopline != __version__:
