@@ -14,8 +14,9 @@ import pytest
 from loopline.core.errors import Conflict, Invalid
 from loopline.testing.factories import installation
 from loopline.usecases.pipelines.cli import from_yaml
-from loopline.usecases.pipelines.model import PipelineRun
+from loopline.usecases.pipelines.model import PipelineRun, StepRun
 from loopline.usecases.pipelines.project import forget
+from loopline.usecases.pipelines.service import ended
 
 pytestmark = pytest.mark.integration
 
@@ -273,3 +274,14 @@ def aged():
     for one in both:
         one.join()
     assert (folder / "calls").read_text() == "xx"
+
+
+def test_what_ran_when_its_process_died_counts_as_cancelled() -> None:
+    step = StepRun(position=0, step="a", label="a", key="k", status="running")
+    run = PipelineRun(
+        run_id="r", pipeline="p", project="p", status="killed", started_at="2026-01-01T00:00:00.000Z", seconds=None,
+        steps=(step,), error="Its process ended before it did.", counts={"running": 1, "hit": 2},
+    )  # fmt: skip
+    shown = ended(run, "2026-01-01T00:00:03.000Z")
+    assert (shown.steps[0].status, shown.steps[0].error) == ("cancelled", "Its process ended before it did.")
+    assert (shown.counts, shown.seconds) == ({"hit": 2, "cancelled": 1}, 3.0)

@@ -18,6 +18,7 @@ import msgspec
 
 from loopline.core.errors import KINDS, Conflict, Invalid, NotFound
 from loopline.core.ids import checked_name, new_id
+from loopline.core.times import from_text
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
@@ -297,7 +298,7 @@ class Pipelines:
         if not 1 <= limit <= 10_000:
             raise Invalid(f"{str(limit)[:40]} runs cannot be listed.", "Ask for 1 to 10000.")
         found = self._database.read(lambda tx: store.runs(tx, limit))
-        return [self._as_it_stands(run) if run.status == "running" else run for run in found]
+        return [self._as_it_stands(run) if run.status == "running" or "running" in run.counts else run for run in found]
 
     def code(self, run_id: str, step: str) -> Code:
         """What a step's code was in a run: its pieces, the distributions it imports, Python's minor version."""
@@ -347,7 +348,8 @@ class Pipelines:
 
     def _as_it_stands(self, run: PipelineRun) -> PipelineRun:
         now = self._tracking.get(run.run_id)
-        return msgspec.structs.replace(run, status=now.status, error=now.error)
+        run = msgspec.structs.replace(run, status=now.status, error=now.error)
+        return run if now.status == "running" else ended(run, now.ended_at)
 
     def _terms(
         self,
@@ -438,6 +440,22 @@ class Pipelines:
             return bool(self._tracking.get(run_id).status == "running")
         except (Invalid, NotFound):  # nobody's
             return False
+
+
+def ended(run: PipelineRun, at: str | None) -> PipelineRun:
+    """A run that does not go on: steps whose process died in the middle count as cancelled, its seconds as those to its
+    end where nobody was left to write them down."""
+    counts = dict(run.counts)
+    if gone := counts.pop("running", 0):
+        counts["cancelled"] = counts.get("cancelled", 0) + gone
+    steps = [
+        msgspec.structs.replace(step, status="cancelled", error=run.error) if step.status == "running" else step
+        for step in run.steps
+    ]
+    seconds = run.seconds
+    if seconds is None and at:
+        seconds = max(0.0, (from_text(at) - from_text(run.started_at)).total_seconds())
+    return msgspec.structs.replace(run, counts=counts, steps=tuple(steps), seconds=seconds)
 
 
 def basis_of(plan_key: str, plan: Plan, terms: Terms) -> str:
