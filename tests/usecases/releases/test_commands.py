@@ -37,7 +37,7 @@ def test_a_release_and_all_that_can_be_asked_of_it(say, project):
     code, out, _ = say("ada", "release", "show", digest[:8])
     assert "2 tests passed" in out
     assert "total after load" in out
-    assert "0 differences" in say("ada", "release", "diff", digest, digest)[1]
+    assert "no differences" in say("ada", "release", "diff", digest, digest)[1]
     assert "is as it was sealed" in say("ada", "release", "verify", digest)[1]
 
     say("ada", "apply")

@@ -169,6 +169,14 @@ def test_every_column_that_was_changed_is_named(bench, column, value, where):
         bench.releases.run(release.digest, actor="ada")
 
 
+def test_a_pipeline_whose_name_could_be_a_digest_is_found_by_it(bench):
+    release = bench.seal()
+    bench.home.database.write(lambda tx: tx.run("UPDATE releases_releases SET pipeline = 'decade'"))
+    assert bench.releases.get("decade").digest == bench.releases.get(release.digest[:6]).digest == release.digest
+    with pytest.raises(NotFound):
+        bench.releases.get("facade")
+
+
 def test_what_another_key_signed_is_not_taken_for_sealed_here(bench):
     bench.seal()
     bench.home.database.write(

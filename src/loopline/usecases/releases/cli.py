@@ -108,7 +108,7 @@ def history(obj: Any, pipeline: str, environment: str, at: str) -> None:
     rows = [{**one, "short": one["release"][:12]} for one in rows]
     columns = [("since" if at else "when", "moved_at"), ("environment", "environment"), ("pipeline", "pipeline")]
     columns += [("project", "project"), ("release", "short"), ("why", "reason"), ("by", "moved_by")]
-    obj.show(rows, columns, title="Moves")
+    obj.show(rows, columns, title="Moves", text=None if rows or not at else "Nothing stood there then.")
 
 
 @release.command()
@@ -118,7 +118,8 @@ def history(obj: Any, pipeline: str, environment: str, at: str) -> None:
 def diff(obj: Any, a: str, b: str) -> None:
     """Say what differs between the releases A and B."""
     found = obj.client.call("releases.diff", a=a, b=b)
-    lines = [f"{found['a'][:12]} and {found['b'][:12]}: {len(found['changes'])} differences"]
+    count = len(found["changes"])
+    lines = [f"{found['a'][:12]} and {found['b'][:12]}: {count or 'no'} difference{'' if count == 1 else 's'}"]
     for one in found["changes"]:
         lines.append(f"  {one['what']} {one['name']}: {one['was'] or 'none'} -> {one['now'] or 'none'}")
     obj.show(found, text="\n".join(lines))

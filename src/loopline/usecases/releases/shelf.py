@@ -79,6 +79,8 @@ class Shelf:
         if not start:
             start = self._standing(project, pipeline, environment) if environment else self._newest(project, pipeline)
         found = self._database.read(lambda tx: store.beginning_with(tx, start))
+        if not found and start == ref and self._database.read(lambda tx: store.newest(tx, "", ref)):
+            return self.row(self._newest("", ref))  # a pipeline whose name could be digits, as "decade"
         if not found:
             raise NotFound(f"There is no release {start}.", "`loopline release list` lists them.")
         if len(found) > 1:
@@ -89,7 +91,10 @@ class Shelf:
         """The release of a pipeline that was sealed last; Invalid when several projects have one of that name."""
         found = self._database.read(lambda tx: store.newest(tx, project, pipeline))
         if not found:
-            raise NotFound(f"There is no release of {pipeline!r}.", f"Make one: `loopline release {pipeline}`.")
+            raise NotFound(
+                f"There is no release of {pipeline!r}.",
+                f"Make one: `loopline release {pipeline}`. A digest is written with six digits or more.",
+            )
         projects = sorted({row["project"] for row in found})
         if len(projects) > 1:
             raise Invalid(f"{pipeline!r} is a pipeline of {', '.join(projects)}.", f"Write {projects[0]}/{pipeline}.")
