@@ -285,3 +285,11 @@ def test_what_ran_when_its_process_died_counts_as_cancelled() -> None:
     shown = ended(run, "2026-01-01T00:00:03.000Z")
     assert (shown.steps[0].status, shown.steps[0].error) == ("cancelled", "Its process ended before it did.")
     assert (shown.counts, shown.seconds) == ({"hit": 2, "cancelled": 1}, 3.0)
+
+
+def test_trials_of_a_search_that_failed_are_kept(run: Run) -> None:
+    head = "@step\ndef loss(a):\n    if a == 2:\n        raise ValueError('two')\n    return 'no number'"
+    done = run("return loss.search(space={'a': [1, 2]}, trials=2, sampler='grid')", head=head)
+    assert "A trial gave no number" in done.error
+    runs = run.loopline.tracking.search().runs  # type: ignore[attr-defined]
+    assert sorted(one.status for one in runs if one.kind == "trial") == ["failed", "finished"]

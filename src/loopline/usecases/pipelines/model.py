@@ -123,7 +123,7 @@ class Code(msgspec.Struct, frozen=True):
 class Options(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a step is run. `max_age` is the oldest result taken from the cache, in seconds (0: any age), `volatile` names
     arguments that do not count for the key, `externals` what the step reads by itself. A failed call is made `retries`
-    times again, after `backoff` seconds, doubled each time. `timeout` is in seconds, `memory` in bytes (0: no limit);
+    times again, after `backoff` seconds, doubled each time up to an hour. `timeout` is in seconds, `memory` in bytes (0: no limit);
     `cpu` counts slots; `environment` are variables for the call; `lock` is the project's file that pins what
     is installed where it runs (empty: what is installed here); `seed` starts the random numbers."""
 

@@ -37,6 +37,7 @@ from loopline.usecases.pipelines.work import Performed
 TICK_S = 0.25
 SHORT_S = 0.05
 MOMENT_S = 0.003
+LONGEST_PAUSE_S = 3600.0
 SLOW_S = 0.005
 NOT_TAKEN = "The branch was not taken."
 _performed = msgspec.msgpack.Decoder(Performed)
@@ -405,7 +406,8 @@ class Running:
         told = f"[attempt {made} failed: {outcome.error}]\n".encode()
         self._logs[position] = outcome.log + told
         self.state.attempts[position] = made + 1
-        self._later.append((time.perf_counter() + node.options.backoff * 2 ** (made - 1), position))
+        pause = min(node.options.backoff * 2 ** (made - 1), LONGEST_PAUSE_S)
+        self._later.append((time.perf_counter() + pause, position))
         return True
 
     def _failed(self, position: int, node: Node, outcome: Outcome) -> None:

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
+from loopline.core.errors import Invalid
 from loopline.usecases.pipelines import expanding
 from loopline.usecases.pipelines.hashing import digest_all
 from loopline.usecases.pipelines.model import Node, StepRun, Tree
-from loopline.usecases.pipelines.state import State
+from loopline.usecases.pipelines.state import Damaged, State
 from loopline.usecases.pipelines.values.writing import text
 
 Trial = tuple[str, dict[str, Any], float | None, StepRun]
 
 
 class Several:
-    """Divides nodes into calls. `trials` are those of searches that ended: (label, point, number, step run)."""
+    """Divides nodes into calls."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._points: dict[int, dict[str, Any]] = {}
         self._names: dict[int, tuple[str, ...]] = {}
-        self.trials: list[Trial] = []
+
+    @property
+    def trials(self) -> list[Trial]:
+        """The trials that ran, also of searches that did not come to their end."""
+        state = self._state
+        return [
+            (state.nodes[whole].label, self._points[part], self._measure(state.nodes[whole], part), state.steps[part])
+            for whole, parts in state.parts.items()
+            for part in parts
+            if part in self._points and part in state.steps and state.steps[part].status in ("hit", "ran", "failed")
+        ]
+
+    def _measure(self, node: Node, part: int) -> float | None:
+        try:
+            return expanding.measured(node, self._state.values.get(part), self._state.content)
+        except (Invalid, Damaged):  # it gave no number
+            return None
 
     def divided(self, position: int, node: Node) -> list[int]:
         """Positions of the first calls of a node; none for an empty map."""
@@ -61,12 +78,7 @@ class Several:
             return expanding.gathered(self._names[position], [self._state.values[part] for part in parts])
         from loopline.usecases.pipelines.searching import summary
 
-        told = self._told(position, node)
-        self.trials += [
-            (node.label, point, measure, self._state.steps[part])
-            for part, (point, measure) in zip(parts, told, strict=True)
-        ]
-        return text(summary(node.search, told))
+        return text(summary(node.search, self._told(position, node)))
 
     def _told(self, position: int, node: Node) -> list[tuple[dict[str, Any], float | None]]:
         values, content = self._state.values, self._state.content

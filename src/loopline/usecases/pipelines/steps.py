@@ -242,7 +242,7 @@ def step(function: Any = None, /, *, name: str = "", **options: Any) -> Any:
 
     `max_age` is the oldest result taken from the cache ("7d"), `volatile` names parameters that do not count, `uses` what
     the step reads by itself (`File`, `Url`, `Query`). A failed call is made `retries` times again, after `backoff` seconds,
-    doubled each time. `timeout` ("10m") and `memory` ("2GB") limit a call, which takes `cpu` slots; `environment` are
+    doubled each time up to an hour. `timeout` ("10m") and `memory` ("2GB") limit a call, which takes `cpu` slots; `environment` are
     variables for it; `lock` is a file of the project as `loopline lock` writes it, and the step runs with exactly what it
     pins; `seed` starts the random numbers. Raises Invalid for an option that cannot be.
     """
