@@ -21,7 +21,7 @@ def digest(*fields: str | bytes) -> str:
 def digest_all(fields: Iterable[str | bytes]) -> str:
     """BLAKE3 of the fields as 64 hexadecimal digits."""
     parts = list(fields)
-    if not any(isinstance(part, bytes) for part in parts):
+    if bytes not in map(type, parts):
         text = "".join([f"{len(part)}:{part}" for part in parts])  # type: ignore[str-bytes-safe]
         return blake3(text.encode(errors="surrogatepass")).hexdigest()
     pieces: list[bytes] = [b"\xff"]  # no text begins so
