@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ExtensionFileLoader, FileFinder, SourceFileLoader
+from importlib import machinery
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -43,7 +43,7 @@ def resolved(folder: str) -> str:
     return str(Path(folder).resolve())
 
 
-class AsWritten(SourceFileLoader):
+class AsWritten(machinery.SourceFileLoader):
     """Loads a file from its text. Byte code is known to be of an older text by size and whole seconds only, and what
     an older text gave must not be kept under the key of the newer one."""
 
@@ -54,11 +54,16 @@ class AsWritten(SourceFileLoader):
         return code
 
 
-def found_as_written(path: str) -> FileFinder:
+def found_as_written(path: str) -> machinery.FileFinder:
     """The finder of a folder of the project; ImportError for other folders."""
     if "site-packages" in path or not any(path == root or path.startswith(f"{root}/") for root in _loaded):
         raise ImportError(path)
-    return FileFinder(path, (ExtensionFileLoader, EXTENSION_SUFFIXES), (AsWritten, SOURCE_SUFFIXES))
+    loaders = (
+        (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+        (AsWritten, machinery.SOURCE_SUFFIXES),
+        (machinery.SourcelessFileLoader, machinery.BYTECODE_SUFFIXES),  # there is nothing else of it
+    )
+    return machinery.FileFinder(path, *loaders)
 
 
 def read_as_written(root: str) -> None:
