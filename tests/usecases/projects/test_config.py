@@ -78,7 +78,7 @@ def test_all_mistakes_come_at_once_with_their_places() -> None:
         (("cooldown: 4w", "cooldown: a while"), 16, "no duration"),
         (("run: training, gate: late, ", ""), 16, "does something"),
         (("on: alert", "on: schedule"), 16, "needs cron"),
-        (("on: alert", "on: Alert"), 16, "not written as it must be"),
+        (("on: alert", "on: Alert"), 16, "'Alert' is no cause; write alert, schedule"),
         (("0 6 * * 1", "0 6 * *"), 18, "no schedule"),
         (("Europe/Paris", "Europe/Pari"), 18, "no time zone"),
         (("monday:", "retrain:"), 18, "a policy has the name"),

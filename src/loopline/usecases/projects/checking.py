@@ -62,7 +62,7 @@ def mistakes(document: Document, folder: Folder | None = None) -> list[Mistake]:
     wrong = differences(data, Config)
     if isinstance(data, dict):
         broken = {each.path[:2] for each in wrong}
-        wrong = [environments.without_value(each) for each in wrong]
+        wrong = [policies.cause_named(environments.without_value(each)) for each in wrong]
         wrong += _beyond_types(data, broken)
         wrong += _leaving(data, folder) if folder else ()
         wrong += _unwritable(data)

@@ -35,6 +35,14 @@ def policy(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[
         yield Wrong((*path, "params_from"), "a schedule gives no values; write them under params", at_key=True)
 
 
+def cause_named(wrong: Wrong) -> Wrong:
+    """A mistake about `on` in words in place of a pattern."""
+    if wrong.path[:1] != ("policies",) or wrong.path[2:] != ("on",) or "not written as" not in wrong.message:
+        return wrong
+    told = wrong.message.partition(" is not written")[0]
+    return Wrong(wrong.path, f"{told} is no cause; write alert, schedule, webhook, or a kind of fact, as run.finished")
+
+
 def schedule(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
     """What is wrong with one schedule beyond its types."""
     yield from _both(data, path, entry)
