@@ -293,3 +293,23 @@ def test_trials_of_a_search_that_failed_are_kept(run: Run) -> None:
     assert "A trial gave no number" in done.error
     runs = run.loopline.tracking.search().runs  # type: ignore[attr-defined]
     assert sorted(one.status for one in runs if one.kind == "trial") == ["failed", "finished"]
+
+
+def test_a_run_that_waits_for_another_is_seen_and_cancelled(run: Run) -> None:
+    head = "@step\ndef nap(x):\n    import time\n    time.sleep(x)\n    return x"
+    run("return nap(x)", head=head, signature="x=0.0")
+    pipelines, folder = run.loopline.pipelines, run.folder  # type: ignore[attr-defined]
+    done: list[PipelineRun] = []
+    both = [
+        threading.Thread(target=lambda: done.append(pipelines.run(folder, "p", {"x": 1.5}, actor="ann"))) for _ in "ab"
+    ]
+    for one in both:
+        one.start()
+    until = time.monotonic() + 10
+    while len(going := [one for one in pipelines.runs() if one.status == "running"]) < 2 and time.monotonic() < until:
+        time.sleep(0.02)
+    for one in going:
+        pipelines.cancel(one.run_id, "bob")
+    for thread in both:
+        thread.join()
+    assert [one.error for one in done] == ["Cancelled by bob.", "Cancelled by bob."]

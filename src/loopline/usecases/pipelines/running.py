@@ -260,6 +260,7 @@ class Running:
             elif key in self._made:
                 self._pending.append(position)
             elif not self._claims.take(key):
+                self._before_rows()  # a run that waits for another is seen, and can be cancelled
                 self._elsewhere.append(position)
             elif self._came(position, node):
                 self._claims.give_back(key)
