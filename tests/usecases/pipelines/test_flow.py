@@ -454,6 +454,11 @@ def test_secrets_reach_the_step_and_nothing_else(flow: Flow, tmp_path: Path) -> 
     assert not [path for path in kept if b"hunter2hunter2" in path.read_bytes()]
 
 
+def test_a_secret_is_refused_as_a_parameter(flow: Flow) -> None:
+    with pytest.raises(Invalid, match="'seconds' holds the secret KEY"):
+        flow.run("waiting", {"seconds": "postgres://me:hunter2hunter2@db"}, variables={"KEY": "hunter2hunter2"})
+
+
 def test_the_variables_that_a_step_asks_for_count(flow: Flow) -> None:
     flow.run("environed", executor="processes")
     code = flow.folder / "pipeline.py"

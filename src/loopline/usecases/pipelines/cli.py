@@ -15,7 +15,7 @@ import msgspec
 from loopline.core.errors import CheckFailed, Invalid, NotFound
 from loopline.usecases.pipelines.screen import MARKS, Screen, watched
 
-_DIGEST = re.compile(r"[0-9a-f]{12,64}\Z")
+_DIGEST = re.compile(r"[0-9a-f]{6,64}\Z")
 
 
 @click.command()
@@ -51,7 +51,7 @@ def run(
 ) -> None:
     """Run PIPELINE of the project; steps whose code and inputs did not change are taken from the cache.
 
-    PIPELINE may be a release: twelve or more digits of its digest, or PIPELINE@ENVIRONMENT. Then its sealed files run, in
+    PIPELINE may be a release: six or more digits of its digest, or PIPELINE@ENVIRONMENT. Then its sealed files run, in
     its own environment.
     """
     local = here(obj, "A pipeline runs where its files are, not on a server.")

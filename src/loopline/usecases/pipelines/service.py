@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 TRACE = "loopline.usecases.pipelines.work:trace"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+SHORTEST_SECRET = 6
 PLANS = "2"  # raised when plans say more
 _PLANS_KEPT = 64
 
@@ -123,6 +124,7 @@ class Pipelines:
         self._lost()
         stamp = files.stamp_of(folder)
         given = dict(params or {})
+        refuse_secrets(given, variables or {})
         plan_key, plan = self._plan(folder, file, stamp, pipeline_name, given, executor, python)
         forced = forced_in(plan, force, since)
         terms = self._terms(plan, folder, bindings or {}, forced, seed, python, variables or {})
@@ -504,6 +506,17 @@ def marks_of(externals: Iterable[External], folder: Path) -> dict[External, str]
     from loopline.usecases.pipelines.identity.externals import fingerprint
 
     return {one: fingerprint(one, folder) for one in found}
+
+
+def refuse_secrets(params: Mapping[str, Any], variables: Mapping[str, str]) -> None:
+    """Invalid for a parameter that holds a secret: parameters are kept, and shown to whoever looks at the run."""
+    for name, value in params.items():
+        for secret, content in variables.items():
+            if len(content) >= SHORTEST_SECRET and content in str(value):
+                raise Invalid(
+                    f"The parameter {name!r} holds the secret {secret}, and parameters are kept with the run.",
+                    f"Leave it out; a step reads it as os.environ[{secret!r}].",
+                )
 
 
 def silent(_: Progress) -> None:
