@@ -313,3 +313,32 @@ def test_a_run_that_waits_for_another_is_seen_and_cancelled(run: Run) -> None:
     for thread in both:
         thread.join()
     assert [one.error for one in done] == ["Cancelled by bob.", "Cancelled by bob."]
+
+
+def test_code_that_changes_while_the_run_goes_on_is_not_taken_for_the_older_one(run: Run) -> None:
+    head = """
+import os
+V = 1
+@step
+def edit(n):
+    with open("pipeline.py") as file:
+        text = file.read()
+    with open("pipeline.py", "w") as file:
+        file.write(text.replace("V = 1" + chr(10), "V = 2" + chr(10)))
+    os._exit(1)
+@step
+def rest(x):
+    import time
+    time.sleep(0.7)
+    return x
+@step
+def late(x):
+    return x + V
+"""
+    run("return same(1)", head=head)
+    code = (run.folder / "pipeline.py").read_text()  # type: ignore[attr-defined]
+    body = "edits = [edit(n) for n in range(3)]\n    return late(rest(1))"
+    (run.folder / "pipeline.py").write_text(code.replace("return same(1)", body))  # type: ignore[attr-defined]
+    done = run.loopline.pipelines.run(run.folder, "p", actor="ann")  # type: ignore[attr-defined]
+    late = next(step for step in done.steps if step.step == "late")
+    assert late.status == "skipped" or "was changed while the run went on" in late.error

@@ -30,6 +30,7 @@ def call_of(state: State, position: int, node: Node, arguments: dict[str, Tree],
         state.ground.runtimes,
         state.seed(node),
         seeded,
+        state.plan.files,
     )
     return Call(
         target=PERFORM,

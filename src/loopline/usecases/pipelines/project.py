@@ -6,22 +6,28 @@ import functools
 import importlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import machinery
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from blake3 import blake3
+
 from loopline.core.errors import Invalid, LooplineError, NotFound
 from loopline.usecases.pipelines.steps import Pipeline, Step
 
 _loaded: dict[str, str] = {}  # folder → stamp of the files from which its modules were imported
 
+_expected: dict[str, str] = {}  # path → digest of the files whose code is in the keys
+
 
 @contextmanager
-def project_code(folder: str, stamp: str) -> Iterator[None]:
-    """Have `folder` at the beginning of the import path; modules of other projects and of older files are forgotten."""
+def project_code(folder: str, stamp: str, files: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Have `folder` at the beginning of the import path; modules of other projects and of older files are forgotten.
+    Loading one of `files` (name → digest) that has changed since is Invalid: its results would be kept as those of the
+    older one."""
     root = resolved(folder)
     if _loaded.get(root) != stamp:
         forget({root, *_loaded})
@@ -29,6 +35,8 @@ def project_code(folder: str, stamp: str) -> Iterator[None]:
         _loaded[root] = stamp
         read_as_written(root)
         importlib.invalidate_caches()
+    _expected.clear()
+    _expected.update({f"{root}/{name}": known for name, known in (files or {}).items()})
     sys.path.insert(0, root)
     try:
         yield
@@ -50,7 +58,10 @@ class AsWritten(machinery.SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType:
         """The file's code, compiled now."""
         path = self.get_filename(fullname)
-        code: CodeType = self.source_to_code(self.get_data(path), path)
+        content = self.get_data(path)
+        if path in _expected and blake3(content).hexdigest() != _expected[path]:
+            raise Invalid(f"{Path(path).name} was changed while the run went on.", "Run the pipeline again.")
+        code: CodeType = self.source_to_code(content, path)
         return code
 
 

@@ -32,7 +32,8 @@ class Trace(msgspec.Struct, frozen=True):
 class Perform(msgspec.Struct, frozen=True):
     """Call the step `target` with resolved arguments. `places` says where the bytes of large ones lie (digest → path),
     `scratch` where to write, `runtimes` how to make the model formats ("module:Class" by format). Random numbers start at
-    `seed`, also those of the `libraries` that its code imports."""
+    `seed`, also those of the `libraries` that its code imports; `files` of the project must have these digests when they
+    are loaded."""
 
     folder: str
     stamp: str
@@ -43,6 +44,7 @@ class Perform(msgspec.Struct, frozen=True):
     runtimes: dict[str, str]
     seed: int = 0
     libraries: list[str] = []
+    files: dict[str, str] = {}
 
 
 class Performed(msgspec.Struct, frozen=True):
@@ -77,7 +79,7 @@ def perform(payload: bytes) -> bytes:
     asked = _performs.decode(payload)
     runtimes, folder, scratch = made(asked.runtimes), here(asked.folder), here(asked.scratch)
     places = {digest: here(path) for digest, path in asked.places.items()}
-    with project_code(folder, asked.stamp), standing_in(folder):
+    with project_code(folder, asked.stamp, asked.files), standing_in(folder):
         step = step_at(asked.target)
         reader = Reader(scratch, places, runtimes)
         annotations = annotations_of(step.function)
