@@ -34,7 +34,7 @@ def called(call: Call, log: Callable[[], bytes], peak: Callable[[], int], warned
     except KeyboardInterrupt:
         raise
     except BaseException as failure:  # whatever the code of a project raises becomes an outcome
-        error, trace = f"{type(failure).__name__}: {failure}", of_user(failure)
+        error, trace = said(failure), of_user(failure)
     finally:
         stand(None)
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu
@@ -54,6 +54,14 @@ def called(call: Call, log: Callable[[], bytes], peak: Callable[[], int], warned
     )
 
 
+def said(failure: BaseException) -> str:
+    """What an exception says, also when it fails to say it."""
+    try:
+        return f"{type(failure).__name__}: {failure}"
+    except Exception as another:
+        return f"{type(failure).__name__}, which cannot say why ({type(another).__name__})"
+
+
 def target(name: str) -> Callable[[bytes], bytes]:
     """The function that "package.module:function" names."""
     found = _targets.get(name)
@@ -69,7 +77,7 @@ def of_user(failure: BaseException | None) -> str:
         return ""
     frames = traceback.extract_tb(failure.__traceback__)
     own = [frame for frame in frames if "/loopline/" not in frame.filename]
-    return "".join([*traceback.format_list(own), *traceback.format_exception_only(failure)])
+    return "".join([*traceback.format_list(own), f"{said(failure)}\n"])
 
 
 def tail(content: bytes) -> bytes:

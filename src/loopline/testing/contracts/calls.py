@@ -42,6 +42,16 @@ def fail(payload: bytes) -> bytes:
     raise ZeroDivisionError(payload.decode())
 
 
+def mumble(payload: bytes) -> bytes:
+    """Raise what cannot even say itself."""
+
+    class Mumbling(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    raise Mumbling
+
+
 def refuse(payload: bytes) -> bytes:
     """Raise a refusal."""
     raise Invalid("The table has no rows.", "Give it some.")

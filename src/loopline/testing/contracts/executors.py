@@ -52,6 +52,9 @@ class ExecutorContract:
         assert failed.error == "ZeroDivisionError: by zero"
         assert "ZeroDivisionError" in failed.trace
 
+    def test_an_exception_that_cannot_be_told_is_told_by_its_name(self, executor: Executor) -> None:
+        assert outcome(executor, "mumble").error == "Mumbling, which cannot say why (ValueError)"
+
     def test_a_refusal_keeps_its_hint(self, executor: Executor) -> None:
         refused = outcome(executor, "refuse")
         assert (refused.error, refused.hint) == ("The table has no rows.", "Give it some.")
