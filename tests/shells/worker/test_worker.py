@@ -305,7 +305,7 @@ def test_nothing_released_is_said_with_the_way_out(
     alert(loopline)
     firing = wait_until(lambda: ended(loopline))
     assert firing.state == "failed"
-    assert "then `loopline promote RELEASE --env dev`" in firing.reason
+    assert "then `loopline promote training --env dev`" in firing.reason
 
 
 def test_an_error_in_one_part_is_logged_once_and_stops_nothing(home: Path, caplog: pytest.LogCaptureFixture) -> None:

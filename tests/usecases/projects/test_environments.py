@@ -64,7 +64,8 @@ def test_without_a_name_there_is_a_default(projects: Projects, ready: Path) -> N
         projects.environment("late", "staging")
     assert "dev, prod" in caught.value.hint
     for declared_names, otherwise, name in (
-        ([], "prod", ""),
+        ([], "prod", "default"),
+        ([], "dev", ""),
         (["test"], "prod", "test"),
         (["test"], "dev", ""),
         (["a", "b"], "prod", ""),

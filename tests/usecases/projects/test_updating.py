@@ -305,4 +305,4 @@ def test_the_command_says_what_it_did(
     assert "updated (template" in said.out
     assert "changed the same lines of pipeline.py" in said.err
     assert command(["project", "update", "/nowhere"]) == 3
-    assert "loopline.yaml" in capsys.readouterr().err
+    assert "There is no folder /nowhere" in capsys.readouterr().err
