@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE =
 help:
 	@echo "make demo      the whole loop on real flights (EXIT=1 ends by itself)"
 	@echo "make test      everything that CI runs"
-	@echo "make check     lint, types, floors, unit tests"
+	@echo "make check     lint, types, floors, unit tests (EXPLORE=1 tries new examples in property tests)"
 	@echo "make torture   long repetitions; writes benchmarks/torture.json"
 	@echo "make bench     benchmarks against peers"
 

@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# The same examples each time, so that a change is what makes a test fail; EXPLORE=1 looks for new ones.
+settings.register_profile("steady", settings(derandomize=not os.environ.get("EXPLORE"), deadline=None))
+settings.load_profile("steady")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

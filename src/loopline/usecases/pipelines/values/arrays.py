@@ -19,10 +19,12 @@ def refusal(value: Any) -> str:
     """Why an array cannot be kept, and the way out; empty when it can."""
     import numpy as np
 
-    if not all(name.isascii() for name in value.dtype.names or ()):
-        return "Give its fields names of plain letters."
     if value.dtype.hasobject:
         return "Its elements are Python objects: give it a number type, or return a list."
+    if (
+        value.dtype.names and not str(np.lib.format.dtype_to_descr(value.dtype)).isascii()
+    ):  # titles and inner fields too
+        return "Give its fields names and titles of plain letters."
     if isinstance(value, np.generic) or type(value) in (np.ndarray, np.memmap):
         return ""
     return "Return a plain array: numpy.asarray(…), or value.filled(…) of a masked one."
