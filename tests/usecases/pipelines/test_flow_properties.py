@@ -95,7 +95,7 @@ OPERATION = st.tuples(
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Loopline]]:
     folder = tmp_path_factory.mktemp("properties") / "flow"
     folder.mkdir()
-    (folder / "pipeline.py").write_text(CODE)
+    (folder / "interpreting.py").write_text(CODE)
     notes(folder).write_text("")
     os.environ["FLOW_CALLS"] = str(notes(folder))
     with installation(tmp_path_factory.mktemp("home")) as loopline:
@@ -114,7 +114,12 @@ def test_a_run_gives_what_plain_calls_give_and_makes_each_call_once(
         wanted = plain(folder, one)
         made = calls(folder)
         run = loopline.pipelines.run(
-            folder, "interpreted", {"program": [list(each) for each in one]}, actor="ann", executor="inline"
+            folder,
+            "interpreted",
+            {"program": [list(each) for each in one]},
+            actor="ann",
+            executor="inline",
+            file="interpreting.py",
         )
         assert (run.status, run.error) == ("finished", "")
         assert run.outputs == (digest_of(wanted),)
@@ -131,7 +136,7 @@ def wholes(run: Any) -> list[Any]:
 def module(folder: Path) -> Any:
     sys.path.insert(0, str(folder))
     try:
-        return importlib.import_module("pipeline")
+        return importlib.import_module("interpreting")
     finally:
         sys.path.remove(str(folder))
 
