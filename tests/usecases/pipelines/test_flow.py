@@ -505,7 +505,7 @@ def test_a_running_pipeline_is_seen_heard_and_cancelled(flow: Flow) -> None:
     assert statuses(done[0]) == {"slowly": "cancelled", "louder": "skipped"}
     assert (done[0].status, done[0].error) == ("killed", "Cancelled by ben.")
     assert any("beat" in one.log for one in flow.told)
-    with pytest.raises(Conflict, match="has killed already"):
+    with pytest.raises(Conflict, match="ended already: killed"):
         pipelines.cancel(run_id, "ben")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from loopline.usecases.pipelines.state import State
 
 CALLS = "calls.json"
 
+OVERLAP = 4096
+
 
 class Live:
     """Told a few times a second which calls run."""
@@ -26,7 +28,7 @@ class Live:
         self._journal = journal
         self._progress = progress
         self._announced: set[int] = set()
-        self._heard: dict[int, int] = {}
+        self._heard: dict[int, bytes] = {}
         self._counted: dict[str, int] = {}
 
     def show(self, flying: Mapping[Future[Outcome], int]) -> None:
@@ -51,24 +53,44 @@ class Live:
             (folder / "calls.new").replace(folder / CALLS)
 
     def _listen(self, future: Future[Outcome], position: int) -> None:
-        heard = self._state.terms.masked(self._state.ground.executor().log(future))
-        known = self._heard.get(position, 0)
-        if len(heard) <= known:
+        terms = self._state.terms
+        heard = whole_secrets(terms.masked(self._state.ground.executor().log(future)), terms.variables.values())
+        before = self._heard.get(position, b"")
+        if heard == before:
             return
-        self._heard[position] = len(heard)
+        self._heard[position] = heard
         path = Path(self._state.scratch, f"{position}.log")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(heard)
-        self._tell(position, heard[known:])
+        self._tell(position, fresh(before, heard))
 
     def rest(self, position: int, outcome: Outcome) -> None:
         """Tell what a call printed that has ended, as far as it was not heard; the next attempt prints from the start."""
         printed = outcome.log + (outcome.trace.encode() if outcome.error else b"")
-        known = self._heard.pop(position, 0)
-        if len(printed) > known and (masked := self._state.terms.masked(printed))[known:]:
-            self._tell(position, masked[known:])
+        before = self._heard.pop(position, b"")
+        if printed and (more := fresh(before, self._state.terms.masked(printed))):
+            self._tell(position, more)
 
     def _tell(self, position: int, printed: bytes) -> None:
         label, total = self._state.nodes[position].label, len(self._state.nodes)
         told, calls = printed.decode(errors="replace"), self._state.beside(position)
         self._progress(Progress(label, "running", 0.0, position, total, told, calls))
+
+
+def fresh(before: bytes, now: bytes) -> bytes:
+    """What a log says that it did not say before. Of a long one only the end is had, so that its beginning moves on."""
+    if now.startswith(before):
+        return now[len(before) :]
+    end = before[-OVERLAP:]
+    at = now.rfind(end)
+    return now if at < 0 else now[at + len(end) :]
+
+
+def whole_secrets(printed: bytes, secrets: Iterable[str]) -> bytes:
+    """A log without what may be the first part of a secret at its end: it is told when the rest shows whether it is."""
+    longest = 0
+    for secret in secrets:
+        content = secret.encode(errors="surrogateescape")
+        parts = range(min(len(content) - 1, len(printed)), longest, -1)
+        longest = next((length for length in parts if printed.endswith(content[:length])), longest)
+    return printed[: len(printed) - longest]

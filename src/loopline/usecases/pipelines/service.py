@@ -210,7 +210,7 @@ class Pipelines:
         """
         run = self.get(run_id)
         if run.status != "running":
-            raise Conflict(f"The run {run.run_id[:8]} has {run.status} already.", "There is nothing to cancel.")
+            raise Conflict(f"The run {run.run_id[:8]} ended already: {run.status}.", "There is nothing to cancel.")
         self._database.write(lambda tx: store.cancel(tx, run.run_id, actor))
         return run
 

@@ -254,5 +254,5 @@ def damaged(digest: str, what: str) -> CheckFailed:
 def nothing_stands(pipeline: str, environment: str) -> NotFound:
     return NotFound(
         f"No release of {pipeline!r} stands in {environment!r}.",
-        f"Put one there: `loopline promote RELEASE --env {environment}`.",
+        f"Put one there: `loopline promote {pipeline} --env {environment}`.",
     )
