@@ -14,9 +14,9 @@ import pytest
 from loopline.core.errors import Conflict, Invalid
 from loopline.testing.factories import installation
 from loopline.usecases.pipelines.cli import from_yaml
+from loopline.usecases.pipelines.looking import ended
 from loopline.usecases.pipelines.model import PipelineRun, StepRun
 from loopline.usecases.pipelines.project import forget
-from loopline.usecases.pipelines.service import ended
 
 pytestmark = pytest.mark.integration
 

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from loopline.app.wiring import Loopline
 from loopline.core.errors import Conflict, Invalid, NotFound, Taken
 from loopline.core.verbs import Caller, Role
 from loopline.shells.cli import run as command
-from loopline.testing.factories import installation
 from loopline.usecases.projects.api import VERBS
 from loopline.usecases.projects.folders import declared, found_folder
 from loopline.usecases.projects.service import Projects
@@ -44,18 +42,6 @@ from loopline import Contract, column
 from words import CARRIERS
 flights = Contract(columns=[column("carrier", "string", allowed=CARRIERS)])
 """
-
-
-@pytest.fixture
-def loopline(tmp_path: Path) -> Iterator[Loopline]:
-    with installation(tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-def projects(loopline: Loopline) -> Projects:
-    service: Projects = loopline.projects
-    return service
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any, get_origin
 from loopline.core.errors import Invalid
 from loopline.usecases.pipelines import fitting
 from loopline.usecases.pipelines.fitting import fits, is_several, item_of
+from loopline.usecases.pipelines.handles import Handle
 from loopline.usecases.pipelines.identity import Territory
 from loopline.usecases.pipelines.materializers import counted
 from loopline.usecases.pipelines.model import (
@@ -32,7 +33,7 @@ from loopline.usecases.pipelines.model import (
 from loopline.usecases.pipelines.parameters import bound, shown, signature_of
 from loopline.usecases.pipelines.project import step_at
 from loopline.usecases.pipelines.results import Model
-from loopline.usecases.pipelines.steps import Dataset, Handle, Pipeline, Step, hints, is_dataset, tracing
+from loopline.usecases.pipelines.steps import Dataset, Pipeline, Step, hints, is_dataset, tracing
 from loopline.usecases.pipelines.values.objects import tuple_title
 from loopline.usecases.pipelines.values.writing import Writer, is_json, is_named, text
 
