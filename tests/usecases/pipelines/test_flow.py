@@ -213,6 +213,20 @@ def waiting(seconds: float = 20.0) -> str:
     return louder(slowly(seconds))
 
 
+@step
+def loud(beats: int) -> int:
+    print("x" * 99 + "\\n" + ("y" * 99 + "\\n") * 15_000, flush=True)
+    for n in range(beats):
+        time.sleep(0.1)
+        print("late mark", n, flush=True)
+    return beats
+
+
+@pipeline
+def shouting(beats: int = 8) -> int:
+    return loud(beats)
+
+
 @pipeline
 def twice(seconds: float = 0.3) -> tuple:
     return slowly(seconds), slowly(seconds), slowly.map(over="mark", seconds=seconds, mark=["a", "b", "b"])
@@ -507,6 +521,13 @@ def test_a_running_pipeline_is_seen_heard_and_cancelled(flow: Flow) -> None:
     assert any("beat" in one.log for one in flow.told)
     with pytest.raises(Conflict, match="ended already: killed"):
         pipelines.cancel(run_id, "ben")
+
+
+def test_a_step_is_heard_also_after_its_first_megabyte(flow: Flow) -> None:
+    assert flow.run("shouting", executor="processes").status == "finished"
+    heard = [one.log for one in flow.told if "late mark" in one.log]
+    assert len(heard) > 1  # as it came, not at the end
+    assert "".join(heard).count("late mark") == 8
 
 
 def test_two_runs_at_once_make_a_result_once(flow: Flow) -> None:
