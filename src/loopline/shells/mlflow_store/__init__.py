@@ -1,0 +1,1 @@
+"""Loopline behind the stock MLflow client: its plug-in entry points."""
