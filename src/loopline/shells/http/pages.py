@@ -34,8 +34,13 @@ def web_modules() -> list[Any]:
     """The web.py of each use-case that has one, and the home page's."""
     return [
         home,
-        *(import_module(f"loopline.usecases.{name}.web") for name in PARTS if (USECASES / name / "web.py").exists()),
+        *(import_module(f"loopline.usecases.{name}.web") for name in PARTS if has_pages(name)),
     ]
+
+
+def has_pages(name: str) -> bool:
+    """Whether a use-case has a web.py, or a folder of that name."""
+    return (USECASES / name / "web.py").exists() or (USECASES / name / "web" / "__init__.py").exists()
 
 
 @cache
