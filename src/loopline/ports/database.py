@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -24,6 +25,9 @@ class Transaction(Protocol):
     def run_many(self, statement: str, params: Iterable[Mapping[str, Any] | Sequence[Any]]) -> None:
         """The same statement for many parameter sets."""
 
+    def savepoint(self) -> AbstractContextManager[None]:
+        """What is changed inside is undone when an error leaves it; the rest of the transaction stands."""
+
     def around_commit(self, key: str, before: Callable[[Transaction], Any], after: Callable[[Any], None]) -> None:
         """Have `before` run once just before the commit of the group this work shares, `after` with its answer once
         the commit is durable. A second call with the same `key` in the group changes nothing."""
@@ -39,6 +43,10 @@ class Database(Protocol):
         What is written with `durable=False` survives the death of every process at once, and a power cut from the next
         durable write on.
         """
+
+    def post(self, work: Callable[[Transaction], Any], done: Callable[[Any, BaseException | None], None]) -> None:
+        """`write` without waiting: `done(answer, None)` or `done(None, error)` is called later, in a thread of the
+        database's, where it may do nothing that takes time."""
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on a consistent snapshot; it may not change anything."""

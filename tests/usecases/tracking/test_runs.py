@@ -37,7 +37,7 @@ def run(tracking: Any) -> Run:
 def test_a_run_begins_and_ends_with_a_fact_each(loopline: Any, tracking: Any, run: Run) -> None:
     assert (run.status, run.experiment, run.params, run.tags) == (
         "running",
-        "default",
+        "Default",
         {"rate": "0.1"},
         {"team": "air"},
     )
@@ -230,7 +230,7 @@ def test_numbers_that_no_database_holds_are_refused(tracking: Any, run: Run, poi
         {"process": "nonsense"},
         {"process": "a b c d"},
         {"run_id": "../../x"},
-        {"experiment": "a/b"},
+        {"experiment": "a\nb"},
         {"started_at": "yesterday"},
         {"params": {"": "x"}},
     ],

@@ -165,8 +165,10 @@ def test_ten_thousand_runs_are_searched_quickly(tmp_path: Any) -> None:
             + first.id
             + "'"
         )
-        latest = "INSERT INTO tracking_latest (run_id, key, step, at_ms, value, is_nan) VALUES (:run_id, 'auc', 0, 0, :value, 0)"
-        loopline.get("database").write(lambda tx: (tx.run_many(copied, rows), tx.run_many(latest, points)))
+        latest = """INSERT INTO tracking_latest (run, key, experiment_id, step, at_ms, value, is_nan)
+            SELECT number, 1, experiment_id, 0, 0, :value, 0 FROM tracking_runs WHERE id = :run_id"""
+        key = "INSERT INTO tracking_keys (id, name) VALUES (1, 'auc')"
+        loopline.get("database").write(lambda tx: (tx.run(key), tx.run_many(copied, rows), tx.run_many(latest, points)))
         loopline.tracking.search("metrics.auc > 0.5", ["metrics.auc"], limit=1)
         took = []
         for _ in range(5):

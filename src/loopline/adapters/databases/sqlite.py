@@ -6,7 +6,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,7 +71,32 @@ class Answer:
         return self._value
 
 
-Waiting = tuple[Work, Answer, bool]
+class Told:
+    """Who is called back with the answer instead of waiting for it."""
+
+    def __init__(self, done: Callable[[Any, BaseException | None], None]) -> None:
+        self._done = done
+        self._told = False
+
+    def done(self) -> bool:
+        """Whether there was an answer."""
+        return self._told
+
+    def give(self, value: Any) -> None:
+        """Answer."""
+        self._tell(value, None)
+
+    def refuse(self, error: BaseException) -> None:
+        """Tell the error."""
+        self._tell(None, error)
+
+    def _tell(self, value: Any, error: BaseException | None) -> None:
+        self._told = True
+        with contextlib.suppress(Exception):  # who asked may be gone; the others wait for their answers
+            self._done(value, error)
+
+
+Waiting = tuple[Work, Answer | Told, bool]
 
 
 class SQLiteTransaction:
@@ -96,6 +121,19 @@ class SQLiteTransaction:
     def run_many(self, statement: str, params: Iterable[Mapping[str, Any] | Sequence[Any]]) -> None:
         with translated():
             self._db.executemany(statement, params)
+
+    @contextlib.contextmanager
+    def savepoint(self) -> Iterator[None]:
+        with translated():
+            self._db.execute("SAVEPOINT inner")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK TO inner")
+                self._db.execute("RELEASE inner")
+            raise
+        self._db.execute("RELEASE inner")
 
     def around_commit(self, key: str, before: Work, after: Callable[[Any], None]) -> None:
         self._around.setdefault(key, (before, after))
@@ -175,12 +213,18 @@ class SQLite:
     def write(self, work: Callable[[Transaction], T], durable: bool = True) -> T:
         if threading.current_thread() is self._lane:
             raise RuntimeError("a write may not wait for another write inside itself")
-        future = Answer()
+        answer = Answer()
+        self._put(work, answer, durable)
+        return answer.result()  # type: ignore[no-any-return]
+
+    def post(self, work: Work, done: Callable[[Any, BaseException | None], None]) -> None:
+        self._put(work, Told(done), True)
+
+    def _put(self, work: Work, answer: Answer | Told, durable: bool) -> None:
         with self._guard:  # nothing is put behind the mark that ends the lane
             self._check_open()
             self._start_lane()
-            self._waiting.put((work, future, durable))
-        return future.result()  # type: ignore[no-any-return]
+            self._waiting.put((work, answer, durable))
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         self._check_open()
@@ -265,7 +309,7 @@ class SQLite:
         return group, False
 
     def _commit(self, group: list[Waiting]) -> None:
-        answers: list[tuple[Answer, Any]] = []
+        answers: list[tuple[Answer | Told, Any]] = []
         prepared: list[tuple[Any, Any]] = []
         try:
             db = self._open_writer()
@@ -293,8 +337,8 @@ class SQLite:
         db: sqlite3.Connection,
         around: dict[str, tuple[Any, Any]],
         work: Work,
-        future: Answer,
-        answers: list[tuple[Answer, Any]],
+        future: Answer | Told,
+        answers: list[tuple[Answer | Told, Any]],
     ) -> None:
         own: dict[str, tuple[Any, Any]] = {}
         db.execute("SAVEPOINT work")

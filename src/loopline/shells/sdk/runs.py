@@ -14,7 +14,7 @@ from loopline.usecases.tracking.client import Run
 def run(
     name: str = "",
     *,
-    experiment: str = "default",
+    experiment: str = "Default",
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, Any] | None = None,
     client: Client | None = None,

@@ -16,7 +16,7 @@ class Nothing(msgspec.Struct):
 
 class Start(msgspec.Struct):
     name: str = ""
-    experiment: str = "default"
+    experiment: str = "Default"
     run_id: str = ""
     params: dict[str, str] = {}
     tags: dict[str, str] = {}

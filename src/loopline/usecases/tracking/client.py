@@ -37,7 +37,7 @@ class Run:
         self,
         client: Client,
         name: str = "",
-        experiment: str = "default",
+        experiment: str = "Default",
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
     ) -> None:

@@ -16,7 +16,9 @@ Status = Literal["scheduled", "running", "finished", "failed", "killed"]
 ENDED: frozenset[str] = frozenset({"finished", "failed", "killed"})
 STARTED = "run.started"
 FINISHED = "run.finished"
+DEFAULT = "Default"
 LONGEST_KEY = 250
+LONGEST_EXPERIMENT = 500
 LONGEST_VALUE = 8_000
 MOST_POINTS = 100_000
 _KEY = re.compile(r"[\w\-./: ]+\Z")
@@ -51,10 +53,12 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     digest: str
     kind: str
+    tags: dict[str, Any] = {}
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. `metrics` holds the latest value of each; `surroundings` git, environment and host."""
+    """One run. `metrics` holds the latest value of each; `surroundings` git, environment and host; `state` is active,
+    archived or deleted (in the trash). `artifact_root` is where its files lie when that is not here."""
 
     id: str
     experiment: str
@@ -70,6 +74,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     surroundings: dict[str, Any] = {}
     links: tuple[Link, ...] = ()
+    state: str = "active"
+    experiment_id: int = 0
+    user_id: str = ""
+    artifact_root: str = ""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -110,6 +118,15 @@ def checked_run(run_id: str) -> str:
     if _RUN.match(run_id):
         return run_id
     raise Invalid(f"{run_id[:80]!r} is no run id.", "A run id is 32 hexadecimal digits.")
+
+
+def checked_experiment(name: object) -> str:
+    """The name of an experiment: 1 to 500 characters, none of them a control character; Invalid for anything else."""
+    if isinstance(name, str) and 0 < len(name) <= LONGEST_EXPERIMENT and name.strip() and name.isprintable():
+        return name
+    raise Invalid(
+        f"{str(name)[:80]!r} cannot be the name of an experiment.", f"Use 1 to {LONGEST_EXPERIMENT} visible characters."
+    )
 
 
 def checked_process(process: str) -> str:

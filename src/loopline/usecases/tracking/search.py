@@ -12,7 +12,10 @@ from loopline.usecases.tracking.filters import Comparison, Order, ordered, parse
 
 _RUNS = sa.table(
     "tracking_runs",
-    *(sa.column(name) for name in ("id", "experiment_id", "name", "kind", "status", "started_at", "ended_at")),
+    *(
+        sa.column(name)
+        for name in ("number", "id", "state", "experiment_id", "name", "kind", "status", "started_at", "ended_at")
+    ),
     sa.column("created_by"),
 )
 _EXPERIMENTS = sa.table("tracking_experiments", sa.column("id"), sa.column("name"))
@@ -22,7 +25,7 @@ _SIGNS = {"=": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__
 
 def ids(tx: Transaction, where: str, order_by: Sequence[str], experiment: str, limit: int, offset: int) -> list[str]:
     """Ids of the runs for which all comparisons hold, in the order asked for, then newest first."""
-    query = sa.select(_RUNS.c.id)
+    query = sa.select(_RUNS.c.id).where(_RUNS.c.state == "active")
     if experiment:
         query = query.where(
             _RUNS.c.experiment_id.in_(sa.select(_EXPERIMENTS.c.id).where(_EXPERIMENTS.c.name == experiment))
@@ -38,10 +41,18 @@ def condition(one: Comparison) -> Any:
     if one.entity == "attributes":
         return compared(_RUNS.c[one.key], one)
     table = beside(one.entity, "c")
-    has = sa.select(sa.literal(1)).where(table.c.run_id == _RUNS.c.id, table.c.key == one.key)
+    has = sa.select(sa.literal(1)).where(table.c.run == _RUNS.c.number, keyed(table, one))
     if one.sign in ("is null", "is not null"):
         return sa.exists(has) if one.sign == "is not null" else ~sa.exists(has)
-    return _RUNS.c.id.in_(sa.select(table.c.run_id).where(table.c.key == one.key, met(table, one)))
+    return _RUNS.c.number.in_(sa.select(table.c.run).where(keyed(table, one), met(table, one)))
+
+
+def keyed(table: Any, one: Comparison | Order) -> Any:
+    """The rows of one key; those of metrics are numbered."""
+    if one.entity != "metrics":
+        return table.c.key == one.key
+    keys = sa.table("tracking_keys", sa.column("id"), sa.column("name"))
+    return table.c.key == sa.select(keys.c.id).where(keys.c.name == one.key).scalar_subquery()
 
 
 def met(table: Any, one: Comparison) -> Any:
@@ -83,7 +94,7 @@ def in_order(query: Any, criteria: list[Order]) -> Any:
             column = _RUNS.c[one.key]
         else:
             table = beside(one.entity, f"o{number}")
-            on = sa.and_(table.c.run_id == _RUNS.c.id, table.c.key == one.key)
+            on = sa.and_(table.c.run == _RUNS.c.number, keyed(table, one))
             query = query.outerjoin_from(_RUNS, table, on) if number == 0 else query.outerjoin(table, on)
             column = table.c.value
         query = query.order_by(column.is_(None))
@@ -95,5 +106,5 @@ def in_order(query: Any, criteria: list[Order]) -> Any:
 
 def beside(entity: str, name: str) -> Any:
     """The table of metrics, params or tags under a name of its own."""
-    columns = ("run_id", "key", "value", *(("is_nan",) if entity == "metrics" else ()))
+    columns = ("run", "key", "value", *(("is_nan",) if entity == "metrics" else ()))
     return sa.table(_BESIDE[entity], *(sa.column(column) for column in columns)).alias(name)

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
 from loopline.ports.database import Row, Transaction
-from loopline.usecases.tracking.model import Artifact, Experiment, Link, Measured, Run, plain
+from loopline.usecases.tracking.model import Artifact, Experiment, Link, Run, plain
 from loopline.usecases.tracking.processes import is_dead
 
+T = TypeVar("T")
 _RUN = "SELECT r.*, e.name AS experiment FROM tracking_runs r JOIN tracking_experiments e ON e.id = r.experiment_id"
 _BESIDE = {
-    "params": "SELECT run_id, key, value FROM tracking_params WHERE run_id IN ({})",
-    "tags": "SELECT run_id, key, value FROM tracking_tags WHERE run_id IN ({})",
-    "metrics": "SELECT run_id, key, value, is_nan FROM tracking_latest WHERE run_id IN ({})",
-    "links": "SELECT run_id, direction, name, digest, kind FROM tracking_links WHERE run_id IN ({})",
+    "params": "SELECT run, key, value FROM tracking_params WHERE run IN ({})",
+    "tags": "SELECT run, key, value FROM tracking_tags WHERE run IN ({})",
+    "metrics": """SELECT l.run, k.name AS key, l.value, l.is_nan FROM tracking_latest l
+        JOIN tracking_keys k ON k.id = l.key WHERE l.run IN ({})""",
+    "links": """SELECT r.number AS run, l.direction, l.name, l.digest, l.kind, l.tags FROM tracking_runs r
+        JOIN tracking_links l ON l.run_id = r.id WHERE r.number IN ({})""",
 }
 _AT_ONCE = 500
 _ADD_RUN = """INSERT INTO tracking_runs
- (id, experiment_id, name, kind, status, started_at, ended_at, created_by, process, surroundings, error)
- VALUES (:id, :experiment_id, :name, :kind, :status, :started_at, :ended_at, :created_by, :process, :surroundings, '')"""
-_ADD_POINT = """INSERT INTO tracking_metrics (run_id, key, step, at_ms, value, is_nan)
- VALUES (:run_id, :key, :step, :at_ms, :value, :is_nan) ON CONFLICT DO NOTHING"""
-_ADD_LATEST = """INSERT INTO tracking_latest (run_id, key, step, at_ms, value, is_nan)
- VALUES (:run_id, :key, :step, :at_ms, :value, :is_nan) ON CONFLICT (run_id, key) DO UPDATE SET
- step = excluded.step, at_ms = excluded.at_ms, value = excluded.value, is_nan = excluded.is_nan
- WHERE (excluded.step, excluded.at_ms, excluded.value)
- >= (tracking_latest.step, tracking_latest.at_ms, tracking_latest.value)"""
+ (id, experiment_id, name, kind, status, started_at, ended_at, created_by, user_id, process, surroundings, artifact_root)
+ VALUES (:id, :experiment_id, :name, :kind, :status, :started_at, :ended_at, :created_by, :user_id, :process,
+ :surroundings, :artifact_root)"""
+_MARK = "SELECT number, experiment_id, state, status, name FROM tracking_runs WHERE id = :id"
+_NUMBER = "SELECT number FROM tracking_runs WHERE id = :id"
 
 
 def experiment_id(tx: Transaction, name: str, at: str, actor: str) -> int:
@@ -36,7 +35,7 @@ def experiment_id(tx: Transaction, name: str, at: str, actor: str) -> int:
     found = tx.row("SELECT id FROM tracking_experiments WHERE name = :name", {"name": name})
     if found is None:
         tx.run(
-            "INSERT INTO tracking_experiments (name, created_at, created_by) VALUES (:name, :at, :actor)",
+            "INSERT INTO tracking_experiments (name, created_at, created_by, updated_at) VALUES (:name, :at, :actor, :at)",
             {"name": name, "at": at, "actor": actor},
         )
         found = tx.row("SELECT id FROM tracking_experiments WHERE name = :name", {"name": name})
@@ -44,17 +43,29 @@ def experiment_id(tx: Transaction, name: str, at: str, actor: str) -> int:
 
 
 def experiments(tx: Transaction) -> list[Experiment]:
-    """All experiments, newest first."""
+    """All experiments that are not deleted, newest first, with how many runs of each are not deleted."""
     rows = tx.rows(
-        """SELECT e.id, e.name, e.created_at, COUNT(r.id) AS runs FROM tracking_experiments e
-        LEFT JOIN tracking_runs r ON r.experiment_id = e.id GROUP BY e.id, e.name, e.created_at ORDER BY e.id DESC"""
+        """SELECT e.id, e.name, e.created_at, (SELECT COUNT(*) FROM tracking_runs r WHERE r.experiment_id = e.id
+        AND r.state <> 'deleted') AS runs FROM tracking_experiments e WHERE e.state <> 'deleted' ORDER BY e.id DESC"""
     )
     return [Experiment(**row) for row in rows]
 
 
-def add_run(tx: Transaction, row: Mapping[str, Any]) -> None:
-    """A new run."""
+def add_run(tx: Transaction, row: Mapping[str, Any]) -> int:
+    """A new run; answers its number."""
     tx.run(_ADD_RUN, row)
+    return number_of(tx, row["id"])
+
+
+def mark(tx: Transaction, run_id: str) -> Row | None:
+    """What a change of a run must know: number, experiment_id, state, status and name."""
+    return tx.row(_MARK, {"id": run_id})
+
+
+def number_of(tx: Transaction, run_id: str) -> int:
+    """The number under which a run's rows are kept; 0 for an unknown run."""
+    found = tx.row(_NUMBER, {"id": run_id})
+    return int(found["number"]) if found else 0
 
 
 def end_run(tx: Transaction, run_id: str, status: str, at: str, error: str) -> None:
@@ -84,7 +95,7 @@ def running(tx: Transaction) -> list[Row]:
 
 def newest(tx: Transaction, experiment: str, limit: int, offset: int) -> list[Run]:
     """Runs of an experiment (of all when empty), newest first."""
-    where = "WHERE e.name = :experiment" if experiment else ""
+    where = "WHERE r.state = 'active'" + (" AND e.name = :experiment" if experiment else "")
     order = "ORDER BY r.started_at DESC, r.id LIMIT :limit OFFSET :offset"
     params = {"experiment": experiment, "limit": limit, "offset": offset}
     if not experiment:
@@ -103,19 +114,20 @@ def of_ids(tx: Transaction, ids: list[str]) -> list[Run]:
 
 def whole(tx: Transaction, rows: list[Row]) -> list[Run]:
     """Rows of runs with everything that belongs to them."""
-    beside: dict[str, dict[str, list[Row]]] = {}
+    beside: dict[str, dict[int, list[Row]]] = {}
     for name, statement in _BESIDE.items():
         of_runs = beside[name] = {}
-        for part in parts([row["id"] for row in rows]):
+        for part in parts([row["number"] for row in rows]):
             marks, params = marked(part)
             for row in tx.rows(statement.format(marks), params):
-                of_runs.setdefault(row["run_id"], []).append(row)
+                of_runs.setdefault(row["run"], []).append(row)
     return [assembled(row, beside) for row in rows]
 
 
-def assembled(row: Row, beside: Mapping[str, Mapping[str, list[Row]]]) -> Run:
+def assembled(row: Row, beside: Mapping[str, Mapping[int, list[Row]]]) -> Run:
     """A run; one whose process died shows as killed."""
-    texts = {name: {one["key"]: one["value"] for one in beside[name].get(row["id"], ())} for name in ("params", "tags")}
+    number = row["number"]
+    texts = {name: {one["key"]: one["value"] for one in beside[name].get(number, ())} for name in ("params", "tags")}
     lost = row["status"] == "running" and is_dead(row["process"])
     return Run(
         id=row["id"],
@@ -129,15 +141,20 @@ def assembled(row: Row, beside: Mapping[str, Mapping[str, list[Row]]]) -> Run:
         error="Its process ended before it did." if lost else row["error"],
         params=texts["params"],
         tags=texts["tags"],
-        metrics={one["key"]: plain(one["value"], one["is_nan"]) for one in beside["metrics"].get(row["id"], ())},
+        metrics={one["key"]: plain(one["value"], one["is_nan"]) for one in beside["metrics"].get(number, ())},
         surroundings=msgspec.json.decode(row["surroundings"]),
-        links=tuple(link(one) for one in beside["links"].get(row["id"], ())),
+        links=tuple(link(one) for one in beside["links"].get(number, ())),
+        state=row["state"],
+        experiment_id=row["experiment_id"],
+        user_id=row["user_id"],
+        artifact_root=row["artifact_root"],
     )
 
 
 def link(row: Row) -> Link:
     """An input or output."""
-    return Link(direction=row["direction"], name=row["name"], digest=row["digest"], kind=row["kind"])
+    tags = msgspec.json.decode(row["tags"]) if row["tags"] != "{}" else {}
+    return Link(direction=row["direction"], name=row["name"], digest=row["digest"], kind=row["kind"], tags=tags)
 
 
 def new_batch(tx: Transaction, batch: str, run_id: str, at: str) -> bool:
@@ -146,63 +163,66 @@ def new_batch(tx: Transaction, batch: str, run_id: str, at: str) -> bool:
     return tx.run(statement, {"id": batch, "run_id": run_id, "at": at}) > 0
 
 
-def texts(tx: Transaction, table: str, run_id: str) -> dict[str, str]:
-    """Params or tags of a run; `table` is one of these two words."""
-    rows = tx.rows(f"SELECT key, value FROM tracking_{table} WHERE run_id = :id", {"id": run_id})
+def texts(tx: Transaction, table: str, run: int) -> dict[str, str]:
+    """Params or tags of the run with this number; `table` is one of these two words."""
+    rows = tx.rows(f"SELECT key, value FROM tracking_{table} WHERE run = :run", {"run": run})
     return {row["key"]: row["value"] for row in rows}
 
 
-def put_texts(tx: Transaction, table: str, run_id: str, values: Mapping[str, str]) -> None:
-    """Set params or tags; `table` is one of these two words."""
-    tx.run_many(
-        f"INSERT INTO tracking_{table} (run_id, key, value) VALUES (:run_id, :key, :value) "
-        "ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value",
-        [{"run_id": run_id, "key": key, "value": value} for key, value in values.items()],
-    )
+def some_params(tx: Transaction, run: int, keys: Sequence[str]) -> dict[str, str]:
+    """Those params of a run that have these names."""
+    found: dict[str, str] = {}
+    for part in parts(keys):
+        marks, params = marked(part)
+        rows = tx.rows(
+            f"SELECT key, value FROM tracking_params WHERE run = :run AND key IN ({marks})", {**params, "run": run}
+        )
+        found |= {row["key"]: row["value"] for row in rows}
+    return found
 
 
-def add_points(tx: Transaction, rows: Iterable[Mapping[str, Any]], last: Iterable[Mapping[str, Any]]) -> None:
-    """Points, each kept once, and the latest of each key among them."""
-    tx.run_many(_ADD_POINT, rows)
-    tx.run_many(_ADD_LATEST, last)
+def put_texts(tx: Transaction, table: str, run: int, values: Mapping[str, str]) -> None:
+    """Set params or tags of the run with this number; `table` is one of these two words."""
+    if values:
+        tx.run_many(
+            f"INSERT INTO tracking_{table} (run, key, value) VALUES (:run, :key, :value) "
+            "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
+            [{"run": run, "key": key, "value": value} for key, value in values.items()],
+        )
 
 
-def history(tx: Transaction, run_id: str, key: str, limit: int, offset: int) -> list[Measured]:
-    """Points of a metric by (step, time, value)."""
-    rows = tx.rows(
-        """SELECT step, at_ms, value, is_nan FROM tracking_metrics WHERE run_id = :run_id AND key = :key
-        ORDER BY step, at_ms, value, is_nan LIMIT :limit OFFSET :offset""",
-        {"run_id": run_id, "key": key, "limit": limit, "offset": offset},
-    )
-    return [Measured(row["step"], row["at_ms"], plain(row["value"], row["is_nan"])) for row in rows]
-
-
-def put_artifact(tx: Transaction, run_id: str, artifact: Artifact) -> None:
-    """An artifact; one of the same name is replaced."""
+def put_artifact(tx: Transaction, owner: str, artifact: Artifact) -> None:
+    """An artifact of a run or another owner; one of the same name is replaced."""
     tx.run(
-        """INSERT INTO tracking_artifacts (run_id, name, digest, size, media_type, created_at)
-        VALUES (:run_id, :name, :digest, :size, :media_type, :created_at) ON CONFLICT (run_id, name) DO UPDATE SET
+        """INSERT INTO tracking_artifacts (owner, name, digest, size, media_type, created_at)
+        VALUES (:owner, :name, :digest, :size, :media_type, :created_at) ON CONFLICT (owner, name) DO UPDATE SET
         digest = excluded.digest, size = excluded.size, media_type = excluded.media_type,
         created_at = excluded.created_at""",
-        {"run_id": run_id, **msgspec.structs.asdict(artifact)},
+        {"owner": owner, **msgspec.structs.asdict(artifact)},
     )
 
 
-def artifacts(tx: Transaction, run_id: str) -> list[Artifact]:
-    """All artifacts of a run by name."""
+def artifacts(tx: Transaction, owner: str) -> list[Artifact]:
+    """All artifacts of a run or another owner by name."""
     statement = (
-        "SELECT name, digest, size, media_type, created_at FROM tracking_artifacts WHERE run_id = :id ORDER BY name"
+        "SELECT name, digest, size, media_type, created_at FROM tracking_artifacts WHERE owner = :id ORDER BY name"
     )
-    return [Artifact(**row) for row in tx.rows(statement, {"id": run_id})]
+    return [Artifact(**row) for row in tx.rows(statement, {"id": owner})]
 
 
 def add_links(tx: Transaction, run_id: str, links: Iterable[Link]) -> None:
-    """Inputs and outputs, each kept once."""
+    """Inputs and outputs, each kept once; one that comes again replaces its tags when it has any."""
     tx.run_many(
-        """INSERT INTO tracking_links (run_id, direction, name, digest, kind)
-        VALUES (:run_id, :direction, :name, :digest, :kind) ON CONFLICT DO NOTHING""",
-        [{"run_id": run_id, **msgspec.structs.asdict(one)} for one in links],
+        """INSERT INTO tracking_links (run_id, direction, name, digest, kind, tags)
+        VALUES (:run_id, :direction, :name, :digest, :kind, :tags) ON CONFLICT (run_id, direction, name, digest)
+        DO UPDATE SET tags = excluded.tags WHERE excluded.tags <> '{}'""",
+        [{"run_id": run_id, **msgspec.structs.asdict(one), "tags": json_text(one.tags)} for one in links],
     )
+
+
+def json_text(value: Any) -> str:
+    """Plain data as JSON text."""
+    return msgspec.json.encode(value).decode()
 
 
 def runs_with(tx: Transaction, digest: str, direction: str) -> list[str]:
@@ -211,11 +231,11 @@ def runs_with(tx: Transaction, digest: str, direction: str) -> list[str]:
     return [row["run_id"] for row in tx.rows(statement, {"digest": digest, "direction": direction})]
 
 
-def parts(ids: list[str]) -> Iterable[list[str]]:
+def parts(ids: Sequence[T]) -> Iterable[Sequence[T]]:
     """The ids in portions that one statement can carry."""
     return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
 
 
-def marked(ids: list[str]) -> tuple[str, dict[str, str]]:
+def marked(ids: Sequence[T]) -> tuple[str, dict[str, T]]:
     """Marks for an IN list, and their parameters."""
     return ", ".join(f":i{n}" for n in range(len(ids))), {f"i{n}": one for n, one in enumerate(ids)}
