@@ -7,6 +7,9 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
+from loopline.usecases.tracking.comparing import Code
+from loopline.usecases.tracking.comparison import Comparison
+from loopline.usecases.tracking.drawing import Asked, Axis, Best, Curve
 from loopline.usecases.tracking.model import Artifact, Compared, Experiment, Link, Measured, Page, Point, Run
 
 
@@ -83,6 +86,35 @@ class Several(msgspec.Struct):
     runs: list[str]
 
 
+class CurveOf(msgspec.Struct):
+    run_id: str
+    key: str
+    x: Axis = "step"
+    first: float | None = None
+    last: float | None = None
+    points: int = 1000
+    smooth: float = 0.0
+    best: Best = ""
+
+
+class Curves(msgspec.Struct):
+    runs: list[str]
+    keys: list[str]
+    x: Axis = "step"
+    first: float | None = None
+    last: float | None = None
+    points: int = 1000
+    smooth: float = 0.0
+    best: Best = ""
+
+
+class Compare(msgspec.Struct):
+    runs: list[str]
+    target: str = ""
+    base: str = ""
+    against: str = ""
+
+
 def experiments(tracking: Any, request: Nothing, caller: Caller) -> list[Experiment]:
     return list(tracking.experiments())
 
@@ -133,6 +165,27 @@ def artifact(tracking: Any, request: Named, caller: Caller) -> Content:
     return Content(*tracking.artifact(request.run_id, request.name))
 
 
+def curve(tracking: Any, request: CurveOf, caller: Caller) -> Curve:
+    found: Curve = tracking.curve(**msgspec.structs.asdict(request))
+    return found
+
+
+def curves(tracking: Any, request: Curves, caller: Caller) -> list[Curve]:
+    asked = msgspec.structs.asdict(request)
+    runs, keys = asked.pop("runs"), asked.pop("keys")
+    return list(tracking.curves(runs, keys, Asked(**asked)))
+
+
+def comparison(tracking: Any, request: Compare, caller: Caller) -> Comparison:
+    found: Comparison = tracking.comparison(**msgspec.structs.asdict(request))
+    return found
+
+
+def code(tracking: Any, request: OfRun, caller: Caller) -> Code:
+    found: Code = tracking.code(request.run_id)
+    return found
+
+
 _RUN = "/tracking/runs/{run_id}"
 VERBS = (
     Verb("tracking.experiments", "GET", "/tracking/experiments", Role.VIEWER, Nothing, experiments, "List experiments"),
@@ -143,6 +196,10 @@ VERBS = (
     Verb("tracking.log", "POST", f"{_RUN}/log", Role.EDITOR, Log, log, "Keep metrics, params and tags of a run"),
     Verb("tracking.finish", "POST", f"{_RUN}/finish", Role.EDITOR, Finish, finish, "End a run"),
     Verb("tracking.history", "GET", f"{_RUN}/history", Role.VIEWER, History, history, "All points of a metric"),
+    Verb("tracking.curve", "GET", f"{_RUN}/curve", Role.VIEWER, CurveOf, curve, "A metric in few points"),
+    Verb("tracking.curves", "POST", "/tracking/curves", Role.VIEWER, Curves, curves, "Metrics of runs in few points"),
+    Verb("tracking.comparison", "POST", "/tracking/comparison", Role.VIEWER, Compare, comparison, "Runs side by side"),
+    Verb("tracking.code", "GET", f"{_RUN}/code", Role.VIEWER, OfRun, code, "A run's changes and packages"),
     Verb("tracking.put_artifact", "POST", f"{_RUN}/artifacts", Role.EDITOR, PutArtifact, put_artifact, "Keep a file"),
     Verb("tracking.artifacts", "GET", f"{_RUN}/artifacts", Role.VIEWER, OfRun, artifacts, "List a run's files"),
     Verb("tracking.artifact", "GET", f"{_RUN}/artifact", Role.VIEWER, Named, artifact, "One file of a run"),

@@ -126,6 +126,9 @@ def ordered(found: Series) -> Series:
     """By (time, step, value), each point once."""
     import numpy as np
 
+    later = np.diff(found.at_ms)
+    if ((later > 0) | ((later == 0) & (np.diff(found.steps) > 0))).all():  # as usual: sorting a million takes 250 ms
+        return found
     order = np.lexsort((found.values, found.steps, found.at_ms))
     at_ms, steps, values = (column[order] for column in found)
     fresh = np.ones(len(order), np.bool_)
@@ -137,6 +140,15 @@ def ordered(found: Series) -> Series:
 def long_keys(tx: Transaction, run: int, least: int = PACKED_FROM) -> list[int]:
     """Keys of a run that have so many loose points."""
     return [int(row["key"]) for row in tx.rows(_LONG, {"run": run, "least": least})]
+
+
+def loose_points(tx: Transaction, run: int, key: int) -> int:
+    """How many points of a metric lie loose, counted up to what a block holds."""
+    counted = tx.row(
+        f"SELECT COUNT(*) AS points FROM (SELECT 1 FROM tracking_points WHERE run = :run AND key = :key LIMIT {BLOCK}) AS some",
+        {"run": run, "key": key},
+    )
+    return int(counted["points"]) if counted else 0
 
 
 def pack(tx: Transaction, run: int, key: int) -> int:

@@ -6,12 +6,14 @@ import mimetypes
 
 from loopline.core.errors import NotFound
 from loopline.usecases.tracking import model, store
+from loopline.usecases.tracking.comparing import Comparing
+from loopline.usecases.tracking.drawing import Drawing
 from loopline.usecases.tracking.intake import Intake
 from loopline.usecases.tracking.lives import Lives
 from loopline.usecases.tracking.model import Artifact
 
 
-class Tracking(Lives, Intake):
+class Tracking(Comparing, Drawing, Lives, Intake):
     """Runs and what belongs to them. A run's start and end are facts; what was measured in it are measurements."""
 
     def put_artifact(self, run_id: str, name: str, content: bytes, media_type: str = "") -> Artifact:
