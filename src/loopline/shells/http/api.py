@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -17,10 +15,10 @@ from loopline.app.wiring import Loopline, all_verbs
 from loopline.core.errors import Invalid, LooplineError, Refused
 from loopline.core.verbs import Caller, Verb
 from loopline.shells.http.guard import error_body
+from loopline.shells.http.reporting import logged
 
 JSON = "application/json"
 MOST_VALUES = 1_000_000  # a value takes far more memory than text; a file travels as one
-log = logging.getLogger("loopline.http")
 
 
 def api_routes(loopline: Loopline) -> list[Route]:
@@ -114,8 +112,7 @@ async def body_of(request: Request) -> dict[str, Any]:
 
 def unexpected() -> Response:
     """What nobody foresaw: the reader gets a number to ask about, the log the rest."""
-    number = secrets.token_hex(6)
-    log.exception("error %s", number)
+    number = logged()
     text = {
         "error": "internal",
         "message": f"Something went wrong inside (error {number}).",

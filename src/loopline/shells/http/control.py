@@ -18,6 +18,7 @@ from loopline.core.errors import Invalid, NotFound
 from loopline.shells.http.api import JSON, api_routes
 from loopline.shells.http.guard import Guard, error_body
 from loopline.shells.http.hooks import hook_routes
+from loopline.shells.http.mlflow import Mlflow
 from loopline.shells.http.pages import page_routes, problem
 
 
@@ -39,7 +40,8 @@ def application(loopline: Loopline, hosts: frozenset[str]) -> Any:
         *page_routes(loopline),
     ]
     app = Starlette(routes=routes, exception_handlers={404: not_found, 405: wrong_method})
-    return Guard(app, loopline.access, hosts)
+    mlflow = Mlflow(app, loopline)
+    return Guard(mlflow, loopline.access, hosts, mlflow.takes_file)
 
 
 async def not_found(request: Request, _: Exception) -> Response:

@@ -84,7 +84,7 @@ class Access:
 
     def verify(self, secret: str) -> Caller | None:
         """Who presents this token, or None."""
-        found = self._database.read(lambda tx: store.token_by_hash(tx, hashed(secret)))
+        found = store.token_by_hash(self._database, hashed(secret))
         return Caller(found["name"], Role(found["role"])) if found else None
 
     def code(self, name: str = "") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopline.ports.database import Row, Transaction
+from loopline.ports.database import Database, Row, Transaction
 
 TOKENS = "SELECT name, role, created_at, created_by, revoked_at FROM access_tokens ORDER BY name"
 TOKEN_BY_HASH = "SELECT name, role FROM access_tokens WHERE hash = :hash AND revoked_at IS NULL"
@@ -35,7 +35,7 @@ def token(tx: Transaction, name: str) -> Row | None:
     return tx.row(TOKEN, {"name": name})
 
 
-def token_by_hash(tx: Transaction, digest: str) -> Row | None:
+def token_by_hash(tx: Transaction | Database, digest: str) -> Row | None:
     return tx.row(TOKEN_BY_HASH, {"hash": digest})
 
 

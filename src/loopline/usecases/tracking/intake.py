@@ -55,8 +55,7 @@ class Intake(Base):
         if len(metrics) > model.MOST_POINTS:
             raise Invalid(f"A batch of {len(metrics)} points is too large.", f"Send at most {model.MOST_POINTS}.")
         run_id = run_id if len(run_id) == 32 else self.resolved(run_id)
-        rows = self.rows(metrics)
-        self._database.write(lambda tx: self._keep(tx, run_id, rows, params, tags, links, batch))
+        self._database.write(self._work(run_id, metrics, params, tags, links, batch))
 
     def log_many(self, batches: Sequence[Batch], durable: bool = True) -> list[Refusal]:
         """Several batches in one transaction, each all or nothing by itself; answers those that were refused."""
@@ -86,7 +85,21 @@ class Intake(Base):
         batch: str = "",
     ) -> None:
         """`log` inside a transaction that changes more."""
-        self._keep(tx, run_id, self.rows(metrics), params, tags, links, batch)
+        self._work(run_id, metrics, params, tags, links, batch)(tx)
+
+    def _work(
+        self,
+        run_id: str,
+        metrics: Sequence[Point],
+        params: Mapping[str, str] | None,
+        tags: Mapping[str, str] | None,
+        links: Sequence[Link],
+        batch: str,
+    ) -> Callable[[Transaction], None]:
+        rows = self.rows(metrics)
+        params = model.checked_texts("param", params or {})
+        tags = model.checked_texts("tag", tags or {})
+        return lambda tx: self._keep(tx, run_id, rows, params, tags, links, batch)
 
     def note_in(
         self, tx: Transaction, run_id: str, metrics: Mapping[str, float], links: Sequence[tuple[str, str, str, str]]
@@ -144,9 +157,11 @@ class Intake(Base):
         if batch and not store.new_batch(tx, batch, run_id, self._clock.text()):
             return
         if params:
-            self._put_params(tx, run_id, run["number"], model.checked_texts("param", params))
+            self._put_params(tx, run_id, run["number"], params)
         if tags:
-            store.put_texts(tx, "tags", run["number"], model.checked_texts("tag", tags))
+            store.put_texts(tx, "tags", run["number"], tags)
+            if tags.get(model.RUN_NAME):
+                store.rename(tx, run["number"], tags[model.RUN_NAME][: model.LONGEST_KEY])
         if rows:
             self._put_points(tx, run["number"], run["experiment_id"], rows, known or {})
         if links:

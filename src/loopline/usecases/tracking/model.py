@@ -17,6 +17,7 @@ ENDED: frozenset[str] = frozenset({"finished", "failed", "killed"})
 STARTED = "run.started"
 FINISHED = "run.finished"
 DEFAULT = "Default"
+RUN_NAME = "mlflow.runName"  # the tag that MLflow's clients keep a run's name in
 LONGEST_KEY = 250
 LONGEST_EXPERIMENT = 500
 LONGEST_VALUE = 8_000
@@ -151,6 +152,15 @@ def checked_key(kind: str, key: str) -> str:
         f"{key[:80]!r} cannot be the name of {'an' if kind[0] in 'aeiou' else 'a'} {kind}.",
         f"Use 1 to {LONGEST_KEY} letters, digits, spaces and - _ . / : without leading dot or slash.",
     )
+
+
+def checked_unicode(text: str) -> str:
+    """A text that can be written as UTF-8, or Invalid."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Invalid(f"{text[:80]!a} holds half of a character.", "Write it as valid Unicode.") from None
+    return text
 
 
 def checked_texts(kind: str, texts: Mapping[str, str]) -> dict[str, str]:

@@ -76,6 +76,11 @@ def end_run(tx: Transaction, run_id: str, status: str, at: str, error: str) -> N
     )
 
 
+def rename(tx: Transaction, run: int, name: str) -> None:
+    """Another name for the run with this number."""
+    tx.run("UPDATE tracking_runs SET name = :name WHERE number = :run", {"name": name, "run": run})
+
+
 def bare(tx: Transaction, run_id: str) -> Row | None:
     """The row of a run alone."""
     return tx.row(f"{_RUN} WHERE r.id = :id", {"id": run_id})

@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from loopline.core.wires import Route
+from loopline.usecases.tracking.wire_mlflow.intake import INTAKE
 
 FILES = ("experiments", "runs", "metrics", "searches", "inputs", "logged_models", "artifacts", "traces")
 
@@ -20,3 +21,4 @@ def routes() -> tuple[Route, ...]:
 
 
 ROUTES = routes()
+__all__ = ["INTAKE", "ROUTES"]
