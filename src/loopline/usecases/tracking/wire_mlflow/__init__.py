@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from loopline.core.wires import Route
-from loopline.usecases.tracking.wire_mlflow.intake import INTAKE
 
 FILES = ("experiments", "runs", "metrics", "searches", "inputs", "logged_models", "artifacts", "traces")
 
@@ -20,5 +21,13 @@ def routes() -> tuple[Route, ...]:
     return tuple(found)
 
 
+def intake() -> Mapping[str, Callable[[Any, bytes], Any]]:
+    """What is logged comes in on a shorter way: each address, and what reads the body sent there."""
+    if find_spec(f"{__name__}.intake") is None:
+        return {}
+    found: Mapping[str, Callable[[Any, bytes], Any]] = import_module(f"{__name__}.intake").INTAKE
+    return found
+
+
 ROUTES = routes()
-__all__ = ["INTAKE", "ROUTES"]
+INTAKE = intake()
