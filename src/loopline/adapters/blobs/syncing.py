@@ -23,6 +23,7 @@ class Syncing:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._lock = threading.Lock()
+        self._waiting = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._pending: list[tuple[Path, Future[None]]] = []
         self._rooted: set[Path] = set()
@@ -36,17 +37,20 @@ class Syncing:
             self._pending.append((place, self._pool.submit(sync_file, place)))
 
     def wait(self) -> OSError | None:
-        """Wait for all files added before, then for their names; the first failure, if there was one."""
-        with self._lock:
-            pending, self._pending = self._pending, []
-        lost: OSError | None = None
-        for place, future in pending:
-            lost = lost or self._failure(place, future)
-        try:
-            self._sync_folders({place.parent for place, _ in pending})
-        except OSError as error:
-            lost = lost or error
-        return lost
+        """Wait for all files added before, then for their names; the first failure, if there was one. Whoever comes
+        while another waits stands behind him, as that one may have taken the files that this one asks for."""
+        with self._waiting:
+            with self._lock:
+                pending, self._pending = self._pending, []
+            lost: OSError | None = None
+            for place, future in pending:
+                failure = self._failure(place, future)
+                lost = lost or failure
+            try:
+                self._sync_folders({place.parent for place, _ in pending})
+            except OSError as error:
+                lost = lost or error
+            return lost
 
     def _failure(self, place: Path, future: Future[None]) -> OSError | None:
         try:
