@@ -20,9 +20,10 @@ def concrete(path: str) -> str:
 
 def test_every_route_asks_for_a_token(app: Any, stranger: Any) -> None:
     routes = [
-        (route.path, method) for route in app._app.routes for method in getattr(route, "methods", None) or ("GET",)
+        (route.path, method) for route in app._app._app.routes for method in getattr(route, "methods", None) or ("GET",)
     ]
     assert len(routes) > 20
+    routes += [(path, method) for method, path, _ in app._app.addresses()]
     for path, method in routes:
         answer = stranger(method, concrete(path))
         assert is_open(path) or path == "/static" or answer.status == 401, (method, path, answer.status)
@@ -35,6 +36,16 @@ def test_a_role_below_the_verbs_is_refused(verb: Any, askers: Any) -> None:
         assert (answer.status == 403 and answer.data["error"] == "refused" and "needs" in answer.data["message"]) == (
             role < verb.role
         ), (role, answer)
+
+
+def test_a_role_below_a_foreign_route_is_refused(app: Any, askers: Any) -> None:
+    for method, path, bound in app._app.addresses():
+        least = bound.route.role if bound else Role.EDITOR
+        for role in Role:
+            if role < least:
+                answer = askers[role](method, path)
+                assert answer.status == 403, (method, path, role)
+                assert b"needs" in answer.body
 
 
 def test_every_page_is_for_those_who_signed_in(stranger: Any) -> None:

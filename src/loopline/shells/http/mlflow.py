@@ -95,6 +95,15 @@ class Mlflow:
                 return
         self._patterns.append((pattern, {bound.route.method: bound}))
 
+    def addresses(self) -> Iterator[tuple[str, str, Bound | None]]:
+        """Every method and path that is answered here; those on the short way have no route."""
+        yield from (("POST", path, None) for path in self._intake)
+        for path, methods in self._exact.items():
+            yield from ((method, path, bound) for method, bound in methods.items())
+        for pattern, methods in self._patterns:
+            path = re.sub(r"\(\?P<\w+>[^)]*\)", "x", pattern.pattern.removesuffix(r"\Z")).replace("\\", "")
+            yield from ((method, path, bound) for method, bound in methods.items())
+
     def takes_file(self, method: str, path: str) -> bool:
         """Whether the body of such a request goes to disk, and so may be large."""
         found = self._found(path)

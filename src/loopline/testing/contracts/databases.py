@@ -47,6 +47,42 @@ class DatabaseContract:
             database.write(work)
         assert names(database) == []
 
+    def test_a_savepoint_undoes_only_what_is_inside(self, database: Database) -> None:
+        def work(tx: Transaction) -> list[str]:
+            add("before")(tx)
+            kept = []
+            for name, fails in (("one", True), ("two", False), ("before", True)):
+                try:
+                    with tx.savepoint():
+                        add(name)(tx)
+                        if fails:
+                            raise ValueError(name)
+                        kept.append(name)
+                except (ValueError, Taken):
+                    kept.append(f"not {name}")
+            return kept
+
+        assert database.write(work) == ["not one", "two", "not before"]
+        assert names(database) == ["before", "two"]
+
+    def test_a_posted_write_is_told_later_with_answer_or_error(self, database: Database) -> None:
+        told: list[tuple[Any, Any]] = []
+        ended = threading.Semaphore(0)
+
+        def done(answer: Any, error: BaseException | None) -> None:
+            told.append((answer, error))
+            ended.release()
+            raise RuntimeError("whoever asked is gone")
+
+        database.post(add("a"), done)
+        database.post(add("a"), done)
+        database.post(add("b"), done)
+        for _ in range(3):
+            assert ended.acquire(timeout=10)
+        assert [answer for answer, _ in told if answer] == [1, 1]
+        assert [type(error) for _, error in told if error] == [Taken]
+        assert names(database) == ["a", "b"]
+
     def test_a_failing_work_leaves_the_others_of_its_group(self, database: Database) -> None:
         gate = threading.Event()
 
