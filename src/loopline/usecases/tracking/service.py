@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from loopline.usecases.tracking.changing import Changing
 from loopline.usecases.tracking.comparing import Comparing
 from loopline.usecases.tracking.drawing import Drawing
 from loopline.usecases.tracking.files import Files
+from loopline.usecases.tracking.inputs import Inputs
 from loopline.usecases.tracking.intake import Intake
-from loopline.usecases.tracking.lives import Lives
+from loopline.usecases.tracking.sampling import Sampling
 from loopline.usecases.tracking.taking import Taking
 
 
-class Tracking(Comparing, Drawing, Files, Lives, Intake, Taking):
+class Tracking(Comparing, Drawing, Files, Changing, Inputs, Intake, Sampling, Taking):
     """Runs and what belongs to them. A run's start and end are facts; what was measured in it are measurements."""
