@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
 
 from loopline.core.errors import Invalid, NotFound
 from loopline.core.ids import new_id
@@ -14,6 +17,8 @@ from loopline.usecases.tracking.records_store import Recorded
 
 DELETED, RESTORED, ARCHIVED, RESUMED = "run.deleted", "run.restored", "run.archived", "run.resumed"
 NAME_TAG, COMMIT_TAG = "mlflow.runName", "mlflow.source.git.commit"
+MODELS_TAG = "mlflow.log-model.history"
+LONGEST_NOTES = 1_000_000
 GOING_ON = ("scheduled", "running")
 
 
@@ -121,6 +126,22 @@ class Changing(Lives, Experiments):
 
         self._database.write(work)
 
+    def note_model(self, run_id: str, told: Mapping[str, Any]) -> None:
+        """Note in a tag of the run that a model was logged, as clients of MLflow before 3.0 have it; a note told again
+        is kept once. Raises NotFound, Conflict for a run in the trash, Invalid for more than the tag can carry."""
+
+        def work(tx: Transaction) -> None:
+            row = self._writable(tx, run_id)
+            known = noted(records_store.tag(tx, row["number"], MODELS_TAG))
+            if told in known:
+                return
+            text = store.json_text([*known, told])
+            if len(text) > LONGEST_NOTES:
+                raise Invalid(f"The run {run_id} has too many logged models to note another.", "Begin a new run.")
+            store.put_texts(tx, "tags", row["number"], {MODELS_TAG: text})
+
+        self._database.write(work)
+
     def record(self, run_id: str) -> Recorded:
         """A run by its whole id, with all that belongs to it, also one in the trash; NotFound when there is none."""
         found = self.records([run_id])
@@ -131,6 +152,15 @@ class Changing(Lives, Experiments):
     def records(self, ids: Sequence[str]) -> list[Recorded]:
         """The runs with these ids, in this order; unknown ones are left out."""
         return self._database.read(lambda tx: records_store.recorded(tx, ids))
+
+
+def noted(tag: str | None) -> list[Any]:
+    """The models that a tag tells; none when it is not such a tag."""
+    try:
+        found = msgspec.json.decode(tag or "[]")
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    return found if isinstance(found, list) else []
 
 
 def artifact_root(location: str, run_id: str) -> str:

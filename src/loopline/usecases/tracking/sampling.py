@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 class Sampling(Base):
     """Unlike `curve`, what is answered are points by their number, as MLflow's charts ask for them."""
 
+    def points_of(self, run_id: str, key: str, limit: int, offset: int) -> list[Measured]:
+        """Points of a metric by (time, step, value); none of an unknown run or metric."""
+
+        def work(tx: Transaction) -> list[Measured]:
+            return points.history(tx, store.number_of(tx, run_id), key, limit, offset, by_step=False)
+
+        return self._database.read(work)
+
     def sampled(
         self, run_ids: Sequence[str], key: str, most: int, first: int | None = None, last: int | None = None
     ) -> list[tuple[str, list[Measured]]]:
