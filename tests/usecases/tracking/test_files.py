@@ -237,25 +237,17 @@ anything = st.recursive(
 NAMES = ("path", "run_id", "run_uuid", "name", "page_token", "media_type")
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with installation(tmp_path_factory.mktemp("shared")) as opened:
+        yield opened.tracking
+
+
 @given(st.sampled_from(wire.ROUTES), st.dictionaries(st.sampled_from(NAMES), anything, max_size=4))
 def test_malformed_fields_are_refused_in_words(
-    tmp_path_factory: pytest.TempPathFactory, route: Route, fields: dict[str, Any]
+    shared: Any, tmp_path_factory: pytest.TempPathFactory, route: Route, fields: dict[str, Any]
 ) -> None:
-    folder = tmp_path_factory.getbasetemp() / "malformed"
-    global _shared
-    if _shared is None:
-        folder.mkdir(exist_ok=True)
-        _shared = installation(folder)
-    body = upload(folder, b"x") if route.file else None
+    if route.file:
+        fields |= {"body": upload(tmp_path_factory.getbasetemp(), b"x")}
     with contextlib.suppress(LooplineError):
-        route.call(_shared.tracking, {**fields, **({"body": body} if body else {})}, ADA)
-
-
-_shared: Loopline | None = None
-
-
-@pytest.fixture(scope="module", autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    if _shared is not None:
-        _shared.close()
+        route.call(shared, fields, ADA)

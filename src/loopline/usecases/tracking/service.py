@@ -8,9 +8,11 @@ from loopline.usecases.tracking.drawing import Drawing
 from loopline.usecases.tracking.files import Files
 from loopline.usecases.tracking.inputs import Inputs
 from loopline.usecases.tracking.intake import Intake
+from loopline.usecases.tracking.logged_models import LoggedModels
 from loopline.usecases.tracking.sampling import Sampling
+from loopline.usecases.tracking.resuming import Resuming
 from loopline.usecases.tracking.taking import Taking
 
 
-class Tracking(Comparing, Drawing, Files, Changing, Inputs, Intake, Sampling, Taking):
+class Tracking(Comparing, Drawing, Files, Changing, Inputs, Intake, LoggedModels, Sampling, Resuming, Taking):
     """Runs and what belongs to them. A run's start and end are facts; what was measured in it are measurements."""
