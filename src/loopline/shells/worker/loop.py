@@ -12,10 +12,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
 from loopline.app.wiring import Loopline, open_home
+from loopline.core.times import to_text
 from loopline.kit.durable import sweep
 from loopline.shells.worker.chores import Chores
 from loopline.shells.worker.firing import Firings
@@ -23,6 +25,8 @@ from loopline.shells.worker.firing import Firings
 BEAT_S = 0.2
 TICK_S = 1.0
 SWEEP_S = 3.0
+PACK_S = 60.0
+PACKED_BEFORE = timedelta(days=2)  # a worker that starts looks at runs that ended since; others were packed before
 TIDY_S = 600.0
 QUIET_S = 60.0
 WRITTEN = ("blobs", "keys", "predictions", "truth", "work/snapshots")
@@ -39,6 +43,7 @@ class Worker:
         self._changed = -1
         self._next: dict[str, float] = {}
         self._follow = True
+        self._packed_until = to_text(datetime.now(UTC) - PACKED_BEFORE)
         self._approved: list[tuple[str, int]] = []
 
     def run(self) -> None:
@@ -74,8 +79,13 @@ class Worker:
         self._part("logs", chores.look)
         if self._time("sweep", SWEEP_S):
             self._part("runs", lambda: loopline.tracking.sweep())  # noqa: PLW0108  (building it may fail too)
+        if self._time("pack", PACK_S):
+            self._part("histories", lambda: self._pack(loopline))
         if self._time("left behind", TIDY_S):
             self._part("left behind", lambda: [sweep(self._home / name) for name in WRITTEN])
+
+    def _pack(self, loopline: Loopline) -> None:
+        self._packed_until = loopline.tracking.pack_ended(self._packed_until)
 
     def _tick(self, loopline: Loopline, chores: Chores) -> bool:
         ticked = loopline.automation.tick()

@@ -70,6 +70,13 @@ class Looking(Base):
                 done += moved
         return done
 
+    def pack_ended(self, since: str) -> str:
+        """`pack` the runs that ended after a time, and those that go on; answers the time to go on from."""
+        now = self._clock.text()
+        for run_id in self._database.read(lambda tx: store.ended_since(tx, since)):
+            self.pack(run_id)
+        return now
+
     def _series(self, run_id: str, key: str) -> points.Series:
         """All points of a metric as columns; empty for an unknown one."""
 

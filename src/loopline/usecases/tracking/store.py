@@ -98,6 +98,12 @@ def running(tx: Transaction) -> list[Row]:
     return tx.rows(f"{_RUN} WHERE r.status = 'running'")
 
 
+def ended_since(tx: Transaction, at: str) -> list[str]:
+    """Ids of the runs that ended after a time or have not ended."""
+    statement = "SELECT id FROM tracking_runs WHERE status = 'running' OR ended_at > :at ORDER BY number"
+    return [row["id"] for row in tx.rows(statement, {"at": at})]
+
+
 def newest(tx: Transaction, experiment: str, limit: int, offset: int) -> list[Run]:
     """Runs of an experiment (of all when empty), newest first."""
     where = "WHERE r.state = 'active'" + (" AND e.name = :experiment" if experiment else "")

@@ -79,6 +79,7 @@ def _runs() -> None:
     op.create_index("tracking_runs_by_start", "tracking_runs", ["experiment_id", "started_at", "id", "state"])
     op.create_index("tracking_runs_started", "tracking_runs", ["started_at", "id", "state"])
     op.create_index("tracking_runs_by_status", "tracking_runs", ["status"])
+    op.create_index("tracking_runs_ended", "tracking_runs", ["ended_at"])
 
 
 def _texts(table: str, owner: sa.Column[int] | sa.Column[str]) -> None:
