@@ -28,7 +28,7 @@ HOOKS = "/api/v1/hooks/"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "font-src 'self'; media-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 HEADERS = (
     (b"content-security-policy", CSP.encode()),
@@ -165,7 +165,9 @@ def with_headers(send: Send) -> Send:
 
     async def one(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), *HEADERS]
+            given = list(message.get("headers", ()))
+            own = {bytes(name).lower() for name, _ in given}  # what is shown in a sandbox brings a stricter policy
+            message["headers"] = [*given, *(pair for pair in HEADERS if pair[0] not in own)]
         await send(message)
 
     return one

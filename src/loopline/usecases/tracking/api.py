@@ -10,6 +10,7 @@ from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.tracking.comparing import Code
 from loopline.usecases.tracking.comparison import Comparison
 from loopline.usecases.tracking.drawing import Asked, Axis, Best, Curve
+from loopline.usecases.tracking.previews import Preview
 from loopline.usecases.tracking.model import Artifact, Compared, Experiment, Link, Measured, Page, Point, Run
 
 
@@ -108,6 +109,31 @@ class Curves(msgspec.Struct):
     best: Best = ""
 
 
+class Look(msgspec.Struct):
+    run_id: str
+    name: str
+    tail: bool = False
+
+
+class Edit(msgspec.Struct):
+    """What is None stays as it is."""
+
+    run_id: str
+    name: str | None = None
+    note: str | None = None
+
+
+class Tagged(msgspec.Struct):
+    run_id: str
+    key: str
+    value: str = ""
+
+
+class Untag(msgspec.Struct):
+    run_id: str
+    key: str
+
+
 class Compare(msgspec.Struct):
     runs: list[str]
     target: str = ""
@@ -186,6 +212,39 @@ def code(tracking: Any, request: OfRun, caller: Caller) -> Code:
     return found
 
 
+def drawable(tracking: Any, request: OfRun, caller: Caller) -> list[str]:
+    return list(tracking.drawable(request.run_id))
+
+
+def preview(tracking: Any, request: Look, caller: Caller) -> Preview:
+    found: Preview = tracking.preview(request.run_id, request.name, tail=request.tail)
+    return found
+
+
+def edit(tracking: Any, request: Edit, caller: Caller) -> None:
+    tracking.edit(request.run_id, name=request.name, note=request.note, actor=caller.name)
+
+
+def tag(tracking: Any, request: Tagged, caller: Caller) -> None:
+    tracking.log(request.run_id, tags={request.key: request.value})
+
+
+def untag(tracking: Any, request: Untag, caller: Caller) -> None:
+    tracking.untag_run(tracking.resolved(request.run_id), request.key)
+
+
+def archive(tracking: Any, request: OfRun, caller: Caller) -> None:
+    tracking.archive_run(tracking.resolved(request.run_id), actor=caller.name)
+
+
+def delete(tracking: Any, request: OfRun, caller: Caller) -> None:
+    tracking.delete_run(tracking.resolved(request.run_id), actor=caller.name)
+
+
+def restore(tracking: Any, request: OfRun, caller: Caller) -> None:
+    tracking.restore_run(tracking.resolved(request.run_id), actor=caller.name)
+
+
 _RUN = "/tracking/runs/{run_id}"
 VERBS = (
     Verb("tracking.experiments", "GET", "/tracking/experiments", Role.VIEWER, Nothing, experiments, "List experiments"),
@@ -199,6 +258,14 @@ VERBS = (
     Verb("tracking.curve", "GET", f"{_RUN}/curve", Role.VIEWER, CurveOf, curve, "A metric in few points"),
     Verb("tracking.curves", "POST", "/tracking/curves", Role.VIEWER, Curves, curves, "Metrics of runs in few points"),
     Verb("tracking.comparison", "POST", "/tracking/comparison", Role.VIEWER, Compare, comparison, "Runs side by side"),
+    Verb("tracking.drawable", "GET", f"{_RUN}/drawable", Role.VIEWER, OfRun, drawable, "Metrics that make a curve"),
+    Verb("tracking.preview", "GET", f"{_RUN}/preview", Role.VIEWER, Look, preview, "What can be shown of a file"),
+    Verb("tracking.edit", "POST", f"{_RUN}/edit", Role.EDITOR, Edit, edit, "Rename a run, or change its note"),
+    Verb("tracking.tag", "POST", f"{_RUN}/tag", Role.EDITOR, Tagged, tag, "Set a tag of a run"),
+    Verb("tracking.untag", "POST", f"{_RUN}/untag", Role.EDITOR, Untag, untag, "Take a tag off a run"),
+    Verb("tracking.archive", "POST", f"{_RUN}/archive", Role.EDITOR, OfRun, archive, "Put a run out of sight"),
+    Verb("tracking.delete", "POST", f"{_RUN}/delete", Role.EDITOR, OfRun, delete, "Put a run into the trash"),
+    Verb("tracking.restore", "POST", f"{_RUN}/restore", Role.EDITOR, OfRun, restore, "Take a run out again"),
     Verb("tracking.code", "GET", f"{_RUN}/code", Role.VIEWER, OfRun, code, "A run's changes and packages"),
     Verb("tracking.put_artifact", "POST", f"{_RUN}/artifacts", Role.EDITOR, PutArtifact, put_artifact, "Keep a file"),
     Verb("tracking.artifacts", "GET", f"{_RUN}/artifacts", Role.VIEWER, OfRun, artifacts, "List a run's files"),

@@ -91,6 +91,11 @@ class Drawing(Looking):
         )
         return [one for one in drawings if one.count]
 
+    def drawable(self, run_id: str) -> list[str]:
+        """Names of the metrics that have more than one point; NotFound for an unknown run."""
+        number = self._database.read(lambda tx: store.number_of(tx, self._resolved(tx, run_id)))
+        return self._database.read(lambda tx: points_of_runs.several(tx, number))
+
     def _columns(self, run_id: str, key: str) -> Series:
         """All points of a metric; when very many lie loose, as while a long run goes on, they are packed first, as a
         reader comes again and again and loose ones take twenty times as long."""

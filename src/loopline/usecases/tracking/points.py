@@ -146,6 +146,18 @@ def long_keys(tx: Transaction, run: int, least: int = PACKED_FROM) -> list[int]:
     return [int(row["key"]) for row in tx.rows(_LONG, {"run": run, "least": least})]
 
 
+def several(tx: Transaction, run: int) -> list[str]:
+    """Names of the metrics of a run that have more than one point."""
+    rows = tx.rows(
+        """SELECT k.name FROM tracking_latest l JOIN tracking_keys k ON k.id = l.key WHERE l.run = :run AND (
+        EXISTS (SELECT 1 FROM tracking_blocks b WHERE b.run = l.run AND b.key = l.key) OR
+        EXISTS (SELECT 1 FROM tracking_points p WHERE p.run = l.run AND p.key = l.key
+        AND (p.at_ms <> l.at_ms OR p.step <> l.step OR p.value <> l.value))) ORDER BY k.name""",
+        {"run": run},
+    )
+    return [row["name"] for row in rows]
+
+
 def loose_points(tx: Transaction, run: int, key: int) -> int:
     """How many points of a metric lie loose, counted up to what a block holds."""
     counted = tx.row(

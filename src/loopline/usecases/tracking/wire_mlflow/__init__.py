@@ -9,7 +9,7 @@ from typing import Any
 
 from loopline.core.wires import Route
 
-FILES = ("experiments", "runs", "metrics", "searches", "inputs", "logged_models", "artifacts", "traces")
+FILES = ("experiments", "runs", "metrics", "searches", "inputs", "logged_models", "artifacts", "shown", "traces")
 
 
 def routes() -> tuple[Route, ...]:
