@@ -27,10 +27,12 @@ PARTS = (
     "pipelines",
     "releases",
     "registry",
+    "imports",
     "promotion",
     "serving",
     "monitoring",
     "automation",
+    "retention",
     "lineage",
 )
 FOLDERS = ("blobs", "keys", "predictions", "truth", "run", "logs", "work")
@@ -174,7 +176,24 @@ def in_use(loopline: Loopline) -> Callable[[], set[str]]:
     """What answers the digests of all blobs that anything but a step's result refers to."""
     from loopline.app import in_use as found
 
-    return lambda: found.in_use([loopline.get(name) for name in PARTS], loopline.database, loopline.blobs)
+    def answer() -> set[str]:
+        unrelated = {table: where for owner in loopline.owners().values() for table, where in owner.unrelated.items()}
+        services = [loopline.get(name) for name in PARTS]
+        return found.in_use(services, loopline.database, loopline.blobs, unrelated)
+
+    return answer
+
+
+def owners(loopline: Loopline) -> Callable[[], Mapping[str, Any]]:
+    """What answers, by use-case, who knows what belongs to things (see core.belongings)."""
+    from importlib.util import find_spec
+
+    def answer() -> Mapping[str, Any]:
+        modules = {name: f"loopline.usecases.{name}.belongings" for name in PARTS}
+        there = {name: module for name, module in modules.items() if find_spec(module) is not None}
+        return {name: import_module(module).Owner(Later(loopline, name)) for name, module in there.items()}
+
+    return answer
 
 
 def clock(_: Loopline) -> Any:
@@ -205,6 +224,7 @@ ENGINES: dict[str, Callable[[Loopline], Any]] = {
     "executors": executors,
     "environments": lambda loopline: Environments(loopline.home),
     "in_use": in_use,
+    "owners": owners,
     "home": lambda loopline: loopline.home,
     "installations": lambda _: open_home,
 }

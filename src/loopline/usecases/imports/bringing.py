@@ -1,0 +1,242 @@
+"""One import, from its first experiment to its last run: portions are read, fitted, and written each in one transaction
+together with the note that they came, so that an import which was killed goes on where it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from blake3 import blake3
+
+from loopline.core.errors import Invalid
+from loopline.core.times import from_ms
+from loopline.ports.blobs import Blobs
+from loopline.ports.database import Database, Transaction
+from loopline.usecases.imports import model, store
+from loopline.usecases.imports.fitting import model_fitted, run_fitted
+from loopline.usecases.imports.keeping import Kept, kept
+from loopline.usecases.imports.model import Experiment, LoggedModel, Report, Run, Source
+from loopline.usecases.imports.needs import Ledger, Tracking
+from loopline.usecases.imports.store import Known
+
+MOST_POINTS = 200_000
+PARENT = "mlflow.parentRunId"
+Tell = Callable[[int, int | None, str], None]
+
+
+class Bringing:
+    """One import under way. `report` grows with it."""
+
+    def __init__(
+        self,
+        source: Source,
+        database: Database,
+        ledger: Ledger,
+        tracking: Tracking,
+        blobs: Blobs,
+        actor: str,
+        now: Callable[[], str],
+        prefix: str = "",
+        dry_run: bool = False,
+        tell: Tell | None = None,
+    ) -> None:
+        self._source = source
+        self._database = database
+        self._ledger = ledger
+        self._tracking = tracking
+        self._blobs = blobs
+        self._actor = actor
+        self._now = now
+        self._prefix = prefix
+        self._dry_run = dry_run
+        self._tell = tell or (lambda done, total, what: None)
+        self.report = Report(source=source.name, dry_run=dry_run)
+        self.experiments: dict[str, int] = {}
+        self.renamed: dict[str, str] = {}
+        self._children: list[tuple[str, str]] = []
+        self._done = 0
+
+    def runs(self) -> None:
+        """Bring in all experiments with their runs and logged models."""
+        total = self._source.count()
+        for experiment in self._source.experiments(self.report):
+            self._tell(self._done, total, experiment.name)
+            number = self._experiment(experiment)
+            for portion in self._source.runs(experiment, self.report):
+                self._portion(experiment, number, portion)
+                self._done += len(portion)
+                self._tell(self._done, total, experiment.name)
+            for models in self._source.logged_models(experiment, self.report):
+                self._models(experiment, number, models)
+        self._parents()
+
+    def known(self, kind: str, names: Sequence[str]) -> dict[str, Known]:
+        """Those things of this source that came in before."""
+        return self._database.read(lambda tx: store.known(tx, self._source.name, kind, names))
+
+    def remember(self, tx: Transaction, kind: str, things: Iterable[tuple[str, str, str]]) -> None:
+        """Note that things came in, as (name, target, stamp)."""
+        store.remember(tx, self._source.name, kind, things, self._now())
+
+    def _experiment(self, one: Experiment) -> int:
+        known = self.known("experiment", [one.id]).get(one.id)
+        stamp = model.stamp_of(one)
+        if known is not None and known.stamp == stamp:
+            self.experiments[one.id] = int(known.target)
+            return int(known.target)
+        self.report.experiments += 1
+        if self._dry_run:
+            return 0
+        name = f"{self._prefix}{one.name}"
+
+        def work(tx: Transaction) -> int:
+            number, fresh = self._tracking.take_experiment_in(
+                tx, name, one.state, one.created_ms, one.updated_ms, one.tags, self._actor
+            )
+            self.remember(tx, "experiment", [(one.id, str(number), stamp)])
+            body = {"source": self._source.name, "id": one.id, "name": name, "made": fresh}
+            self._ledger.append(tx, model.EXPERIMENT_IMPORTED, str(number), self._actor, body)
+            return number
+
+        number = self.experiments[one.id] = self._database.write(work)
+        return number
+
+    def _portion(self, experiment: Experiment, number: int, portion: list[Run]) -> None:
+        known = self.known("run", [run.id for run in portion])
+        changed = [run for run in portion if run.id not in known or known[run.id].stamp != run.stamp]
+        self.report.runs_known += len(portion) - len(changed)
+        ids = self._targets(changed, known)
+        self.renamed.update((run.id, ids[run.id]) for run in portion if run.id in ids and ids[run.id] != run.id)
+        for part in by_points(changed):
+            self._write(experiment, number, part, ids, known)
+
+    def _targets(self, runs: list[Run], known: Mapping[str, Known]) -> dict[str, str]:
+        """The id of each run here: its own, unless that means another run here already."""
+        ids = {run.id: known[run.id].target for run in runs if run.id in known}
+        fresh = [run for run in runs if run.id not in ids]
+        there = self._tracking.started_ats([run.id for run in fresh])
+        for run in fresh:
+            other = there.get(run.id, from_ms(run.started_ms)) != from_ms(run.started_ms)
+            ids[run.id] = derived(self._source.name, run.id) if other or not is_run_id(run.id) else run.id
+        return ids
+
+    def _write(
+        self, experiment: Experiment, number: int, runs: list[Run], ids: Mapping[str, str], known: Mapping[str, Known]
+    ) -> None:
+        report = self.report
+        fresh = sum(run.id not in known for run in runs)
+        for run in runs:
+            run_fitted(run, self._tracking.fits, report)
+        files = self._files(runs, ids)
+        report.runs += fresh
+        report.runs_changed += len(runs) - fresh
+        if self._dry_run:
+            report.points += sum(run.size for run in runs)
+            return
+        measured = self._points(runs, ids)
+        stamps = [(run.id, ids[run.id], run.stamp) for run in runs]
+        for run in runs:
+            run.id = ids[run.id]
+            if parent := run.tags.get(PARENT):
+                self._children.append((run.id, parent))
+
+        def work(tx: Transaction) -> int:
+            points = self._tracking.take_in(tx, number, runs, measured, self._actor)
+            self._tracking.take_files_in(tx, files)
+            self.remember(tx, "run", stamps)
+            counts = {"runs": fresh, "changed": len(runs) - fresh, "points": points, "artifacts": len(files)}
+            body = {"source": self._source.name, "experiment": experiment.name, **counts, "digest": digest_of(stamps)}
+            self._ledger.append(tx, model.IMPORTED, str(number), self._actor, body)
+            return points
+
+        report.points += self._database.write(work)
+
+    def _points(self, runs: list[Run], ids: Mapping[str, str]) -> Iterator[tuple[str, str, int, int, float]]:
+        keys = {run.id: frozenset(run.keys) for run in runs}
+        for run_id, key, at_ms, step, value in self._source.points(list(runs), self.report):
+            if key in keys[run_id]:
+                yield ids[run_id], key, max(at_ms, 0), step, value
+
+    def _files(self, owners: Sequence[Run] | Sequence[LoggedModel], ids: Mapping[str, str]) -> list[Kept]:
+        found: list[Kept] = []
+        for owner in owners:
+            files = self._source.files(owner, self.report)
+            if self._dry_run:
+                for file in files:
+                    self.report.artifacts += 1
+                    self.report.artifact_bytes += file.path.stat().st_size
+            else:
+                found += kept(self._blobs, ids.get(owner.id, owner.id), files, self._tracking.fits, self.report)
+        if found:
+            self._blobs.settle()
+        return found
+
+    def _models(self, experiment: Experiment, number: int, models: list[LoggedModel]) -> None:
+        known = self.known("logged model", [one.id for one in models])
+        changed = [one for one in models if one.id not in known or known[one.id].stamp != one.stamp]
+        if not changed:
+            return
+        self.report.logged_models += len(changed)
+        for one in changed:
+            model_fitted(one, self._tracking.fits, self.report)
+            one.source_run_id = self.renamed.get(one.source_run_id, one.source_run_id)
+        files = self._files(changed, {})
+        if self._dry_run:
+            return
+        stamps = [(one.id, one.id, one.stamp) for one in changed]
+
+        def work(tx: Transaction) -> None:
+            self._tracking.take_models_in(tx, number, changed)
+            self._tracking.take_files_in(tx, files)
+            self.remember(tx, "logged model", stamps)
+            counts = {"logged_models": len(changed), "artifacts": len(files)}
+            body = {"source": self._source.name, "experiment": experiment.name, **counts, "digest": digest_of(stamps)}
+            self._ledger.append(tx, model.IMPORTED, str(number), self._actor, body)
+
+        self._database.write(work)
+
+    def _parents(self) -> None:
+        """Have children name their parents by the ids that these got here."""
+        moved = [(child, self.renamed[parent]) for child, parent in self._children if parent in self.renamed]
+
+        def work(tx: Transaction) -> None:
+            for child, parent in moved:
+                self._tracking.take_tag_in(tx, child, PARENT, parent)
+
+        if moved:
+            self._database.write(work)
+
+
+def by_points(runs: list[Run]) -> Iterator[list[Run]]:
+    """Runs in portions of about as many points as one transaction should write."""
+    part: list[Run] = []
+    points = 0
+    for run in runs:
+        if part and points + run.size > MOST_POINTS:
+            yield part
+            part, points = [], 0
+        part.append(run)
+        points += run.size
+    if part:
+        yield part
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a run may have this id here."""
+    return len(text) == 32 and set(text) <= set("0123456789abcdef")
+
+
+def derived(source: str, run_id: str) -> str:
+    """The id of a run whose own is taken or of another form: always the same for the same run of the same source."""
+    return blake3(f"{source}\0{run_id}".encode()).hexdigest()[:32]
+
+
+def digest_of(stamps: Iterable[tuple[str, str, str]]) -> str:
+    """What a batch held, in one digest."""
+    return model.stamp_of(sorted(stamps))
+
+
+def checked_prefix(prefix: str) -> str:
+    """A prefix for names of experiments; Invalid when it could not stand before one."""
+    if len(prefix) <= 100 and (prefix.isprintable() or not prefix):
+        return prefix
+    raise Invalid(f"{prefix[:80]!r} cannot stand before names.", "Use at most 100 visible characters.")

@@ -1,0 +1,105 @@
+"""The verbs of imports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loopline.core.ids import new_id
+from loopline.ports.blobs import Blobs
+from loopline.ports.clock import Clock
+from loopline.ports.database import Database, Transaction
+from loopline.usecases.imports import model, store
+from loopline.usecases.imports.bringing import Bringing, checked_prefix
+from loopline.usecases.imports.model import Report, Source
+from loopline.usecases.imports.needs import Ledger, Registry, Tracking
+
+
+class Imports:
+    """What was tracked and registered elsewhere comes in, and goes out again."""
+
+    def __init__(
+        self,
+        database: Database,
+        ledger: Ledger,
+        tracking: Tracking,
+        registry: Registry,
+        blobs: Blobs,
+        clock: Clock,
+        home: Path,
+    ) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._tracking = tracking
+        self._registry = registry
+        self._blobs = blobs
+        self._clock = clock
+        self._home = home
+
+    def mlflow(
+        self,
+        address: str,
+        *,
+        actor: str,
+        artifacts: Path | None = None,
+        prefix: str = "",
+        dry_run: bool = False,
+        tell: Callable[[int, int | None, str], None] | None = None,
+    ) -> Report:
+        """Bring in all that an MLflow server, `mlruns` folder or database holds; see docs/importing.md.
+
+        What came before and is unchanged stays as it is. `tell(done, total, what)` hears of runs done. Raises NotFound,
+        Invalid or Unavailable when the source cannot be read at all.
+        """
+        from loopline.usecases.imports.sources import opened
+
+        prefix = checked_prefix(prefix)
+        source = opened(address, artifacts, self._home / "work")
+        try:
+            return self._brought(source, actor, prefix, dry_run, tell)
+        finally:
+            source.close()
+
+    def imports(self, limit: int = 100) -> list[dict[str, Any]]:
+        """The imports so far, newest first, with their reports."""
+        return self._database.read(lambda tx: store.imports(tx, limit))
+
+    def _brought(
+        self,
+        source: Source,
+        actor: str,
+        prefix: str,
+        dry_run: bool,
+        tell: Callable[[int, int | None, str], None] | None,
+    ) -> Report:
+        began, number = time.monotonic(), new_id()
+        under_way = Bringing(
+            source,
+            self._database,
+            self._ledger,
+            self._tracking,
+            self._blobs,
+            actor,
+            self._clock.text,
+            prefix=prefix,
+            dry_run=dry_run,
+            tell=tell,
+        )
+        if not dry_run:
+            self._database.write(lambda tx: store.begin(tx, number, source.name, self._clock.text(), actor))
+        under_way.runs()
+        report = under_way.report
+        report.seconds = round(time.monotonic() - began, 3)
+        if not dry_run:
+            self._database.write(lambda tx: self._ended(tx, number, report, actor))
+        return report
+
+    def _ended(self, tx: Transaction, number: str, report: Report, actor: str) -> None:
+        store.end(tx, number, self._clock.text(), report)
+        if report.changed():
+            body = {
+                name: getattr(report, name) for name in report.__struct_fields__ if name not in ("losses", "dry_run")
+            }
+            self._ledger.append(tx, model.FINISHED, number, actor, body)
