@@ -16,8 +16,7 @@ import pytest
 from loopline.core.errors import Conflict, Unavailable
 from loopline.shells.sdk.client import Local
 from loopline.testing.factories import installation
-from loopline.usecases.tracking import client as client_module
-from loopline.usecases.tracking import spool
+from loopline.usecases.tracking import journal, spool
 from loopline.usecases.tracking.client import Run
 
 pytestmark = pytest.mark.integration
@@ -48,6 +47,11 @@ def moody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moody]:
     monkeypatch.setenv("LOOPLINE_SPOOL", str(tmp_path / "spool"))
     with installation(tmp_path) as loopline:
         yield Moody(Local(loopline, "ann"))
+
+
+def fresh(run: Run) -> Run:
+    run._params = {}
+    return run
 
 
 def kept(moody: Moody, run: Run) -> dict[str, Any]:
@@ -98,28 +102,32 @@ def test_when_nobody_answers_the_run_goes_on_and_is_delivered_later(moody: Moody
         run.log(loss=0.5, step=1)
         run.keep("notes.bin", b"\x00\xff")
     assert time.perf_counter() - began < 0.5
-    assert [path.name for path in waiting()] == [f"{run.id}.jsonl"]
+    assert sorted(path.suffix for path in waiting()) == [".file", ".jsonl"]
     moody.away = False
     done = spool.synced(moody)
     assert (done.sent, done.refused, done.waiting) == (4, 0, 0)
+    assert moody.call("tracking.artifact", run_id=run.id, name="notes.bin")["content"] in (b"\x00\xff", "AP8=")
     assert kept(moody, run)["metrics"] == {"loss": 0.5}
     assert kept(moody, run)["status"] == "finished"
     assert waiting() == []
     assert spool.synced(moody).sent == 0
 
 
-def test_a_server_that_comes_back_gets_it_before_the_run_ends(moody: Moody, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "RETRY_S", 0.0)
+def test_a_server_that_comes_back_gets_it_before_the_run_ends(moody: Moody) -> None:
     run = Run(moody, "back")
+    run.log(loss=0.6, step=0)
+    assert run.flush()
     moody.away = True
     run.log(loss=0.5, step=1)
     run.log(loss=0.4, step=2)
+    assert not run.flush()
     moody.away = False
     run.log(loss=0.3, step=3)
-    assert waiting() == []
-    run.log(loss=0.2, step=4)
+    assert run.flush()
+    assert kept(moody, run)["status"] == "running"
+    assert [one["value"] for one in moody.call("tracking.history", run_id=run.id, key="loss")] == [0.6, 0.5, 0.4, 0.3]
     run.finish()
-    assert [one["value"] for one in moody.call("tracking.history", run_id=run.id, key="loss")] == [0.5, 0.4, 0.3, 0.2]
+    assert waiting() == []
 
 
 def test_what_arrived_though_nobody_said_so_is_not_counted_twice(moody: Moody) -> None:
@@ -135,7 +143,7 @@ def test_what_arrived_though_nobody_said_so_is_not_counted_twice(moody: Moody) -
 
 
 def test_a_spool_has_a_bound_and_says_what_it_left_out(moody: Moody, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "LARGEST", 9_000)
+    monkeypatch.setattr(journal, "LARGEST", 9_000)
     moody.away = True
     with Run(moody, "long") as run:
         for step in range(100):
@@ -150,13 +158,16 @@ def test_a_spool_has_a_bound_and_says_what_it_left_out(moody: Moody, monkeypatch
 
 def test_what_is_refused_on_delivery_is_put_aside(moody: Moody) -> None:
     moody.away = True
-    with Run(moody, "wrong", params={"rate": 1}) as run:
-        run.params(rate=2)
+    with Run(moody, "wrong", params={"rate": 1}) as run, Run(moody, "good") as good:
+        good.log(loss=1)
+        Run.params(fresh(run), rate=2)  # as another process may that knows nothing of the first value
+        good.log(loss=2)
     moody.away = False
     done = spool.synced(moody)
-    assert (done.sent, done.refused) == (2, 1)
+    assert (done.sent, done.refused) == (6, 1)
     assert [path.name for path in waiting()] == [f"{run.id}.refused"]
     assert kept(moody, run)["status"] == "finished"
+    assert len(moody.call("tracking.history", run_id=good.id, key="loss")) == 2
 
 
 KILLED = """
@@ -171,7 +182,7 @@ class Away:
 run = Run(Away(), "killed")
 for step in range(20):
     run.log(loss=1.0, step=step)
-print(run.id, flush=True)
+print(run.id, run._delivery._journal._path, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -181,13 +192,15 @@ def test_what_was_logged_before_kill_9_is_delivered(moody: Moody) -> None:
         [sys.executable, "-c", KILLED], capture_output=True, text=True, env=os.environ.copy(), check=False
     )
     assert done.returncode == -signal.SIGKILL
-    run_id = done.stdout.strip()
-    path = spool.folder() / f"{run_id}.jsonl"
+    run_id, path = done.stdout.split()
     with open(path, "ab") as file:
         file.write(b'{"verb": "tracking.log", "fie')
     assert spool.synced(moody).waiting == 0
     assert len(moody.call("tracking.history", run_id=run_id, key="loss")) == 20
-    assert moody.call("tracking.get", run_id=run_id)["status"] == "killed"
+    found = moody.call("tracking.get", run_id=run_id)
+    assert (found["status"], found["error"]) == ("killed", "Its process ended before it did.")
+    assert found["ended_at"]
+    assert waiting() == []
 
 
 def test_the_spool_of_a_living_run_is_left_alone(moody: Moody) -> None:

@@ -30,12 +30,18 @@ class Local:
     def __init__(self, loopline: Loopline, actor: str) -> None:
         self.loopline = loopline
         self.caller = Caller(actor, Role.ADMIN)  # whoever may write the files may do all
+        self.target = f"home:{loopline.home.resolve()}"
 
     def call(self, name: str, /, **fields: Any) -> Any:
         verb = verb_named(name)
         given = {key: value for key, value in fields.items() if value is not None}
         service = self.loopline.get(name.partition(".")[0])
         return msgspec.to_builtins(verb.call(service, request_for(verb, given), self.caller))
+
+    def upload(self, path: Path, run_id: str, name: str, media_type: str = "") -> None:
+        """Keep the file at `path` with a run; the file may be moved away."""
+        tracking = self.loopline.get("tracking")
+        tracking.put_file(tracking.resolved(run_id), name, path, media_type)
 
     def close(self) -> None:
         self.loopline.close()

@@ -8,7 +8,8 @@ import re
 import select
 import threading
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
@@ -30,6 +31,8 @@ class Remote:
             raise Invalid("The token holds characters that no token has.", "Look at LOOPLINE_TOKEN.")
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self._url = url
+        self._token = token
+        self.target = url.rstrip("/")
         self._base = parts.path.rstrip("/")
         self._kind, self._host, self._port = kind, str(parts.hostname), parts.port
         self._local = threading.local()
@@ -44,9 +47,22 @@ class Remote:
         target, body = address(verb, given)
         return self._ask(verb.method, f"{self._base}/api/v1{target}", body)
 
+    def upload(self, path: Path, run_id: str, name: str, media_type: str = "") -> None:
+        """Keep the file at `path` with a run, read in pieces."""
+        target = f"{self._base}/api/v1/tracking/runs/{quote(run_id, safe='')}/files/{quote(name)}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)}
+        with path.open("rb") as file:
+            self._ask("PUT", f"{target}?{urlencode({'media_type': media_type})}", file, headers)
+
+    def reopened(self) -> Remote:
+        """A client for a forked child, which must not use its parent's connections."""
+        return Remote(self._url, self._token)
+
     def close(self) -> None:
         """Close this thread's connection; another thread's closes with the thread."""
         self._connection.close()
+
+    release = close
 
     @property
     def _connection(self) -> http.client.HTTPConnection:
@@ -55,10 +71,12 @@ class Remote:
         connection: http.client.HTTPConnection = self._local.connection
         return connection
 
-    def _ask(self, method: str, target: str, body: bytes | None) -> Any:
+    def _ask(
+        self, method: str, target: str, body: bytes | IO[bytes] | None, headers: Mapping[str, str] | None = None
+    ) -> Any:
         self._drop_if_stale()
         try:
-            self._connection.request(method, target, body, self._headers)
+            self._connection.request(method, target, body, {**self._headers, **(headers or {})})
             answer = self._connection.getresponse()
             return understood(answer.status, answer.read())
         except (OSError, http.client.HTTPException) as error:

@@ -3,28 +3,137 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Mapping
+import contextlib
+import os
+import threading
+from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from loopline.shells.sdk.client import Client, connect
-from loopline.usecases.tracking.client import Run
+from loopline.app.settings import find_home
+from loopline.core.errors import LooplineError, Unavailable
+from loopline.shells.sdk.client import Client, Local, connect
+from loopline.usecases.tracking.client import Run, current
+from loopline.usecases.tracking.model import DEFAULT
+
+__all__ = ["current_run", "run", "shared"]
+
+EVERYTHING = ("system", "output", "notebook")
 
 
 def run(
     name: str = "",
     *,
-    experiment: str = "Default",
+    experiment: str = DEFAULT,
     params: Mapping[str, Any] | None = None,
     tags: Mapping[str, Any] | None = None,
+    run_id: str = "",
+    parent: Run | str | None = None,
+    capture: bool | Iterable[str] = True,
     client: Client | None = None,
 ) -> Run:
     """Begin a run of `experiment`; leave its `with` block, or call `finish()`, to end it.
 
     It goes to the server in LOOPLINE_URL, else to the installation found as `connect()` finds it. A server that is away
-    stops nothing: the run waits on this machine's disk.
+    stops nothing: the run waits on this machine's disk. With `run_id` a run is taken up again that was begun before.
+    Inside another run's `with` block a run is nested in that one, else in `parent`.
+
+    `capture` says what is kept without being asked for: "system" (metrics of the machine), "output" (what is printed),
+    "notebook"; False for nothing but git state, command, seeds and environment, which every run has. LOOPLINE_CAPTURE
+    (comma-separated, or "none") says it for code that does not.
     """
-    return Run(client or shared(), name, experiment, params, tags)
+    wanted = captured(capture)
+    return Run(client or destination(), name, experiment, params, tags, run_id=run_id, parent=parent, capture=wanted)
+
+
+def current_run() -> Run | None:
+    """The run whose `with` block this is, or None."""
+    return current()
+
+
+def captured(capture: bool | Iterable[str]) -> tuple[str, ...]:
+    """Which captures are asked for."""
+    if capture is True and "LOOPLINE_CAPTURE" in os.environ:
+        capture = [word.strip() for word in os.environ["LOOPLINE_CAPTURE"].split(",")]
+    if isinstance(capture, bool):
+        return EVERYTHING if capture else ()
+    return tuple(one for one in capture if one and one != "none")
+
+
+class Later:
+    """A client that opens the installation at the first call, so that a run begins at once; and again in a forked
+    child, which must not use its parent's connections."""
+
+    def __init__(self, home: Path) -> None:
+        self.target = f"home:{home.resolve()}"
+        self._home = home
+        self._client: Client | None = None
+        self._guard = threading.Lock()
+        _opened.append(self)
+
+    def call(self, name: str, /, **fields: Any) -> Any:
+        """See `Client`."""
+        return self._opened().call(name, **fields)
+
+    def upload(self, path: Path, **fields: Any) -> Any:
+        """Keep a file with a run without reading it into memory."""
+        client = self._opened()
+        if isinstance(client, Local):
+            return client.upload(path, **fields)
+        return client.call("tracking.put_artifact", **fields, content=path.read_bytes())
+
+    def reopened(self) -> Later:
+        """A client for a forked child."""
+        return Later(self._home)
+
+    def close(self) -> None:
+        """See `Client`."""
+        with self._guard:
+            if self._client is not None:
+                self._client.close()
+            self._client = None
+
+    def _opened(self) -> Client:
+        with self._guard:
+            if self._client is None:
+                try:
+                    self._client = connect(home=self._home)
+                except LooplineError:
+                    raise
+                except Exception as error:  # a database that is damaged or locked: the training goes on
+                    raise Unavailable(
+                        f"{self._home} cannot be opened ({error}).", "Look at `loopline doctor`."
+                    ) from error
+            return self._client
+
+
+_opened: list[Later] = []
+
+
+def _close_all() -> None:
+    for one in _opened:
+        with contextlib.suppress(Exception):
+            one.close()
+
+
+atexit.register(_close_all)  # before any delivery begins, so that it is called after the last one has ended
+
+
+def destination() -> Client:
+    """Where runs go; one client a process for each place."""
+    address = os.environ.get("LOOPLINE_URL")
+    return _server(address, os.environ.get("LOOPLINE_TOKEN", "")) if address else _home(find_home())
+
+
+@cache
+def _server(address: str, token: str) -> Client:
+    return connect(address, token=token or None)
+
+
+@cache
+def _home(home: Path) -> Client:
+    return Later(home)
 
 
 @cache

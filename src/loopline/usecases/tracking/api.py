@@ -10,8 +10,8 @@ from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.tracking.comparing import Code
 from loopline.usecases.tracking.comparison import Comparison
 from loopline.usecases.tracking.drawing import Asked, Axis, Best, Curve
-from loopline.usecases.tracking.previews import Preview
 from loopline.usecases.tracking.model import Artifact, Compared, Experiment, Link, Measured, Page, Point, Run
+from loopline.usecases.tracking.previews import Preview
 
 
 class Nothing(msgspec.Struct):
@@ -36,6 +36,17 @@ class Log(msgspec.Struct):
     tags: dict[str, str] = {}
     links: list[Link] = []
     batch: str = ""
+
+
+class LogMany(msgspec.Struct):
+    """Each batch is all or nothing by itself."""
+
+    batches: list[Log]
+
+
+class Resume(msgspec.Struct):
+    run_id: str
+    process: str = ""
 
 
 class Finish(msgspec.Struct):
@@ -154,6 +165,14 @@ def log(tracking: Any, request: Log, caller: Caller) -> None:
     tracking.log(**msgspec.structs.asdict(request))
 
 
+def log_many(tracking: Any, request: LogMany, caller: Caller) -> list[Any]:
+    return list(tracking.log_many(request.batches))
+
+
+def resume(tracking: Any, request: Resume, caller: Caller) -> None:
+    tracking.resume(request.run_id, caller.name, request.process)
+
+
 def finish(tracking: Any, request: Finish, caller: Caller) -> Run:
     run: Run = tracking.finish(**msgspec.structs.asdict(request), actor=caller.name)
     return run
@@ -253,6 +272,10 @@ VERBS = (
     Verb("tracking.compare", "GET", "/tracking/compare", Role.VIEWER, Several, compare, "Say where runs differ"),
     Verb("tracking.get", "GET", _RUN, Role.VIEWER, OfRun, get, "Show a run"),
     Verb("tracking.log", "POST", f"{_RUN}/log", Role.EDITOR, Log, log, "Keep metrics, params and tags of a run"),
+    Verb(
+        "tracking.log_many", "POST", "/tracking/log", Role.EDITOR, LogMany, log_many, "Keep what several runs measured"
+    ),
+    Verb("tracking.resume", "POST", f"{_RUN}/resume", Role.EDITOR, Resume, resume, "Have a run go on"),
     Verb("tracking.finish", "POST", f"{_RUN}/finish", Role.EDITOR, Finish, finish, "End a run"),
     Verb("tracking.history", "GET", f"{_RUN}/history", Role.VIEWER, History, history, "All points of a metric"),
     Verb("tracking.curve", "GET", f"{_RUN}/curve", Role.VIEWER, CurveOf, curve, "A metric in few points"),

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import logging
+import math
+import operator
+import os
+import sys
 import time
-from collections.abc import Mapping
+import weakref
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import msgspec
-
-from loopline.core.errors import Unavailable
+from loopline.core.errors import Conflict, Invalid
 from loopline.core.ids import new_id
 from loopline.core.times import from_ms
-from loopline.usecases.tracking import processes, surroundings
-from loopline.usecases.tracking.spool import Client, Spool
+from loopline.usecases.tracking import model, processes, surroundings
+from loopline.usecases.tracking.capturing.seeds import seeds
+from loopline.usecases.tracking.delivery import delivery_of
+from loopline.usecases.tracking.objects.mixin import Objects
+from loopline.usecases.tracking.sending import Client
 
-RETRY_S = 5.0
+FINISH_S = 5.0
+PARENT = "mlflow.parentRunId"  # the tag that MLflow's clients and pages nest runs by
 _log = logging.getLogger("loopline")
+_current: ContextVar[Run | None] = ContextVar("loopline_run", default=None)
+_entered: list[Run] = []
+_living: weakref.WeakSet[Run] = weakref.WeakSet()
 
 
-class Run:
+class Run(Objects):
     """A run that was begun and is ended by leaving its `with` block, or by `finish()`.
 
     with loopline.run("first try") as run:
@@ -29,125 +42,229 @@ class Run:
         run.log(loss=0.3, step=1)
         run.artifact("confusion.png")
 
-    When Loopline cannot be reached, calls wait on this machine's disk and are delivered when it is back, at the
-    latest by `loopline sync`. Raises only for what is wrong in the call itself.
+    Every call is written to this machine's disk and delivered from the background, so none waits for Loopline; when it
+    cannot be reached, all is delivered when it is back, at the latest by `loopline sync`. Raises only for what is wrong
+    in the call itself. Threads and forked processes may share a run.
     """
 
     def __init__(
         self,
         client: Client,
         name: str = "",
-        experiment: str = "Default",
+        experiment: str = model.DEFAULT,
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, Any] | None = None,
+        *,
+        run_id: str = "",
+        parent: Run | str | None = None,
+        capture: Iterable[str] = (),
     ) -> None:
-        self.id = new_id()
-        self._client = client
-        self._spool: Spool | None = None
-        self._tried_at = 0.0
+        self.id = model.checked_run(run_id) if run_id else new_id()
+        self.name = name
+        self._params = checked_texts("param", params or {})
+        self._keys: set[str] = set()
         self._ended = False
-        self._call(
-            "tracking.start",
-            run_id=self.id,
-            name=name,
-            experiment=experiment,
-            params=texts(params or {}),
-            tags=texts(tags or {}),
-            surroundings=surroundings.around(),
-            process=processes.myself(),
-            started_at=from_ms(now_ms()),
-        )
+        self._owner = os.getpid()
+        self._captures: Any = None
+        self._delivery = delivery_of(client)
+        self._generation = self._delivery.generation
+        around = {**surroundings.around(), "command": surroundings.command(), "seeds": seeds()}
+        self._start = {
+            "run_id": self.id,
+            "name": name,
+            "experiment": model.checked_experiment(experiment),
+            "params": dict(self._params),
+            "tags": self._first_tags(checked_texts("tag", tags or {}), parent),
+            "surroundings": around,
+            "process": processes.myself(),
+            "started_at": from_ms(now_ms()),
+        }
+        self._delivery.hold(self.id)
+        self._delivery.add("tracking.start", self._start, always=True)
+        if run_id:
+            self._resume()
+        _living.add(self)
+        self._capture(capture)
 
     def log(self, metrics: Mapping[str, float] | None = None, /, *, step: int = 0, **more: float) -> None:
         """Metrics at a step: `run.log(loss=0.3, step=1)`, or a map for names that are no Python names."""
-        at = now_ms()
-        points = [point(key, value, step, at) for key, value in {**(metrics or {}), **more}.items()]
-        self._call("tracking.log", run_id=self.id, metrics=points, batch=new_id())
+        at = time.time_ns() // 1_000_000
+        step = whole(step)
+        given = {**metrics, **more} if metrics else more
+        keys = self._keys
+        for key in given:
+            if key not in keys:
+                keys.add(model.checked_key("metric", key))
+        points = [point(key, value, step, at) for key, value in given.items()]
+        self._call("tracking.log", {"run_id": self.id, "metrics": points})
 
     def params(self, params: Mapping[str, Any] | None = None, /, **more: Any) -> None:
-        """Params, each written once; floats, texts, anything with a sensible `str`."""
-        self._call("tracking.log", run_id=self.id, params=texts({**(params or {}), **more}), batch=new_id())
+        """Params, each written once; floats, texts, anything with a sensible `str`.
+
+        Raises Conflict for one that has another value already.
+        """
+        given = checked_texts("param", {**(params or {}), **more})
+        for key, value in given.items():
+            if self._params.setdefault(key, value) != value:
+                raise Conflict(
+                    f"The param {key!r} is {self._params[key][:80]!r} and cannot become {value[:80]!r}.",
+                    "A param is written once; use a tag or a new run.",
+                )
+        self._call("tracking.log", {"run_id": self.id, "params": given})
 
     def tags(self, tags: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Tags, which later ones of the same name replace."""
-        self._call("tracking.log", run_id=self.id, tags=texts({**(tags or {}), **more}), batch=new_id())
+        given = checked_texts("tag", {**(tags or {}), **more})
+        self._call("tracking.log", {"run_id": self.id, "tags": given})
 
-    def artifact(self, path: str | Path, name: str = "") -> None:
-        """Keep a file with the run, under its own name unless another is given."""
-        place = Path(path)
-        self.keep(name or place.name, place.read_bytes())
+    def keep(self, name: str, content: bytes | str | Path, media_type: str = "") -> None:
+        """Keep bytes, a text or a file with the run, under a name like a relative path."""
+        data = content.encode(errors="replace") if isinstance(content, str) else content
+        fields = {"run_id": self.id, "name": model.checked_key("artifact", name), "media_type": media_type}
+        self._awake()
+        self._delivery.keep("tracking.put_artifact", fields, data)
 
-    def keep(self, name: str, content: bytes | str, media_type: str = "") -> None:
-        """Keep bytes or a text with the run."""
-        data = content.encode() if isinstance(content, str) else content
-        self._call("tracking.put_artifact", run_id=self.id, name=name, content=data, media_type=media_type)
+    def input(self, name: str, data: Any, kind: str = "") -> None:
+        """Say what went into the run: a digest, or a frame (pandas, Polars, Arrow), an array, a path or a dataset's
+        snapshot, of which digest, columns and number of rows are kept; the data itself is not."""
+        self._link("input", name, data, kind or "dataset")
 
-    def input(self, name: str, digest: str, kind: str = "dataset") -> None:
-        """Say what went into the run."""
-        self._link("input", name, digest, kind)
+    def output(self, name: str, data: Any, kind: str = "") -> None:
+        """Say what came out of the run, as `input` does."""
+        self._link("output", name, data, kind or "value")
 
-    def output(self, name: str, digest: str, kind: str = "value") -> None:
-        """Say what came out of the run."""
-        self._link("output", name, digest, kind)
+    def flush(self, timeout: float = FINISH_S) -> bool:
+        """Wait until all that was logged has arrived; False when nobody answers or the time (seconds) is up."""
+        return self._delivery.flush(timeout)
 
     def finish(self, status: str = "finished", error: str = "") -> None:
-        """End the run; what still waits on disk then stays there for `loopline sync`."""
-        if self._ended:
+        """End the run and wait a few seconds for delivery; what still waits then is left to `loopline sync`."""
+        if self._ended or self._owner != os.getpid():  # a forked child ends nothing
+            self._delivery.flush(FINISH_S)
             return
+        if status not in model.ENDED:
+            raise Invalid(f"A run cannot end as {status!r}.", f"Use one of {', '.join(sorted(model.ENDED))}.")
         self._ended = True
-        self._tried_at = 0.0
-        self._call("tracking.finish", run_id=self.id, status=status, error=error, ended_at=from_ms(now_ms()))
-        if self._spool is not None:
+        _living.discard(self)
+        if self._captures is not None:
+            self._captures.stop()
+        if dropped := self._delivery.dropped(self.id):
+            tags = {"loopline.dropped": str(dropped)}
+            self._delivery.add("tracking.log", {"run_id": self.id, "tags": tags}, always=True)
+        fields = {"run_id": self.id, "status": status, "error": error, "ended_at": from_ms(now_ms())}
+        self._delivery.add("tracking.finish", fields, always=True)
+        if not self._delivery.let_go(self.id, FINISH_S):
             _log.warning("Run %s waits on this machine: `loopline sync` delivers it.", self.id[:8])
-            self._spool.close()
 
     def __enter__(self) -> Run:
+        _current.set(self)
+        _entered.append(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        if self in _entered:
+            _entered.remove(self)
+        _current.set(_entered[-1] if _entered else None)
+        if kind is None or error is None:
             self.finish()
         else:
-            status = "failed" if issubclass(kind, Exception) else "killed"
-            self.finish(status, f"{kind.__name__}: {error}"[:2000])
+            self.finish(*told(error))
 
-    def _link(self, direction: str, name: str, digest: str, kind: str) -> None:
-        links = [{"direction": direction, "name": name, "digest": digest, "kind": kind}]
-        self._call("tracking.log", run_id=self.id, links=links, batch=new_id())
+    def _first_tags(self, tags: dict[str, str], parent: Run | str | None) -> dict[str, str]:
+        above = parent if parent is not None else current()
+        if isinstance(above, Run):
+            above = above.id
+        return {"parent": above, PARENT: above, **tags} if above else tags
 
-    def _call(self, verb: str, **fields: Any) -> None:
-        if self._spool is None:
-            try:
-                self._client.call(verb, **fields)
-                return
-            except Unavailable as error:
-                _log.warning("%s Run %s goes on and is kept on this machine.", error.message, self.id[:8])
-                self._spool = Spool(self.id)
-                self._tried_at = time.monotonic()
-        self._spool.add(verb, msgspec.to_builtins(fields))
-        if time.monotonic() - self._tried_at > RETRY_S:
-            self._tried_at = time.monotonic()
-            if self._spool.deliver(self._client):
-                self._spool = None
+    def _resume(self) -> None:
+        fields = {"run_id": self.id, "process": processes.myself()}
+        self._delivery.add("tracking.resume", fields, always=True)
+
+    def _capture(self, what: Iterable[str]) -> None:
+        if wanted := tuple(what):
+            from loopline.usecases.tracking.capturing import Captures
+
+            self._captures = Captures(self, wanted)
+
+    def _link(self, direction: str, name: str, data: Any, kind: str) -> None:
+        from loopline.usecases.tracking.objects.digesting import digested
+
+        found = digested(data)
+        link = {"direction": direction, "name": name, "digest": found.digest, "kind": kind, "tags": found.profile}
+        self._call("tracking.log", {"run_id": self.id, "links": [link]})
+
+    def _call(self, verb: str, fields: dict[str, Any]) -> None:
+        self._awake()
+        self._delivery.add(verb, fields)
+
+    def _awake(self) -> None:
+        """In a forked child, say first which run this is: its journal may arrive before the parent's does."""
+        if self._generation != self._delivery.generation:
+            self._generation = self._delivery.generation
+            self._delivery.add("tracking.start", self._start, always=True)
+
+
+def current() -> Run | None:
+    """The run whose `with` block this is: of this thread, else the one entered last in this process."""
+    return _current.get() or (_entered[-1] if _entered else None)
+
+
+def told(error: BaseException) -> tuple[str, str]:
+    """How a run ends by an exception, and the sentence that is kept."""
+    status = "failed" if isinstance(error, Exception) else "killed"
+    if isinstance(error, SystemExit):
+        status = "failed" if error.code else "finished"
+        if not error.code:
+            return status, ""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # an exception that cannot tell itself
+        text = type(error).__name__
+    return status, surroundings.without_secrets(text[:2000])
 
 
 def point(key: str, value: Any, step: int, at_ms: int) -> dict[str, Any]:
     """A point as the verb takes it; anything that `float` takes is a value."""
-    number = float(value)
-    if number != number:
-        return {"key": key, "value": "NaN", "step": step, "at_ms": at_ms}
-    if number in (float("inf"), float("-inf")):
-        return {"key": key, "value": "Infinity" if number > 0 else "-Infinity", "step": step, "at_ms": at_ms}
-    return {"key": key, "value": number, "step": step, "at_ms": at_ms}
+    if type(value) is not float:
+        try:
+            value = float(value)
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise Invalid(f"The metric {key!r} cannot be {str(value)[:80]!r} ({error}).", "Give a number.") from None
+    if not math.isfinite(value):
+        value = "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+    return {"key": key, "value": value, "step": step, "at_ms": at_ms}
 
 
-def texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """Values as texts."""
-    return {key: str(value) for key, value in values.items()}
+def whole(step: Any) -> int:
+    """A step as a whole number that can be stored, or Invalid."""
+    try:
+        number = operator.index(step)
+    except TypeError:
+        raise Invalid(f"The step {str(step)[:40]!r} is no whole number.", "Give an int.") from None
+    return number if 0 <= number < 1 << 62 else model.checked_whole("step of a point", number)
+
+
+def checked_texts(kind: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as texts under checked keys."""
+    return model.checked_texts(kind, {key: str(value) for key, value in values.items()})
 
 
 def now_ms() -> int:
     """The present in milliseconds since 1970 UTC."""
     return time.time_ns() // 1_000_000
+
+
+def _at_exit() -> None:
+    """Runs that nobody finished end with the interpreter: failed by the error that ended it, else finished."""
+    error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
+    if hasattr(sys, "ps1") or "IPython" in sys.modules:  # there the last error was one cell's
+        error = None
+    for run in list(_living):
+        with contextlib.suppress(Exception):
+            if run._owner == os.getpid():
+                run.finish(*(told(error) if error is not None else ("finished", "")))
+
+
+atexit.register(_at_exit)

@@ -1,130 +1,134 @@
-"""What was logged while Loopline was away, kept on disk until it is delivered, each piece exactly once.
+"""What was logged while Loopline was away, delivered by whoever comes next: `loopline sync`, or the next run's process.
 
-Every piece may be sent again: a run is begun by its id, a batch carries an id of its own, the rest replaces itself.
-Lines survive the end of the process (also by kill -9) as soon as they are written; they are not fsynced.
+Every call may be sent again: a run is begun by its id, a batch carries an id of its own, the rest replaces itself.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
-import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol
 
 import msgspec
 
-from loopline.core.errors import LooplineError, Unavailable
+from loopline.core.errors import LooplineError, Refused, Unavailable
+from loopline.core.times import from_ms
+from loopline.usecases.tracking.journal import NOWHERE, files_of, folder, mark_of, second_folder
+from loopline.usecases.tracking.sending import Client, Sender
 
-LARGEST = 64 << 20  # bytes for one run; metrics beyond are counted and left out
-
-
-class Client(Protocol):
-    """How the verbs are reached."""
-
-    def call(self, name: str, /, **fields: Any) -> Any: ...
-
-
-class Line(msgspec.Struct):
-    """One call that waits for delivery."""
-
-    verb: str
-    fields: dict[str, Any]
+__all__ = ["Delivered", "adopted", "folder", "synced"]
 
 
 class Delivered(msgspec.Struct):
-    """What a delivery did: calls that arrived and that were refused, runs that still wait."""
+    """What a delivery did: calls that arrived and that were refused, journals that still wait (their run is alive, or
+    nobody answered), journals that are for another installation, and why something waits."""
 
     sent: int = 0
     refused: int = 0
     waiting: int = 0
+    elsewhere: int = 0
+    reason: str = ""
 
 
-def folder() -> Path:
-    """Where spools lie: LOOPLINE_SPOOL, else in the user's data folder."""
-    named = os.environ.get("LOOPLINE_SPOOL")
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(named) if named else Path(data) / "loopline" / "spool"
+def synced(client: Client, everything: bool = False) -> Delivered:
+    """Deliver what processes left that are over (also those that died), and end the runs that died with them.
 
-
-class Spool:
-    """The waiting calls of one run. The file is locked while the run lives, so that nobody delivers half of it."""
-
-    def __init__(self, run_id: str) -> None:
-        self._path = folder() / f"{run_id}.jsonl"
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file: IO[bytes] = open(self._path, "ab", buffering=0)  # noqa: SIM115  (lives as long as the run)
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        self.dropped = 0
-
-    def add(self, verb: str, fields: dict[str, Any]) -> None:
-        """Write a call down."""
-        if self._file.tell() > LARGEST and verb != "tracking.finish":
-            self.dropped += len(fields.get("metrics", ())) or 1
-            return
-        if self.dropped and verb == "tracking.finish":
-            tags = {"loopline.dropped": str(self.dropped)}
-            self._write(Line("tracking.log", {"run_id": fields["run_id"], "tags": tags}))
-        self._write(Line(verb, fields))
-
-    def deliver(self, client: Client) -> bool:
-        """Send all; answers whether nothing waits any more."""
-        found = sent(client, self._path)
-        if found.waiting:
-            return False
-        self._path.unlink(missing_ok=True)
-        self.close()
-        return True
-
-    def close(self) -> None:
-        """Leave the file to `loopline sync`."""
-        self._file.close()
-
-    def _write(self, line: Line) -> None:
-        self._file.write(msgspec.json.encode(line) + b"\n")
-
-
-def synced(client: Client) -> Delivered:
-    """Deliver the spools of all runs that are over (also those of processes that died)."""
+    Only what was logged for the client's installation, unless `everything` is asked for.
+    """
     total = Delivered()
-    for path in sorted(folder().glob("*.jsonl")) if folder().is_dir() else ():
-        with open(path, "rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:  # its run is still alive
-                total.waiting += 1
-                continue
-            found = sent(client, path)
-            if not found.waiting:
-                path.unlink(missing_ok=True)
-        total.sent += found.sent
-        total.refused += found.refused
-        total.waiting += found.waiting
+    mark = mark_of(str(getattr(client, "target", "")))
+    for place in (folder(), second_folder()):
+        for name, paths in journals(place).items():
+            if everything or NOWHERE in (mark, name[-12:]) or mark == name[-12:]:
+                total = added(total, taken_over(client, place, name, paths))
+            else:
+                total.elsewhere += 1
     return total
 
 
-def sent(client: Client, path: Path) -> Delivered:
-    """Send the calls of one file in order; those refused are put aside, the first that finds nobody ends it."""
-    found = Delivered()
-    for content, line in lines(path):
-        try:
-            client.call(line.verb, **line.fields)
-            found.sent += 1
-        except Unavailable:
-            found.waiting = 1
-            return found
-        except LooplineError as error:
-            found.refused += 1
-            with open(path.with_suffix(".refused"), "ab") as aside:
-                aside.write(content.rstrip(b"\n") + b"  " + str(error).encode() + b"\n")
+def adopted(client: Client, place: Path) -> Delivered:
+    """`synced` for what lies beside a journal that delivers at this moment, for the same installation."""
+    total = Delivered()
+    mark = mark_of(str(getattr(client, "target", "")))
+    for name, paths in journals(place).items():
+        if name[-12:] == mark:
+            total = added(total, taken_over(client, place, name, paths))
+    return total
+
+
+def added(one: Delivered, other: Delivered) -> Delivered:
+    """Both deliveries as one."""
+    sums = {name: getattr(one, name) + getattr(other, name) for name in ("sent", "refused", "waiting", "elsewhere")}
+    return Delivered(**sums, reason=one.reason or other.reason)
+
+
+def journals(place: Path) -> dict[str, list[Path]]:
+    """The files of each journal in order, journals by the time of their beginning."""
+    found: dict[str, list[Path]] = {}
+    if place.is_dir():
+        for path in sorted(place.iterdir()):
+            if path.suffix in (".jsonl", ".open"):
+                found.setdefault(path.name.partition(".")[0], []).append(path)
     return found
 
 
-def lines(path: Path) -> Iterator[tuple[bytes, Line]]:
-    """The calls in a file; a last line that was cut short never counted."""
-    with open(path, "rb") as file:
-        for content in file:
-            try:
-                yield content, msgspec.json.decode(content, type=Line)
-            except msgspec.DecodeError:
-                continue
+def taken_over(client: Client, place: Path, name: str, paths: list[Path]) -> Delivered:
+    """Deliver one journal whose process is over; one whose process lives is left alone."""
+    found = Delivered()
+    files = [path for path in paths if path.suffix == ".jsonl"]
+    with contextlib.ExitStack() as stack:
+        held = [locked(stack, path) for path in files]
+        if not all(held):
+            found.waiting = 1
+            return found
+        written = [path.stat().st_mtime_ns for path in files if path.exists()]
+        for path in files:
+            if path.exists() and not delivered(client, path, found):
+                return found
+        for path in (path for path in paths if path.suffix == ".open"):
+            if not ended(client, path, max(written, default=0), found):
+                return found
+        for path in place.glob(f"{name}.*"):
+            path.unlink(missing_ok=True)
+    return found
+
+
+def delivered(client: Client, path: Path, found: Delivered) -> bool:
+    """Deliver one file and remove it; False when something still waits."""
+    done = Sender(client).send(path)
+    found.sent += done.sent
+    found.refused += done.refused
+    if done.waits:
+        found.waiting, found.reason = 1, done.waits
+        return False
+    for kept in files_of(path):
+        kept.unlink(missing_ok=True)
+    if path.stat().st_size:  # the last one stays until its runs are ended: it tells when
+        path.write_bytes(b"")
+    return True
+
+
+def ended(client: Client, path: Path, last_ns: int, found: Delivered) -> bool:
+    """End a run whose process died, at the time of its last line; False when nobody answers."""
+    at = from_ms((last_ns or path.stat().st_mtime_ns) // 1_000_000)
+    error = "Its process ended before it did."
+    try:
+        client.call("tracking.finish", run_id=path.name.split(".")[1], status="killed", error=error, ended_at=at)
+    except (Unavailable, Refused) as reason:
+        found.waiting, found.reason = 1, reason.message
+        return False
+    except LooplineError:  # it ended, or was never begun there
+        pass
+    return True
+
+
+def locked(stack: contextlib.ExitStack, path: Path) -> bool:
+    """Hold a journal's file until the stack ends; False when somebody else holds it. A file that is gone is no hindrance."""
+    try:
+        file = stack.enter_context(open(path, "rb"))  # noqa: SIM115  (closed by the stack)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

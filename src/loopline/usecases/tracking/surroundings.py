@@ -6,12 +6,18 @@ import functools
 import os
 import platform
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from loopline.kit.installed import installed
+from loopline.kit.masking import masked
 
 MOST_DIFF = 1 << 20
+MOST_COMMAND = 4_000
+PATIENCE_S = 5.0
+_SECRET_NAME = re.compile(r"(?i)secret|token|passw|pwd|api_?key|access_?key|private_?key|credential|auth")
+_OPTION = re.compile(r"(?i)(--?[\w-]*(?:secret|token|passw|pwd|api-?_?key|credential)[\w-]*[ =])(\S+)")
 _seen: dict[Path, tuple[Any, dict[str, Any]]] = {}
 
 
@@ -54,12 +60,13 @@ def git(folder: Path, stamp: str = "") -> dict[str, Any]:
 
 def asked(folder: Path) -> dict[str, Any]:
     """What git itself says about `folder`."""
-    commit = output(folder, "rev-parse", "HEAD")
-    if not commit:
+    told = output(folder, "status", "--porcelain=v2", "--branch", "--", ".").splitlines()
+    commit = next((line.split()[2] for line in told if line.startswith("# branch.oid ")), "")
+    if not commit or commit == "(initial)":
         return {}
-    changed = output(folder, "status", "--porcelain", "--", ".")
+    changed = any(not line.startswith("#") for line in told)
     diff = output(folder, "diff", "HEAD", "--", ".")[:MOST_DIFF] if changed else ""
-    return {"commit": commit.strip(), "dirty": bool(changed.strip()), "diff": without_secrets(diff)}
+    return {"commit": commit, "dirty": changed, "diff": without_secrets(diff)}
 
 
 def output(folder: Path, *arguments: str) -> str:
@@ -68,10 +75,24 @@ def output(folder: Path, *arguments: str) -> str:
 
     command = ["git", "-C", str(folder), "--no-optional-locks", *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=10, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=False, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode(errors="replace") if done.returncode == 0 else ""
+
+
+def command() -> str:
+    """The command line of this process, without secrets."""
+    import shlex
+
+    words = sys.orig_argv or sys.argv
+    text = masked(shlex.join(words), secret_variables())
+    return without_secrets(re.sub(_OPTION, r"\1[secret]", text))[:MOST_COMMAND]
+
+
+def secret_variables() -> dict[str, str]:
+    """The variables of this process that hold secrets, as their names tell."""
+    return {name: value for name, value in os.environ.items() if len(value) >= 8 and _SECRET_NAME.search(name)}
 
 
 def without_secrets(text: str) -> str:
