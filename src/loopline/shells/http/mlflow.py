@@ -106,6 +106,8 @@ class Mlflow:
 
     def takes_file(self, method: str, path: str) -> bool:
         """Whether the body of such a request goes to disk, and so may be large."""
+        if method not in ("PUT", "POST") or path in self._intake:
+            return False
         found = self._found(path)
         bound = found[0].get(method) if found else None
         return bound is not None and bound.route.file
