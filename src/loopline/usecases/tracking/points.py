@@ -197,7 +197,7 @@ def pack(tx: Transaction, run: int, key: int) -> int:
 def packed(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """Rows as compressed columns: times and steps as differences, values as they are, little endian. (Without arrays of
     numpy: who packs shall stay small.)"""
-    columns = [differences([row[name] for row in rows]) for name in ("at_ms", "step")]
+    columns: list[array[Any]] = [differences([row[name] for row in rows]) for name in ("at_ms", "step")]
     columns.append(array("d", [math.nan if row["is_nan"] else row["value"] for row in rows]))
     if sys.byteorder == "big":
         for column in columns:
