@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from loopline.core.errors import Invalid
-from loopline.usecases.tracking.wire_mlflow.messages import wrong
+from loopline.usecases.tracking.wire_mlflow.messages import missing, wrong
 
 LONGEST_KEY = 250
 LONGEST_TAG = 8_000
@@ -27,6 +27,8 @@ _SIGNS = "Names may only contain alphanumerics, underscores (_), dashes (-), per
 def checked_key(path: str, key: str, what: str = "") -> str:
     """A key that stays what it is when it is taken for a path below a folder, or Invalid. `path` names the field,
     `what` the thing in the refusal of one that is too long."""
+    if not key:
+        raise missing(path)
     if not _KEY.match(key):
         raise wrong(path, key, _SIGNS)
     if normal(key) != key:
