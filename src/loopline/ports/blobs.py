@@ -45,6 +45,9 @@ class Blobs(Protocol):
     def open(self, digest: str) -> BinaryIO:
         """A stream over `path`."""
 
+    def peek(self, digest: str, size: int) -> bytes:
+        """The first `size` bytes, not checked; looking at them is not asking for them (see `remove`). b"" for unknown."""
+
     def has(self, digest: str) -> bool:
         """Whether the bytes are there (not checked)."""
 

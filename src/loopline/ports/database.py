@@ -57,5 +57,10 @@ class Database(Protocol):
     def changed(self) -> int:
         """A number that differs whenever another commit may have happened since it was last asked; cheap to poll."""
 
+    def shrink(self, whole: bool = False) -> int:
+        """Give the room of removed rows back to the disk; answers how many bytes that freed. Writes go on meanwhile, a
+        moment later at times. A database that was not made for it is built anew first, which takes its writes a while:
+        only when `whole`, or when it is small, and when the disk has room for a copy."""
+
     def close(self) -> None:
         """Finish waiting writes and let go of the files."""

@@ -83,6 +83,9 @@ class MemoryBlobs:
     def open(self, digest: str) -> BinaryIO:
         return BytesIO(self.get(digest))
 
+    def peek(self, digest: str, size: int) -> bytes:
+        return self._kept.get(digest, b"")[:size]
+
     def has(self, digest: str) -> bool:
         return digest in self._kept
 

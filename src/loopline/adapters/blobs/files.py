@@ -105,6 +105,13 @@ class Files:
     def open(self, digest: str) -> BinaryIO:
         return open(self.path(digest), "rb")
 
+    def peek(self, digest: str, size: int) -> bytes:
+        try:
+            with open(self._place(digest), "rb") as file:
+                return file.read(size)
+        except (NotFound, OSError):
+            return b""
+
     def has(self, digest: str) -> bool:
         try:
             return self._place(digest).is_file()

@@ -33,11 +33,21 @@ def connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     )
     db.row_factory = sqlite3.Row
     if not read_only:
+        if not size_of(path):
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # only a new database takes it without being built anew
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
     db.execute("PRAGMA foreign_keys=ON")
     db.execute("PRAGMA cache_size=-16000")
     return db
+
+
+def size_of(path: Path) -> int:
+    """How many bytes a file holds; 0 when it is not there."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 class Answer:
@@ -251,6 +261,13 @@ class SQLite:
         self._check_open()
         with translated():
             return int(self._reader().execute("PRAGMA data_version").fetchone()[0])
+
+    def shrink(self, whole: bool = False) -> int:
+        from loopline.adapters.databases.shrinking import shrink
+
+        self._check_open()
+        with translated():
+            return shrink(self._path, connect, whole)
 
     def close(self) -> None:
         with self._guard:

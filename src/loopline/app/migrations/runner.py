@@ -77,6 +77,7 @@ def apply(path: Path) -> None:
     @event.listens_for(engine, "connect")
     def connected(db: Any, _: Any) -> None:
         db.isolation_level = None
+        db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # heard by a new database alone
         db.execute("PRAGMA journal_mode=WAL")
 
     @event.listens_for(engine, "begin")

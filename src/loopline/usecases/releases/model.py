@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from loopline.core.belongings import Standing
 from loopline.core.errors import Invalid
 from loopline.core.facts import Fact
 
@@ -313,8 +314,11 @@ def approval_key(release: str, environment: str, given_by: str) -> str:
 def replayed(facts: Iterable[Fact]) -> dict[str, str]:
     """What must stand after `facts`: {"project/pipeline@environment": digest, digest: who published it,
     name of an approval: its note}."""
-    standing: dict[str, str] = {}
+    stands = Standing(belongs)
     for fact in facts:
+        standing = stands.now
+        if stands.heard(fact):
+            continue
         if fact.kind == PUBLISHED:
             standing[str(fact.body["release"])] = fact.actor
         elif fact.kind == APPROVED:
@@ -323,4 +327,11 @@ def replayed(facts: Iterable[Fact]) -> dict[str, str]:
         elif fact.kind in (PROMOTED, ROLLED_BACK):
             body = fact.body
             standing[place_key(body["project"], body["pipeline"], body["environment"])] = str(body["release"])
-    return standing
+    return stands.now
+
+
+def belongs(kind: str, name: str, key: str) -> bool:
+    """Whether an entry of `replayed` goes with a thing."""
+    if kind == "release":
+        return key == name or key.startswith(f"{name} for ")
+    return kind == "project" and key.startswith(f"{name}/") and "@" in key

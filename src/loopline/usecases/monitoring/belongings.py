@@ -1,0 +1,19 @@
+"""Windows and alerts belong to the endpoint that is watched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from loopline.core.belongings import Belongings, Rows
+from loopline.kit.rows import among
+
+
+class Owner(Belongings):
+    """The monitor of an endpoint."""
+
+    def rows(self, kind: str, names: Sequence[str]) -> Iterable[Rows]:
+        if kind == "endpoint":
+            where, params = among("endpoint", names)
+            yield Rows("monitoring_windows", where, params, "windows")
+            yield Rows("monitoring_alerts", where, params, "alerts")
+            yield Rows("monitoring_endpoints", where, params, "monitors")

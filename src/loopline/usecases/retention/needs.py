@@ -1,0 +1,29 @@
+"""What retention asks of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from loopline.core.belongings import Belongings
+from loopline.core.facts import Fact
+from loopline.ports.database import Transaction
+
+Owners = Callable[[], Mapping[str, Belongings]]
+"""Answers, by the name of the use-case, who knows what belongs to things."""
+InUse = Callable[[], set[str]]
+"""Answers the digests of all bytes that anything but a step's result refers to."""
+
+
+class Ledger(Protocol):
+    def append(self, tx: Transaction, kind: str, subject: str, actor: str, body: Mapping[str, Any]) -> Fact: ...
+
+
+class Cache(Protocol):
+    """The step cache, and what runs leave behind: see `belongings` of pipelines."""
+
+    def alone(self) -> AbstractContextManager[None]: ...
+    def limits(self, max_age: str | None, max_size: str | None) -> dict[str, Any]: ...
+    def clear(self, **asked: Any) -> Any: ...
+    def leftovers(self, referred: set[str], now: float, dry_run: bool) -> tuple[int, int]: ...

@@ -1,0 +1,62 @@
+"""What belongs to an endpoint: its deployments, their history, and the logs of predictions and truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from loopline.core.belongings import Belongings, Block, Going, Rows, Thing
+from loopline.core.errors import NotFound
+from loopline.kit.rows import among
+
+_LIVE = (
+    "SELECT e.name, r.revision, r.model, r.version, e.live_revision FROM serving_endpoints e"
+    " JOIN serving_revisions r ON r.endpoint = e.name AND r.revision IN (e.live_revision, e.wanted_revision)"
+    " WHERE e.retired_at IS NULL"
+)
+
+
+class Owner(Belongings):
+    """Endpoints."""
+
+    kinds = ("endpoint",)
+
+    def find(self, tx: Any, kind: str, name: str) -> Thing:
+        if tx.row("SELECT 1 AS found FROM serving_endpoints WHERE name = :name", {"name": name}) is None:
+            raise NotFound(f"There is no endpoint {name[:80]!r}.", "`loopline endpoints` lists them.")
+        return Thing(kind, name, name)
+
+    def rows(self, kind: str, names: Sequence[str]) -> Iterable[Rows]:
+        if kind == "endpoint":
+            where, params = among("endpoint", names)
+            yield Rows("serving_sealed", where, params, "sealed log files")
+            yield Rows("serving_live_history", where, params)
+            yield Rows("serving_revisions", where, params, "deployments")
+            yield Rows("serving_endpoints", where.replace("endpoint IN", "name IN"), params)
+
+    def blocks(self, tx: Any, going: Going) -> Iterable[Block]:
+        endpoints, versions = set(going.get("endpoint", ())), set(going.get("version", ()))
+        for row in tx.rows(_LIVE):
+            version, serves = f"{row['model']}/{row['version']}", f"revision {row['revision']}"
+            if row["name"] in endpoints:
+                way_out = f"`loopline rm endpoint {row['name']} --stop` takes it off first."
+                yield Block("endpoint", row["name"], f"it serves {version} ({serves})", way_out, stops=True)
+            elif version in versions:
+                why = f"the endpoint {row['name']} serves it ({serves})"
+                yield Block("version", version, why, f"`loopline deploy` another version at {row['name']} first.")
+        yield from self._following(tx, going, endpoints)
+
+    def _following(self, tx: Any, going: Going, endpoints: set[str]) -> Iterable[Block]:
+        """Models that an endpoint that stays is made for."""
+        models = set(going.get("model", ()))
+        for row in tx.rows("SELECT name, model FROM serving_endpoints WHERE retired_at IS NULL") if models else ():
+            if row["model"] in models and row["name"] not in endpoints:
+                why = f"the endpoint {row['name']} is made for it"
+                yield Block("model", row["model"], why, f"First `loopline rm endpoint {row['name']}`.")
+
+    def stop(self, tx: Any, kind: str, name: str, actor: str) -> None:
+        if kind == "endpoint":
+            self.service.retire_in(tx, name, actor)
+
+    def folders(self, kind: str, names: Sequence[str]) -> Sequence[str]:
+        return [f"{logs}/{name}" for name in names for logs in ("predictions", "truth")] if kind == "endpoint" else []
