@@ -180,7 +180,8 @@ class Intake(Base):
         for key, value in params.items():
             if known.get(key, value) != value:
                 raise Conflict(
-                    f"The param {key!r} of run {run_id[:8]} is {known[key][:80]!r} and cannot become {value[:80]!r}.",
+                    f"Changing param values is not allowed. Param with key={key!r} was already logged with value="
+                    f"{known[key][:80]!r} for run ID={run_id!r} and cannot become {value[:80]!r}.",
                     "A param is written once; use a tag or a new run.",
                 )
         store.put_texts(tx, "params", run, {key: value for key, value in params.items() if key not in known})

@@ -150,6 +150,7 @@ def told(one: Described) -> Values:
         "lifecycle_stage": one.state,
         "last_update_time": to_ms(one.updated_at),
         "creation_time": to_ms(one.created_at),
+        "workspace": "default",
     } | ({"tags": tags} if tags else {})
 
 
@@ -187,7 +188,8 @@ def checked_location(location: str) -> str:
     if parsed.fragment or ";" in parsed.path:
         raise Invalid("'artifact_location' URL can't include fragments or params.", "Send a plain URI.")
     if parsed.scheme == "runs" or ".." in parsed.query:
-        raise Invalid(f"Artifact location cannot be {location[:200]!r}.", "Send the URI of a folder or bucket.")
+        what = "a runs:/ URI" if parsed.scheme == "runs" else "so"
+        raise Invalid(f"Artifact location cannot be {what}. Given: {location[:200]!r}", "Send the URI of a folder.")
     return limits.within("artifact_location", location, limits.LONGEST_LOCATION)
 
 

@@ -35,7 +35,7 @@ TAG = (Field("key", text, True), Field("value", text))
 DATASET_INPUT = (Field("tags", TAG, many=True), Field("dataset", DATASET))
 MODEL = (Field("model_id", text, True), Field("step", int64))
 INPUTS = (ID, Field("datasets", DATASET_INPUT, many=True), Field("models", MODEL, many=True))
-OUTPUTS = (ID, Field("models", MODEL, many=True))
+OUTPUTS = (ID, Field("models", MODEL, True, many=True))
 
 
 def log_inputs(tracking: Any, fields: dict[str, Any], caller: Caller) -> Values:
@@ -54,8 +54,6 @@ def log_inputs(tracking: Any, fields: dict[str, Any], caller: Caller) -> Values:
 
 def log_outputs(tracking: Any, fields: dict[str, Any], caller: Caller) -> Values:
     """Logged models that came out of a run."""
-    if fields.get("models") is None:
-        raise missing("models")
     given = read(OUTPUTS, fields)
     few("models", given["models"])
     tracking.add_outputs(given["run_id"], {model_id(one): one["step"] or 0 for one in given["models"]})

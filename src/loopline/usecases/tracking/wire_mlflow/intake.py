@@ -18,7 +18,7 @@ from loopline.ports.database import Transaction
 from loopline.usecases.tracking import model
 from loopline.usecases.tracking.intake import row_of
 from loopline.usecases.tracking.wire_mlflow import limits
-from loopline.usecases.tracking.wire_mlflow.messages import Field, double, int64, read, text, wrong
+from loopline.usecases.tracking.wire_mlflow.messages import Field, double, int64, missing, read, text, wrong
 
 Work = Callable[[Transaction], None]
 
@@ -174,6 +174,8 @@ def work_for(
     path: str = "name",
 ) -> Work:
     """The work of keeping them; a refusal of the database comes in the protocol's words."""
+    if not run_id:
+        raise missing("run_id")
     rows = []
     for place, one in enumerate(metrics):
         good_key(path.format(place), one.key)

@@ -44,6 +44,11 @@ class Told(msgspec.Struct):
     value: float | str
     timestamp: int
     step: int
+
+
+class ToldOf(Told):
+    """A point among those of several runs."""
+
     run_id: str
 
 
@@ -60,7 +65,7 @@ def history(tracking: Any, fields: dict[str, Any], caller: Caller) -> Values:
     offset = offset_of(given["page_token"] or "", "history", run_id, key)
     limit = min(limit, MOST_POINTS - 1)
     found = points(tracking, run_id, key, limit + 1, offset)
-    answer: Values = {"metrics": told(run_id, key, found[:limit])} if found else {}
+    answer: Values = {"metrics": [Told(key, one.value, one.at_ms, one.step) for one in found[:limit]]} if found else {}
     more = len(found) > limit
     return answer | ({"next_page_token": token_of(offset + limit, "history", run_id, key)} if more else {})
 
@@ -79,7 +84,7 @@ def bulk(tracking: Any, fields: dict[str, Any], caller: Caller) -> Values:
     if given["metric_key"] is None:
         raise Invalid("GetMetricHistoryBulk request must specify a metric_key.", "Name one metric.")
     left = min(MOST_IN_BULK if given["max_results"] is None else max(0, given["max_results"]), MOST_IN_BULK)
-    found: list[Told] = []
+    found: list[ToldOf] = []
     for run_id in sorted(ids):
         if len(found) < left:
             found += told(
@@ -128,9 +133,9 @@ def points(tracking: Any, run_id: str, key: str, limit: int, offset: int) -> lis
     return found
 
 
-def told(run_id: str, key: str, measured: Iterable[Measured]) -> list[Told]:
-    """Points as the protocol tells them."""
-    return [Told(key, one.value, one.at_ms, one.step, run_id) for one in measured]
+def told(run_id: str, key: str, measured: Iterable[Measured]) -> list[ToldOf]:
+    """Points of one run among several."""
+    return [ToldOf(key, one.value, one.at_ms, one.step, run_id) for one in measured]
 
 
 ROUTES = (
