@@ -50,10 +50,12 @@ def wanted(one: Comparison) -> Wanted:
     """A comparison that can be held against experiments."""
     about, key = ("tags", one.key) if one.entity in ("tag", "tags") else (one.key, "")
     if one.entity not in ("", "attribute", "tag", "tags") or about not in OPERATORS:
-        raise Invalid(f"At character {one.at + 1}, experiments have no {one.entity}.{one.key}."[:200], known())
+        name = ".".join(filter(None, (one.entity, one.key)))
+        raise Invalid(f"Experiments have no {name[:100]!r}, as at character {one.at + 1}.", known())
     if one.op not in OPERATORS[about]:
         raise Invalid(
-            f"At character {one.at + 1}, {about} cannot be compared by {one.op}.", f"Use {', '.join(OPERATORS[about])}."
+            f"{about} cannot be compared by {one.op}, as at character {one.at + 1}.",
+            f"Use {', '.join(OPERATORS[about])}.",
         )
     return Wanted(about, key, one.op, value(one, about))
 
@@ -65,9 +67,9 @@ def value(one: Comparison, about: str) -> Any:
     if one.value is None:
         return None
     if about in TIMES and (isinstance(one.value, bool) or not isinstance(one.value, int)):
-        raise Invalid(f"Invalid value for numeric attribute '{about}': {one.value!r}"[:200], "Give milliseconds.")
+        raise Invalid(f"Invalid value for numeric attribute '{about}': {str(one.value)[:80]!r}.", "Give milliseconds.")
     if about not in TIMES and not isinstance(one.value, str):
-        raise Invalid(f"Expected a quoted string value for {about}. Got value {one.value}"[:200], "Write 'it' so.")
+        raise Invalid(f"Expected a quoted string value for {about}. Got value {str(one.value)[:80]}.", "Quote it.")
     return one.value
 
 
@@ -75,7 +77,9 @@ def number_of(text: Any) -> int:
     """The number of an experiment, written as a text."""
     if isinstance(text, str) and _WHOLE.match(text):
         return int(text)
-    raise Invalid(f"Invalid experiment ID '{str(text)[:40]}'. Experiment ID must be a valid integer.", "Write '12'.")
+    raise Invalid(
+        f"Invalid experiment ID '{str(text)[:40]}'. Experiment ID must be a valid integer.", "Write it in quotes."
+    )
 
 
 def in_order(order_by: Sequence[str]) -> Callable[[list[Any]], list[Any]]:

@@ -51,7 +51,7 @@ def within(path: str, text: str, longest: int) -> str:
     """A text that is not too long, or Invalid."""
     if len(text) <= longest:
         return text
-    raise Invalid(f"'{path}' exceeds the maximum length of {longest} characters", "Send a shorter one.")
+    raise Invalid(f"'{path}' exceeds the maximum length of {longest} characters.", "Send a shorter one.")
 
 
 def few(what: str, most: int, count: int) -> None:

@@ -73,7 +73,7 @@ def history(tracking: Any, fields: dict[str, Any], caller: Caller) -> Values:
 def bulk(tracking: Any, fields: dict[str, Any], caller: Caller) -> Values:
     """The points of a metric in several runs, one run after the other, as many as one answer carries."""
     given = read(BULK, fields, query=True)
-    ids = [*dict.fromkeys(given["run_id"])]
+    ids = given["run_id"]
     if not ids:
         raise Invalid("GetMetricHistoryBulk request must specify at least one run_id.", "Repeat run_id for several.")
     if len(ids) > MOST_RUNS:
@@ -85,7 +85,7 @@ def bulk(tracking: Any, fields: dict[str, Any], caller: Caller) -> Values:
         raise Invalid("GetMetricHistoryBulk request must specify a metric_key.", "Name one metric.")
     left = min(MOST_IN_BULK if given["max_results"] is None else max(0, given["max_results"]), MOST_IN_BULK)
     found: list[ToldOf] = []
-    for run_id in sorted(ids):
+    for run_id in sorted({*ids}):
         if len(found) < left:
             found += told(
                 run_id, given["metric_key"], points(tracking, run_id, given["metric_key"], left - len(found), 0)
