@@ -16,4 +16,4 @@ def build(**needs: Any) -> Lineage:
     return Lineage(**needs)
 
 
-PART = Part("lineage", build, needs=("ledger", "datasets", "tracking", "pipelines", "registry", "serving"))
+PART = Part("lineage", build, needs=("ledger", "datasets", "tracking", "pipelines", "registry", "serving", "retention"))

@@ -8,13 +8,14 @@ from typing import Any
 from loopline.core.errors import Invalid, NotFound
 from loopline.core.facts import Fact
 from loopline.usecases.lineage import stops
-from loopline.usecases.lineage.model import Drawing, Walk
+from loopline.usecases.lineage.model import Drawing, Kind, Walk
 from loopline.usecases.lineage.needs import (
     Datasets,
     Ledger,
     Part,
     Pipelines,
     Registry,
+    Retention,
     Run,
     Serving,
     Snapshot,
@@ -38,6 +39,7 @@ class Lineage:
         pipelines: Pipelines,
         registry: Registry,
         serving: Serving,
+        retention: Retention,
     ) -> None:
         self._ledger = ledger
         self._datasets = datasets
@@ -45,6 +47,7 @@ class Lineage:
         self._pipelines = pipelines
         self._registry = registry
         self._serving = serving
+        self._retention = retention
 
     def trace(self, prediction: str) -> Walk:
         """From a prediction to revision, model version, run, step code, dataset snapshots and their batches.
@@ -65,6 +68,11 @@ class Lineage:
 
         `snapshot` is a digest or its beginning (6 digits or more). NotFound when nothing has it, Invalid when several do.
         """
+        stone = self._retention.tombstone("snapshot", snapshot.strip().lower()) if len(snapshot) >= SHORTEST else None
+        if stone is not None:
+            removed = Drawing(f"snapshot {stone.name}")
+            removed.add(stops.removed("snapshot", stone))
+            return removed.done()
         found, part = self._resolved(snapshot)
         drawing = Drawing(f"{'batch' if part else 'snapshot'} {part.digest if part else found[0].digest}")
         source = ""
@@ -86,6 +94,9 @@ class Lineage:
             node = stops.revision(endpoint, number, self._deployed(endpoint, number))
             drawing.add(node, source, "answered by")
             source = node.id
+        name, at = f"{record['model']}/{record['version']}", record["at"]
+        if self._add_removed(drawing, source, "version", name, "serves", since=at):
+            return
         try:
             version = self._registry.version(record["model"], record["version"])
         except NotFound:
@@ -98,6 +109,7 @@ class Lineage:
         try:
             run = self._tracking.get(version.run_id)
         except (NotFound, Invalid):
+            self._add_removed(drawing, source, "run", version.run_id, "made by")
             return
         pipeline = self._pipeline(run)
         node = stops.run(run, pipeline, self._ledger.about(run.id))
@@ -115,6 +127,7 @@ class Lineage:
         try:
             snapshot = self._datasets.get(digest, name)
         except NotFound:
+            self._add_removed(drawing, source, "snapshot", f"{name}/{digest}", "trained on")
             return
         node = stops.snapshot(snapshot, self._taken(snapshot))
         drawing.add(node, source, "trained on")
@@ -146,6 +159,15 @@ class Lineage:
         lines = [f"{count} prediction{'s' * (count != 1)}{span}", f"{revision.status} now"]
         node = stops.revision(endpoint, revision.revision, facts, lines, revision.requested_at)
         drawing.add(node, source, "was served by")
+
+    def _add_removed(self, drawing: Drawing, source: str, kind: Kind, name: str, what: str, since: str = "") -> bool:
+        """Where a thing was that is removed by now, say so; False when nothing is known of that. With `since`, only of
+        one that was removed after that time: another may have its name since."""
+        stone = self._retention.tombstone(kind, name)
+        if stone is None or stone.removed_at < since:
+            return False
+        drawing.add(stops.removed(kind, stone), source, what)
+        return True
 
     def _pipeline(self, run: Run) -> Any | None:
         try:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loopline.core.facts import Fact
-from loopline.usecases.lineage.model import Node, figures, short, told
-from loopline.usecases.lineage.needs import Part, Run, Snapshot, Version
+from loopline.usecases.lineage.model import Kind, Node, figures, short, told
+from loopline.usecases.lineage.needs import Part, Run, Snapshot, Stone, Version
 
 LOGGED = ("id", "endpoint", "revision", "model", "version", "at", "event_time", "key", "prediction", "latency_us")
 MOST_PIECES = 12
@@ -22,6 +22,15 @@ def prediction(record: Mapping[str, Any]) -> Node:
     name = str(record["id"])
     return Node(id=f"prediction {name}", kind="prediction", title=name, lines=lines, at=record["at"],
                 ref={"prediction": name, "endpoint": record["endpoint"]})  # fmt: skip
+
+
+def removed(kind: Kind, stone: Stone) -> Node:
+    """A thing that is there no more."""
+    owner, _, digest = stone.name.rpartition("/")
+    title = (
+        f"{owner} {short(digest)}" if kind == "snapshot" else stone.name[:40] if kind != "run" else short(stone.name)
+    )
+    return Node(id=f"{kind} {stone.name}", kind=kind, title=title, lines=[stone.sentence], at=stone.removed_at)
 
 
 def revision(endpoint: str, number: int, facts: list[Fact], more: Sequence[str] = (), at: str = "") -> Node:

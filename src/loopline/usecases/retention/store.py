@@ -26,6 +26,10 @@ ADD_TOMBSTONE = (
     " seq = excluded.seq, of_kind = excluded.of_kind, of_name = excluded.of_name, removed_at = excluded.removed_at,"
     " removed_by = excluded.removed_by"
 )
+TOMBSTONES = (
+    "SELECT kind, name, seq, of_kind, of_name, removed_at, removed_by FROM retention_tombstones WHERE kind = :kind"
+)
+BY_BEGINNING = ("run", "release", "snapshot")
 PUT_POLICY = (
     "INSERT INTO retention_policies (experiment, rules, set_at, set_by) VALUES (:experiment, :rules, :set_at, :set_by)"
     " ON CONFLICT (experiment) DO UPDATE SET rules = excluded.rules, set_at = excluded.set_at, set_by = excluded.set_by"
@@ -120,12 +124,13 @@ def drop_tombstones(tx: Transaction, things: Mapping[str, Sequence[str]]) -> Non
 
 
 def tombstone(tx: Transaction, kind: str, name: str) -> Tombstone | None:
-    """What is known of a thing that was there; `name` may be the beginning of a name."""
-    row = tx.row(
-        "SELECT kind, name, seq, of_kind, of_name, removed_at, removed_by FROM retention_tombstones"
-        " WHERE kind = :kind AND name >= :name AND name < :high ORDER BY name LIMIT 1",
-        {"kind": kind, "name": name, "high": name + "\uffff"},
-    )
+    """What is known of a thing that was there; a run, release or snapshot may be named by the beginning of its id or
+    digest alone."""
+    params = {"kind": kind, "name": name, "high": name + ("\uffff" if kind in BY_BEGINNING else "")}
+    row = tx.row(f"{TOMBSTONES} AND name BETWEEN :name AND :high ORDER BY name LIMIT 1", params)
+    if row is None and kind == "snapshot" and "/" not in name:
+        like = {"kind": kind, "name": f"%/{name}%"}
+        row = tx.row(f"{TOMBSTONES} AND name LIKE :name LIMIT 1", like)
     return None if row is None else Tombstone(**row)
 
 
