@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "release": (USECASE.format("releases"), "release", "Seal a pipeline as a release; list, show, compare, verify."),
     "runs": (USECASE.format("tracking"), "runs", "List and search runs."),
     "show": (USECASE.format("tracking"), "show", "Show one run."),
+    "export": (USECASE.format("imports"), "export", "Take runs, models and artifacts to MLflow."),
     "import": (USECASE.format("imports"), "import_", "Bring in runs, models and artifacts from MLflow."),
     "sync": (USECASE.format("tracking"), "sync", "Deliver what was logged while the server was away."),
     "snapshot": (USECASE.format("datasets"), "snapshot", "Take a snapshot of a dataset, checked by its contract."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+import msgspec
 from blake3 import blake3
 
 from loopline.core.errors import Invalid
@@ -12,7 +13,7 @@ from loopline.core.times import from_ms
 from loopline.ports.blobs import Blobs
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.imports import model, store
-from loopline.usecases.imports.fitting import model_fitted, run_fitted
+from loopline.usecases.imports.fitting import RUN_TAG, model_fitted, run_fitted
 from loopline.usecases.imports.keeping import Kept, kept
 from loopline.usecases.imports.model import Experiment, LoggedModel, Report, Run, Source
 from loopline.usecases.imports.needs import Ledger, Tracking
@@ -53,6 +54,7 @@ class Bringing:
         self.experiments: dict[str, int] = {}
         self.renamed: dict[str, str] = {}
         self._children: list[tuple[str, str]] = []
+        self._there: set[str] = set()
         self._done = 0
 
     def runs(self) -> None:
@@ -112,18 +114,22 @@ class Bringing:
     def _targets(self, runs: list[Run], known: Mapping[str, Known]) -> dict[str, str]:
         """The id of each run here: its own, unless that means another run here already."""
         ids = {run.id: known[run.id].target for run in runs if run.id in known}
-        fresh = [run for run in runs if run.id not in ids]
-        there = self._tracking.started_ats([run.id for run in fresh])
-        for run in fresh:
-            other = there.get(run.id, from_ms(run.started_ms)) != from_ms(run.started_ms)
-            ids[run.id] = derived(self._source.name, run.id) if other or not is_run_id(run.id) else run.id
+        fresh = {run.id: own_id(run) for run in runs if run.id not in ids}
+        there = self._tracking.started_ats([one for one in fresh.values() if one])
+        for run in runs:
+            if wanted := fresh.get(run.id):
+                at = from_ms(run.started_ms)
+                ids[run.id] = wanted if there.get(wanted, at) == at else derived(self._source.name, run.id)
+            elif run.id not in ids:
+                ids[run.id] = derived(self._source.name, run.id)
+        self._there.update(ids[run.id] for run in runs if ids[run.id] in there)
         return ids
 
     def _write(
         self, experiment: Experiment, number: int, runs: list[Run], ids: Mapping[str, str], known: Mapping[str, Known]
     ) -> None:
         report = self.report
-        fresh = sum(run.id not in known for run in runs)
+        fresh = sum(run.id not in known and ids[run.id] not in self._there for run in runs)
         for run in runs:
             run_fitted(run, self._tracking.fits, report)
         files = self._files(runs, ids)
@@ -134,13 +140,11 @@ class Bringing:
             return
         measured = self._points(runs, ids)
         stamps = [(run.id, ids[run.id], run.stamp) for run in runs]
-        for run in runs:
-            run.id = ids[run.id]
-            if parent := run.tags.get(PARENT):
-                self._children.append((run.id, parent))
+        taken = [msgspec.structs.replace(run, id=ids[run.id]) for run in runs]
+        self._children += [(run.id, parent) for run in taken if (parent := run.tags.get(PARENT))]
 
         def work(tx: Transaction) -> int:
-            points = self._tracking.take_in(tx, number, runs, measured, self._actor)
+            points = self._tracking.take_in(tx, number, taken, measured, self._actor)
             self._tracking.take_files_in(tx, files)
             self.remember(tx, "run", stamps)
             counts = {"runs": fresh, "changed": len(runs) - fresh, "points": points, "artifacts": len(files)}
@@ -218,6 +222,12 @@ def by_points(runs: list[Run]) -> Iterator[list[Run]]:
         points += run.size
     if part:
         yield part
+
+
+def own_id(run: Run) -> str:
+    """The id that a run has, or had here before it went out; nothing when it could not be one here."""
+    before = run.tags.get(RUN_TAG, "")
+    return next((one for one in (before, run.id) if is_run_id(one)), "")
 
 
 def is_run_id(text: str) -> bool:

@@ -42,6 +42,31 @@ def import_mlflow(obj: Any, source: str, artifacts: Path | None, prefix: str, dr
     show(obj, report, "would come in" if dry_run else "came in")
 
 
+@click.group("export")
+def export() -> None:
+    """Take runs, models and artifacts to another system."""
+
+
+@export.command("mlflow")
+@click.argument("target")
+@click.option("--experiment", default="", help="Only this experiment.")
+@click.option("--filter", "where", default="", help="Only runs that match, as metrics.auc > 0.7.")
+@click.option("--model", "model_name", default="", help="Only this registered model, with the runs of its versions.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go out.")
+@click.pass_obj
+def export_mlflow(obj: Any, target: str, experiment: str, where: str, model_name: str, dry_run: bool) -> None:
+    """Write runs and models to TARGET: an mlruns folder, or an MLflow server (http://…).
+
+    Doing it again writes only what is new or has changed.
+    """
+    imports = here(obj).get("imports")
+    with progress(obj, "Runs") as tell:
+        report = imports.to_mlflow(
+            target, experiment=experiment, where=where, model_name=model_name, dry_run=dry_run, tell=tell
+        )
+    show(obj, report, "would go out" if dry_run else "went out")
+
+
 def here(obj: Any) -> Any:
     """The installation of this machine; Invalid when a server was named."""
     local = getattr(obj.client, "loopline", None)

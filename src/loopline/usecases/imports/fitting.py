@@ -7,6 +7,8 @@ from collections.abc import Callable
 from loopline.usecases.imports.model import LoggedModel, Report, Run
 
 LONGEST_VALUE = 8_000
+RUN_TAG, MODEL_TAG, STAMP_TAG = "loopline.run_id", "loopline.model_id", "loopline.stamp"
+MARKS = (RUN_TAG, MODEL_TAG, STAMP_TAG)
 Fits = Callable[[str, str], str]
 
 
@@ -32,6 +34,8 @@ def texts_fitted(
     """Params or tags with names and values that may be kept."""
     found = {}
     for key, value in texts.items():
+        if kind == "tag" and key in MARKS:
+            continue  # an export of ours put it there
         if reason := fits(kind, key):
             report.lose(kind, f"{owner}/{key[:80]}", reason)
             continue

@@ -8,11 +8,14 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from loopline.core.errors import NotFound, Unavailable
+
 IMPORTED = "runs.imported"
 MODELS_IMPORTED = "models.imported"
 EXPERIMENT_IMPORTED = "experiment.imported"
 FINISHED = "import.finished"
 MOST_LOSSES = 1_000
+LOST = (NotFound, Unavailable)
 STATUSES = {1: "running", 2: "scheduled", 3: "finished", 4: "failed", 5: "killed"}
 MODEL_STATUSES = {0: "ready", 1: "pending", 2: "ready", 3: "failed"}
 

@@ -62,6 +62,46 @@ class Imports:
         finally:
             source.close()
 
+    def to_mlflow(
+        self,
+        address: str,
+        *,
+        experiment: str = "",
+        model_name: str = "",
+        where: str = "",
+        dry_run: bool = False,
+        tell: Callable[[int, int | None, str], None] | None = None,
+    ) -> Report:
+        """Write experiments, runs, logged and registered models into an `mlruns` folder or to an MLflow server.
+
+        `where` chooses runs as a search does, `model_name` one registered model with the runs of its versions. What is
+        there already and unchanged stays as it is.
+        """
+        from loopline.usecases.imports.bearing import borne
+        from loopline.usecases.imports.sources.here import Here
+        from loopline.usecases.imports.targets import opened
+
+        began = time.monotonic()
+        chosen = self._chosen(experiment, where) if where else None
+        source = Here(self._tracking, self._registry, self._blobs, str(self._home), experiment, chosen, model_name)
+        target = opened(address)
+        try:
+            report = borne(source, target, tell or (lambda done, total, what: None), dry_run)
+        finally:
+            target.close()
+        report.seconds = round(time.monotonic() - began, 3)
+        return report
+
+    def _chosen(self, experiment: str, where: str) -> frozenset[str]:
+        found: set[str] = set()
+        page = ""
+        while True:
+            answer = self._tracking.search(where, experiment=experiment, limit=1000, page=page)
+            found.update(run.id for run in answer.runs)
+            page = answer.next
+            if not page:
+                return frozenset(found)
+
     def imports(self, limit: int = 100) -> list[dict[str, Any]]:
         """The imports so far, newest first, with their reports."""
         return self._database.read(lambda tx: store.imports(tx, limit))

@@ -8,6 +8,7 @@ from loopline.usecases.tracking.drawing import Drawing
 from loopline.usecases.tracking.files import Files
 from loopline.usecases.tracking.editing import Editing
 from loopline.usecases.tracking.previewing import Previewing
+from loopline.usecases.tracking.giving import Giving
 from loopline.usecases.tracking.inputs import Inputs
 from loopline.usecases.tracking.intake import Intake
 from loopline.usecases.tracking.logged_models import LoggedModels
@@ -16,5 +17,5 @@ from loopline.usecases.tracking.resuming import Resuming
 from loopline.usecases.tracking.taking import Taking
 
 
-class Tracking(Comparing, Drawing, Previewing, Editing, Files, Changing, Inputs, Intake, LoggedModels, Sampling, Resuming, Taking):
+class Tracking(Comparing, Drawing, Previewing, Editing, Files, Changing, Inputs, Intake, LoggedModels, Sampling, Resuming, Taking, Giving):
     """Runs and what belongs to them. A run's start and end are facts; what was measured in it are measurements."""
