@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from loopline.shells.sdk import Client as Client
     from loopline.shells.sdk import connect as connect
     from loopline.shells.sdk.pipelines import run_pipeline as run_pipeline
+    from loopline.shells.sdk.runs import autolog as autolog
+    from loopline.shells.sdk.runs import current_run as current_run
     from loopline.shells.sdk.runs import run as run
     from loopline.usecases.datasets import Contract as Contract
     from loopline.usecases.datasets import column as column
@@ -30,6 +32,8 @@ __version__ = "0.1.0"
 _PLACES = {
     "Client": "loopline.shells.sdk",
     "connect": "loopline.shells.sdk",
+    "autolog": "loopline.shells.sdk.runs",
+    "current_run": "loopline.shells.sdk.runs",
     "run": "loopline.shells.sdk.runs",
     "run_pipeline": "loopline.shells.sdk.pipelines",
     "Column": "loopline.core.tables",
@@ -58,10 +62,12 @@ __all__ = [
     "Query",
     "File",
     "Signature",
+    "autolog",
     "branch",
     "column",
     "command",
     "connect",
+    "current_run",
     "materializer",
     "pipeline",
     "run",

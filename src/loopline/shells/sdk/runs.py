@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from loopline.app.settings import find_home
+from loopline.app.wiring import runtimes
 from loopline.core.errors import LooplineError, Unavailable
 from loopline.shells.sdk.client import Client, Local, connect
 from loopline.usecases.tracking.client import Run, current
 from loopline.usecases.tracking.model import DEFAULT
+from loopline.usecases.tracking.objects import models as model_files
 
-__all__ = ["current_run", "run", "shared"]
+__all__ = ["autolog", "current_run", "run", "shared"]
 
+model_files.runtimes = runtimes
 EVERYTHING = ("system", "output", "notebook")
 
 
@@ -50,6 +53,31 @@ def run(
 def current_run() -> Run | None:
     """The run whose `with` block this is, or None."""
     return current()
+
+
+def autolog(
+    *,
+    disable: bool = False,
+    libraries: Iterable[str] | None = None,
+    models: bool = True,
+    inputs: bool = True,
+    register: str = "",
+    experiment: str = DEFAULT,
+) -> None:
+    """Have scikit-learn, LightGBM, XGBoost and PyTorch log by themselves, now or when they are imported.
+
+    A fit goes to the run whose block it is in, else to one of its own in `experiment`. `models` keeps the models (meant
+    for the registered model `register`, if given), `inputs` the digests of the data. An error in what is added is a
+    warning and never the fit's. `disable=True` puts everything back.
+    """
+    from loopline.usecases.tracking import autologging
+    from loopline.usecases.tracking.autologging.patching import Settings
+
+    if disable:
+        autologging.disable()
+        return
+    settings = Settings(lambda name: run(name, experiment=experiment), models, inputs, register)
+    autologging.enable(settings, libraries)
 
 
 def captured(capture: bool | Iterable[str]) -> tuple[str, ...]:

@@ -83,6 +83,17 @@ class Objects:
 
         self.keep(named("confusions", name, step, ".json"), tables.confusion(truth, predicted, labels), CONFUSION)
 
+    def model(self, name: str, model: Any, example: Any = None, register: str = "") -> None:
+        """Keep a model as models/NAME/…: scikit-learn by skops, LightGBM and XGBoost in their own formats, the weights
+        of a PyTorch module by safetensors. `example` (some input rows) gives the signature; `register` is the name of
+        the registered model that it is meant for. Invalid for a model without a safe format."""
+        from loopline.usecases.tracking.objects import models
+
+        signature = None
+        if example is not None and hasattr(model, "predict"):
+            signature = models.signature_of(example, model.predict(example))
+        models.keep(self, name, model, signature, register)
+
     def json(self, name: str, value: Mapping[str, Any] | Sequence[Any], step: int | None = None) -> None:
         """Keep plain data as texts/NAME.json."""
         from loopline.usecases.tracking.objects import tables

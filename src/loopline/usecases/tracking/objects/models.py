@@ -1,0 +1,102 @@
+"""A model as files of a run: models/NAME/… with a model.json that says format and signature."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from loopline.core.errors import Invalid
+from loopline.core.tables import Column, ColumnType, Signature
+from loopline.ports.runtime import Runtime
+
+ABOUT = "loopline.json"  # what a folder of a model says about itself
+_TYPES: tuple[tuple[str, ColumnType], ...] = (
+    ("bool", "boolean"),
+    ("int", "integer"),
+    ("uint", "integer"),
+    ("float", "float"),
+    ("double", "float"),
+    ("decimal", "float"),
+    ("timestamp", "timestamp"),
+)
+
+
+runtimes: Callable[[], Mapping[str, Runtime]] = dict
+"""The model formats of the installation, by name; the shell that opens runs says what they are."""
+
+
+def keep(run: Any, name: str, model: Any, signature: Signature | None, register: str = "") -> None:
+    """Keep a model with a run, in a format that runs nothing when it is loaded; Invalid when there is none for it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        folder.mkdir()
+        form = written(model, folder)
+        about = {"format": form, "signature": msgspec.to_builtins(signature), "register": register}
+        (folder / ABOUT).write_bytes(msgspec.json.encode(about))
+        run.artifact(folder, f"models/{name}")
+    run.tags({f"loopline.model.{name}": form, **({f"loopline.register.{name}": register} if register else {})})
+
+
+def written(model: Any, folder: Path) -> str:
+    """Write a model's files; answers the name of their format."""
+    libraries = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+    if "lightgbm" in libraries:
+        getattr(model, "booster_", model).save_model(str(folder / "model.txt"))
+        return "lightgbm-text"
+    if "xgboost" in libraries:
+        model.save_model(str(folder / "model.ubj"))
+        return "xgboost-ubj"
+    if "torch" in libraries:
+        return weights(model, folder)
+    for runtime in runtimes().values():
+        if runtime.accepts(model):
+            runtime.save(model, folder)
+            return runtime.format
+    raise Invalid(
+        f"There is no safe format for a {type(model).__name__}.",
+        "Use scikit-learn, LightGBM, XGBoost or PyTorch, or keep your own files by run.artifact().",
+    )
+
+
+def weights(module: Any, folder: Path) -> str:
+    """The weights of a torch module as safetensors; Invalid without that package."""
+    try:
+        from safetensors.torch import save_file
+    except ImportError:
+        raise Invalid("The weights cannot be kept without the package safetensors.", "Install safetensors.") from None
+    save_file({name: one.contiguous() for name, one in module.state_dict().items()}, str(folder / "model.safetensors"))
+    return "torch-safetensors"
+
+
+def signature_of(inputs: Any, output: Any, name: str = "prediction") -> Signature | None:
+    """The signature of a model that took `inputs` (a frame or array of rows) and gives values like `output`."""
+    columns = columns_of(inputs)
+    if columns is None:
+        return None
+    given = columns_of({name: output})
+    return Signature(tuple(columns), given[0] if given else Column(name, "float"))
+
+
+def columns_of(data: Any) -> list[Column] | None:
+    """Names and types of the columns of a frame; of an array x0, x1, …; None for what is neither."""
+    from loopline.usecases.tracking.objects.tables import arrow
+
+    if hasattr(data, "dtype") and hasattr(data, "shape") and not hasattr(data, "iloc"):
+        if len(data.shape) != 2:
+            return None
+        kind = of_type(str(data.dtype))
+        return [Column(f"x{number}", kind) for number in range(data.shape[1])]
+    try:
+        table = arrow(data)
+    except Exception:
+        return None
+    return [Column(str(one.name), of_type(str(one.type)), table[one.name].null_count > 0) for one in table.schema]
+
+
+def of_type(name: str) -> ColumnType:
+    """The type of a column for the name of Arrow's or numpy's."""
+    return next((ours for begin, ours in _TYPES if name.startswith(begin)), "string")
