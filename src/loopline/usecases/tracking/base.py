@@ -36,7 +36,7 @@ class Base:
         """Number, experiment_id, state, status and name of a run; NotFound when there is none."""
         row = store.mark(tx, run_id)
         if row is None:
-            raise NotFound(f"There is no run {run_id[:40]!r}.", "`loopline runs` lists them.")
+            raise NotFound(f"Run with id={run_id[:80]} not found.", "`loopline runs` lists them.")
         return row
 
     def _writable(self, tx: Transaction, run_id: str) -> Row:
