@@ -36,7 +36,7 @@ class Verbs:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.target = str(home)
+        self.target = f"home:{home.resolve()}"  # as `loopline sync` knows it
         self.caller = Caller(actor_name(), Role.ADMIN)  # whoever may write the files may do all
         self._loopline: Loopline | None = None
 

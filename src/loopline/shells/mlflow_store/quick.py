@@ -6,12 +6,14 @@ about the run, further points of that key only need a value, a time and a step.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
 from loopline.core.errors import LooplineError
 from loopline.shells.mlflow_store.backends import Backend
 from loopline.usecases.tracking.delivery import Delivery
+from loopline.usecases.tracking.spool import synced
 
 INT64 = 1 << 63
 PAUSE_S = 0.25
@@ -27,6 +29,7 @@ class Quick:
         self._delivery = Delivery(backend.client, PAUSE_S)
         self._keys: set[str] = set()
         self._alive: dict[str, float] = {}
+        self._looked = False
 
     def take(self, run_id: str, metrics: Sequence[Any]) -> bool:
         """Journal the points; False, with nothing written, when one of them or the run must be looked at first."""
@@ -53,7 +56,12 @@ class Quick:
         self._alive[run_id] = self._backend.changed()
 
     def flush(self, seconds: float) -> None:
-        """Wait until all points have arrived (or nobody answers), so that what is read next shows them."""
+        """Wait until all points have arrived (or nobody answers), so that what is read next shows them; the first time
+        also those of processes that died before theirs had."""
+        if not self._looked:
+            self._looked = True
+            with contextlib.suppress(LooplineError, OSError):
+                synced(self._backend.client)
         self._delivery.flush(seconds)
 
     def forget(self) -> None:
