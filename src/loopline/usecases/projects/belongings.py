@@ -35,6 +35,8 @@ class Owner(Belongings):
             where, params = among("project", names)
             for row in tx.rows(_ONLY.format(where), params):
                 found.setdefault(row["kind"], []).append(row["name"])
+            if models := registered(tx, set(names)):
+                found["model"] = models
         return found
 
     def rows(self, kind: str, names: Sequence[str]) -> Iterable[Rows]:
@@ -56,6 +58,19 @@ class Owner(Belongings):
     def references(self, tx: Any) -> Iterable[Reference]:
         for row in tx.rows("SELECT DISTINCT name, code_digest FROM projects_history"):
             yield Reference("project", row["name"], row["code_digest"], ("project", row["name"]))
+
+
+def registered(tx: Any, projects: set[str]) -> list[str]:
+    """The models that only pipelines of these projects make."""
+    made: dict[bool, set[str]] = {True: set(), False: set()}
+    for row in tx.rows("SELECT name, config FROM projects_projects"):
+        config = msgspec.json.decode(row["config"])
+        named = [
+            entry.get("registers") for entry in (config.get("pipelines") or {}).values() if isinstance(entry, dict)
+        ]
+        named += [entry.get("model") for sort in ("gates", "endpoints") for entry in (config.get(sort) or {}).values()]
+        made[row["name"] in projects].update(str(name) for name in named if name)
+    return sorted(made[True] - made[False])
 
 
 def declared(project: str, config: dict[str, Any], going: Going) -> Iterable[Block]:

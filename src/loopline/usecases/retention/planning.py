@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from loopline.core.belongings import Belongings, Block, Going, Thing
-from loopline.core.errors import Invalid
+from loopline.core.errors import Invalid, NotFound
 from loopline.kit.rows import portions
 from loopline.ports.database import Transaction
 from loopline.usecases.retention.model import MOST_NAMES, Node, word
 
 Things = dict[str, list[str]]
+NAMED = ("model", "endpoint", "dataset")
 
 
 class Planning:
@@ -43,7 +44,7 @@ class Planning:
             kind, names = fresh.pop(0)
             for below, more in self.below(tx, kind, names).items():
                 known = set(found.get(below, ()))
-                new = [name for name in dict.fromkeys(more) if name not in known]
+                new = [name for name in dict.fromkeys(more) if name not in known and self.there(tx, below, name)]
                 if new:
                     found.setdefault(below, []).extend(new)
                     fresh.append((below, new))
@@ -57,6 +58,15 @@ class Planning:
                 for below, more in owner.below(tx, kind, some).items():
                     found.setdefault(below, []).extend(more)
         return found
+
+    def there(self, tx: Transaction, kind: str, name: str) -> bool:
+        """Whether a thing that was only named exists; parts of a thing do."""
+        if kind not in NAMED:
+            return True
+        try:
+            return bool(self.find(tx, kind, name))
+        except NotFound:
+            return False
 
     def blocks(self, tx: Transaction, going: Going) -> list[Block]:
         """What stands against it."""
