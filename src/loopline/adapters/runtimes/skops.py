@@ -43,6 +43,14 @@ class Skops:
         normalised(buffer, folder / FILE)
         audit(folder / FILE)
 
+    def inspect(self, files: Mapping[str, Path]) -> None:
+        """Refused for a type that is not on our list, Invalid for a damaged file; scikit-learn is not imported."""
+        from loopline.adapters.runtimes.skops_audit import audit
+
+        if FILE not in files:
+            raise Invalid(f"The model has no {FILE}.", "Save the model again.")
+        audit(files[FILE])
+
     def load(self, folder: Path, signature: Signature) -> Estimator:
         """The model, after the file and everything in it was checked."""
         from loopline.adapters.runtimes.skops_audit import audit, library_versions

@@ -37,10 +37,10 @@ class Named(Protocol):
 
 
 class Move(Protocol):
-    """One move of an alias."""
+    """One move of an alias, to nothing where the version is None."""
 
     @property
-    def version(self) -> int: ...
+    def version(self) -> int | None: ...
 
 
 class Registry(Protocol):

@@ -238,9 +238,11 @@ class Promotion:
 
 def previous_target(moves: Sequence[Move]) -> int | None:
     """Where an alias goes when it is rolled back: its history replayed as a stack, so a move to a version further down
-    drops all above it."""
+    drops all above it. A move to nothing (the alias was taken off) leaves the stack as it is."""
     stack: list[int] = []
     for move in moves:
+        if move.version is None:
+            continue
         if move.version in stack:
             del stack[stack.index(move.version) + 1 :]
         else:

@@ -14,4 +14,8 @@ def build(**needs: Any) -> Any:
     return Registry(**needs)
 
 
-PART = Part("registry", build=build, needs=("database", "ledger", "blobs", "clock", "home", "runtimes"))
+PART = Part(
+    "registry",
+    build=build,
+    needs=("database", "ledger", "blobs", "clock", "home", "runtimes", "tracking", "projects", "serving"),
+)

@@ -60,4 +60,5 @@ def pointing(values: Mapping[str, Any]) -> str:
 def moved(move: Mapping[str, Any]) -> str:
     """One line of an alias's history."""
     before = move["from_version"] if move["from_version"] is not None else "-"
-    return f"  {move['moved_at']}  {before} → {move['version']}  {move['actor']}: {move['reason']}"
+    after = move["version"] if move["version"] is not None else "-"
+    return f"  {move['moved_at']}  {before} → {after}  {move['actor']}: {move['reason']}"

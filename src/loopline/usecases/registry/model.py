@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
 
 from loopline.core.errors import Invalid
-from loopline.core.facts import Fact
-from loopline.core.tables import Signature
+from loopline.core.tables import Column, Signature
 
-ALIAS_MOVED = "alias.moved"
-VERSION_REGISTERED = "model.version_registered"
+ALIAS_MOVED, ALIAS_REMOVED = "alias.moved", "alias.removed"
+VERSION_REGISTERED, VERSION_DELETED = "model.version_registered", "model.version_deleted"
+VERSION_STAGED = "model.version_staged"
+CREATED, RENAMED, DELETED = "model.created", "model.renamed", "model.deleted"
+DESCRIBED, TAGGED, UNTAGGED = "model.described", "model.tagged", "model.untagged"
+NO_STAGE = "None"
+STAGES = (NO_STAGE, "Staging", "Production", "Archived")
 MANIFEST_NAME = "model.json"
-_REFERENCE = re.compile(r"(?P<model>[^/@]+)(?:/v?(?P<version>[0-9]+)|@(?P<alias>[^/@]+))?\Z")
+_REFERENCE = re.compile(r"(?P<model>[^/@][^/]*?)(?:/v?(?P<version>[0-9]{1,18})|@(?P<alias>[^/@]+))?\Z")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,7}\Z")
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """A model folder by content: the format's files as blob digests. Its own digest names the model."""
+NO_SIGNATURE = Signature((), Column("", "float"))
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A model folder by content: the format's files as blob digests. Its own digest names the model.
+
+    `beside` are files that belong to the version and that no runtime reads, under any relative name.
+    """
 
     format: str
     signature: Signature
     files: dict[str, str]
+    beside: dict[str, str] = {}
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
     """One immutable version of a registered model; `aliases` are those that point to it just now.
 
     `digest` names the manifest; `profile_digest` and `evaluation_digest` are blobs, or None. `metadata` holds the
-    lineage (code digest, snapshot digests, trained_from, trained_until).
+    lineage (code digest, snapshot digests, trained_from, trained_until); `not_servable` in it says why a version is
+    never loaded. What follows `aliases` is what MLflow's clients know of a version: where it came from, its stage, …
     """
 
     model: str
@@ -49,6 +61,16 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     profile_digest: str | None = None
     evaluation_digest: str | None = None
     aliases: tuple[str, ...] = ()
+    updated_at: str = ""
+    user_id: str = ""
+    source: str = ""
+    run_link: str = ""
+    model_id: str = ""
+    status: str = "ready"
+    status_message: str = ""
+    stage: str = NO_STAGE
+    description: str = ""
+    tags: dict[str, str] = {}
 
 
 class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,16 +82,19 @@ class RegisteredModel(msgspec.Struct, frozen=True, kw_only=True):
     aliases: dict[str, int]
     created_at: str
     created_by: str
+    updated_at: str = ""
+    description: str = ""
+    tags: dict[str, str] = {}
 
 
 class AliasMove(msgspec.Struct, frozen=True, kw_only=True):
-    """One move of an alias; `seq` is that of the fact in the ledger."""
+    """One move of an alias; `seq` is that of the fact in the ledger. It points to nothing where a version is None."""
 
     seq: int
     model: str
     alias: str
     from_version: int | None
-    version: int
+    version: int | None
     reason: str
     actor: str
     moved_at: str
@@ -106,19 +131,6 @@ def is_pickle(head: bytes) -> bool:
     return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
 
 
-def replayed(facts: Iterable[Fact]) -> dict[str, int | str]:
-    """What must stand after `facts`: where each alias points ({"model@alias": version}) and what each version holds
-    ({"model/version": digest})."""
-    stands: dict[str, int | str] = {}
-    for fact in facts:
-        body = fact.body
-        if fact.kind == ALIAS_MOVED:
-            stands[alias_key(body["model"], body["alias"])] = body["to"]
-        elif fact.kind == VERSION_REGISTERED:
-            stands[version_key(body["model"], body["version"])] = body["digest"]
-    return stands
-
-
 def alias_key(model: str, alias: str) -> str:
     """The subject under which an alias is written in the ledger."""
     return f"{model}@{alias}"
@@ -127,6 +139,11 @@ def alias_key(model: str, alias: str) -> str:
 def version_key(model: str, version: int) -> str:
     """The subject under which a version is written in the ledger."""
     return f"{model}/{version}"
+
+
+def stage_key(model: str, version: int) -> str:
+    """The name under which a version's stage stands."""
+    return f"{version_key(model, version)} stage"
 
 
 def lineage(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from loopline.core.facts import Fact
@@ -13,3 +13,96 @@ class Ledger(Protocol):
     """Where changes of state are written, in the transaction that makes them."""
 
     def append(self, tx: Transaction, kind: str, subject: str, actor: str, body: Mapping[str, Any]) -> Fact: ...
+
+
+class File(Protocol):
+    """A file kept with a run or a logged model."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+
+
+class Place(Protocol):
+    """Whose files an address means: an owner and a folder of his ("" for all)."""
+
+    @property
+    def owner(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+class Metric(Protocol):
+    """A point measured of a model; `value` is a word when it is no number."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def value(self) -> float | str: ...
+
+
+class LoggedModel(Protocol):
+    """A model as a run left it."""
+
+    @property
+    def source_run_id(self) -> str: ...
+    @property
+    def metrics(self) -> Sequence[Metric]: ...
+
+
+class Run(Protocol):
+    """A run with the latest value of each of its metrics."""
+
+    @property
+    def metrics(self) -> Mapping[str, float | str]: ...
+
+
+class Tracking(Protocol):
+    """Runs, logged models and their files. NotFound for what does not exist."""
+
+    def get(self, run_id: str) -> Run: ...
+    def logged_model(self, model_id: str) -> LoggedModel: ...
+    def files(self, owner: str, folder: str = "") -> Sequence[File]: ...
+    def address(self, uri: str) -> Place | None: ...
+    def root_of(self, run_id: str) -> str: ...
+    def model_root(self, model_id: str) -> str: ...
+    def share_in(self, tx: Transaction, digest: str, files: Mapping[str, str]) -> None: ...
+    def unshare_in(self, tx: Transaction, digest: str) -> None: ...
+    def model_tags_in(self, tx: Transaction, model_id: str) -> Mapping[str, str]: ...
+    def tag_model_in(self, tx: Transaction, model_id: str, tags: Mapping[str, str]) -> None: ...
+
+
+class Projects(Protocol):
+    """Who knows which aliases a gate guards: its rules, or None."""
+
+    def gate(self, model_name: str, alias: str) -> Mapping[str, Any] | None: ...
+
+
+class Endpoint(Protocol):
+    """An address that serves a model; `live` and `wanted` are numbers of its revisions."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def live(self) -> int | None: ...
+    @property
+    def wanted(self) -> int | None: ...
+
+
+class Revision(Protocol):
+    """A deployment of a version."""
+
+    @property
+    def revision(self) -> int: ...
+    @property
+    def version(self) -> int: ...
+
+
+class Serving(Protocol):
+    """What is deployed."""
+
+    def endpoints(self) -> Sequence[Endpoint]: ...
+    def revisions(self, name: str) -> Sequence[Revision]: ...

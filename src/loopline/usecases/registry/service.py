@@ -6,43 +6,26 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from loopline.core.errors import Invalid, NotFound, Refused
+from loopline.core.errors import NotFound, Refused
 from loopline.core.facts import Fact
 from loopline.core.ids import checked_name
 from loopline.core.tables import Signature
 from loopline.core.times import from_text, to_text
-from loopline.ports.blobs import Blobs
-from loopline.ports.clock import Clock
-from loopline.ports.database import Database, Transaction
-from loopline.ports.runtime import LoadedModel, Runtime
+from loopline.ports.database import Transaction
+from loopline.ports.runtime import LoadedModel
 from loopline.usecases.registry import folders, model, store
-from loopline.usecases.registry.model import AliasMove, Manifest, RegisteredModel, Version
-from loopline.usecases.registry.needs import Ledger
+from loopline.usecases.registry.arriving import Arriving
+from loopline.usecases.registry.changing import Changing
+from loopline.usecases.registry.model import AliasMove, RegisteredModel, Version
+from loopline.usecases.registry.replaying import replayed
+from loopline.usecases.registry.searching import Searching
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Registry:
+class Registry(Arriving, Changing, Searching):
     """Registered models: versions never change, aliases move and remember where they pointed."""
-
-    def __init__(
-        self,
-        database: Database,
-        ledger: Ledger,
-        blobs: Blobs,
-        clock: Clock,
-        home: Path,
-        runtimes: Mapping[str, Runtime],
-    ) -> None:
-        self._database = database
-        self._ledger = ledger
-        self._blobs = blobs
-        self._clock = clock
-        self._home = home
-        self._runtimes = runtimes
 
     def keep(self, folder: Path, model_format: str, signature: Signature) -> str:
         """Store the files that a runtime saved in `folder`; answers the digest of their manifest."""
@@ -87,23 +70,7 @@ class Registry:
         known = store.version_of_run(tx, draft.model, draft.run_id, draft.digest)
         if known is not None:
             return known
-        number = store.next_version(tx, draft.model, draft.created_at, draft.created_by)
-        version = msgspec.structs.replace(draft, version=number)
-        store.add_version(tx, version)
-        body = {
-            "model": version.model,
-            "version": number,
-            "digest": version.digest,
-            "format": version.format,
-            "run_id": version.run_id,
-            "servable": version.servable,
-            "evaluation": version.evaluation_digest,
-            "profile": version.profile_digest,
-            **model.lineage(version.metadata),
-        }
-        subject = model.version_key(version.model, number)
-        self._ledger.append(tx, model.VERSION_REGISTERED, subject, version.created_by, body)
-        return version
+        return self._add(tx, draft)
 
     def models(self) -> list[RegisteredModel]:
         """All registered models by name."""
@@ -111,10 +78,7 @@ class Registry:
 
     def versions(self, name: str) -> list[Version]:
         """All versions of a model, oldest first; NotFound for an unknown model."""
-        found = self._database.read(lambda tx: store.versions(tx, name))
-        if not found:
-            raise NotFound(f"There is no registered model {name!r}.", "`loopline models` lists those that exist.")
-        return found
+        return self._database.read(lambda tx: self._versions(tx, name))
 
     def versions_of_run(self, run_id: str) -> list[Version]:
         """What a run registered."""
@@ -136,7 +100,12 @@ class Registry:
             number = self.alias(name, alias)
             if number is None:
                 raise NotFound(f"The model {name!r} has no alias {alias!r}.", "`loopline models` shows the aliases.")
-        return self.version(name, number) if number is not None else self.versions(name)[-1]
+        if number is not None:
+            return self.version(name, number)
+        found = self.versions(name)
+        if not found:
+            raise NotFound(f"The model {name!r} has no version.", "Register one first.")
+        return found[-1]
 
     def alias(self, name: str, alias: str) -> int | None:
         """The version to which an alias points, or None."""
@@ -178,20 +147,7 @@ class Registry:
         before = store.aliases(tx, name).get(alias)
         if before == version:
             return None
-        body = {"model": name, "alias": alias, "from": before, "to": version, "reason": reason}
-        fact = self._ledger.append(tx, model.ALIAS_MOVED, model.alias_key(name, alias), actor, body)
-        move = AliasMove(
-            seq=fact.seq,
-            model=name,
-            alias=alias,
-            from_version=before,
-            version=version,
-            reason=reason,
-            actor=actor,
-            moved_at=fact.at,
-        )
-        store.point(tx, move)
-        return move
+        return self._move(tx, name, alias, before, version, actor, reason)
 
     def materialize(self, name: str, version: int, folder: Path) -> Path:
         """Write the model's files and `model.json` into `folder` (made when missing); answers it."""
@@ -224,15 +180,10 @@ class Registry:
         return None if digest is None else self._blobs.get(digest)
 
     def replayed(self, facts: Iterable[Fact]) -> dict[str, int | str]:
-        """What must stand after `facts`: {"model@alias": version, "model/version": digest}."""
-        return model.replayed(facts)
+        """What must stand after `facts`: {"model@alias": version, "model/version": digest,
+        "model/version stage": stage}."""
+        return replayed(facts)
 
     def current(self, tx: Transaction) -> dict[str, int | str]:
         """What stands now, in the same form."""
-        return {**store.all_aliases(tx), **store.all_digests(tx)}
-
-    def _manifest(self, digest: str) -> Manifest:
-        try:
-            return model.parsed_manifest(self._blobs.get(digest))
-        except NotFound:
-            raise Invalid(f"No model is stored under {digest}.", "Keep its folder first.") from None
+        return {**store.all_aliases(tx), **store.all_digests(tx), **store.all_stages(tx)}

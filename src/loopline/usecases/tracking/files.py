@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from loopline.core.errors import Invalid, NotFound, Refused, Unavailable
 from loopline.kit.digests import file_digest
@@ -25,6 +25,8 @@ _OWNED = re.compile(
     r"(?:.*?/)??(?:models/(m-[0-9a-f]{32})|([0-9a-f]{32})|registered/([0-9a-f]{64}))/artifacts(?:/(.*))?\Z", re.S
 )
 _FROZEN = "version "
+_PROXY = "/mlflow-artifacts/artifacts/"
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?charset=[\w.-]+)?\Z", re.ASCII)
 
 
 class Place(NamedTuple):
@@ -129,6 +131,20 @@ class Files(Base):
             raise NotFound(f"Run with id={run_id[:100]} not found.", "`loopline runs` lists them.")
         return found["artifact_root"] or default_root(found["experiment_id"], run_id)
 
+    def address(self, uri: str) -> Place | None:
+        """Whose files an address means (mlflow-artifacts:, the proxy's own, runs:/ID/…); None for one elsewhere.
+        Invalid for a path that leads out."""
+        parts = urlsplit(uri)
+        scheme, path = parts.scheme.lower(), unquote(parts.path)
+        if scheme == "mlflow-artifacts":
+            return place(path)
+        if scheme in ("http", "https") and _PROXY in path:
+            return place(path.partition(_PROXY)[2])
+        if scheme == "runs" and not parts.netloc:
+            run_id, _, name = path.lstrip("/").partition("/")
+            return Place(run_id, checked_folder(name))
+        return None
+
     def put_artifact(self, run_id: str, name: str, content: bytes, media_type: str = "") -> Artifact:
         """Keep bytes with a run under a name like a relative path; the same name again replaces it."""
         return self.put_bytes(self.resolved(run_id), name, content, media_type)
@@ -156,8 +172,9 @@ def default_root(experiment_id: int, run_id: str) -> str:
 
 
 def artifact(name: str, digest: str, size: int, media_type: str, at: str) -> Artifact:
-    """A file's entry; without a media type, the one that its name suggests."""
-    guessed = media_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    """A file's entry; without a good media type, the one that its name suggests."""
+    given = media_type if len(media_type) <= 100 and _MEDIA_TYPE.match(media_type) else ""
+    guessed = given or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return Artifact(name=name, digest=digest, size=size, media_type=guessed, created_at=at)
 
 
