@@ -37,6 +37,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "show": (USECASE.format("tracking"), "show", "Show one run."),
     "export": (USECASE.format("imports"), "export", "Take runs, models and artifacts to MLflow."),
     "import": (USECASE.format("imports"), "import_", "Bring in runs, models and artifacts from MLflow."),
+    "compare": (
+        "loopline.usecases.tracking.compare_cli",
+        "compare",
+        "Compare runs side by side.",
+    ),
     "sync": (USECASE.format("tracking"), "sync", "Deliver what was logged while the server was away."),
     "snapshot": (USECASE.format("datasets"), "snapshot", "Take a snapshot of a dataset, checked by its contract."),
     "datasets": (USECASE.format("datasets"), "datasets", "List datasets, snapshots and refused batches."),

@@ -37,7 +37,7 @@ class Comparing(Looking):
         found = self._several(runs)
         metrics = comparison.rows([run.metrics for run in found])
         params = comparison.rows([run.params for run in found])
-        target = comparison.chosen_target(metrics, target)
+        target = comparison.chosen_target(metrics, params, target)
         aim = next((one.values for one in metrics if one.name == target), [])
         texts: dict[str, str] = {}
         first, second = self._pair(found, base, against)

@@ -125,12 +125,18 @@ def difference(before: str, after: str, names: tuple[str, str]) -> str:
     return "\n".join(unified_diff(first, second, *names, lineterm=""))
 
 
-def chosen_target(metrics: Sequence[Row], asked: str) -> str:
-    """The metric asked for, else the one that most runs have with values that differ."""
-    names = [one.name for one in metrics]
-    if asked in names:
+def chosen_target(metrics: Sequence[Row], params: Sequence[Row], asked: str) -> str:
+    """The metric asked for, else the one that most runs have with values that differ; not one of the machine or one that
+    repeats a param."""
+    if any(one.name == asked for one in metrics):
         return asked
-    best = max(metrics, key=lambda one: (one.differs, sum(value is not None for value in one.values)), default=None)
+    repeated = {one.name for one in params}
+
+    def worth(one: Row) -> tuple[bool, bool, int]:
+        own = one.name not in repeated and not one.name.startswith("system/")
+        return own, one.differs, sum(value is not None for value in one.values)
+
+    best = max(metrics, key=worth, default=None)
     return best.name if best else ""
 
 

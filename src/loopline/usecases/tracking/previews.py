@@ -86,7 +86,7 @@ def reader(file: Artifact) -> Callable[[Artifact, Path], dict[str, Any]]:
         return lambda *_: {"kind": "image"}
     for kinds, word in ((SOUNDS, "audio"), (FILMS, "video")):
         if kind in kinds:
-            return lambda *_, word=word: {"kind": word}  # type: ignore[misc]
+            return lambda *_, word=word: {"kind": word}
     if kind in PAGES:
         return lambda *given: {**text(*given), "kind": "page"}
     if kind == TABLE:
@@ -109,7 +109,11 @@ def text(file: Artifact, path: Path, tail: bool = False) -> dict[str, Any]:
         raw = stream.read(most)
     cut = file.size > most
     if not tail and not is_text(raw, cut):
-        kind = "It is code for a program to load, which never happens here." if file.name.endswith(CODE) else ""
+        kind = (
+            "Loading such a file can run code, so nothing of it is shown; it can be downloaded."
+            if file.name.endswith(CODE)
+            else ""
+        )
         return {"kind": "nothing", "note": kind}
     found = raw.decode(errors="replace")
     return {"kind": "text", "text": found.partition("\n")[2] if tail and cut else found, "cut": cut}

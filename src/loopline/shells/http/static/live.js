@@ -1,4 +1,4 @@
-// [data-live="1"] is asked for again every second while it is looked at. Only what differs is changed in place, so that
+// [data-live="1"] is asked for again every second while it is looked at (at its data-from, else at the page's own address). Only what differs is changed in place, so that
 // focus, selection, scroll and open <details> stay; a [data-tail] that stands at its end stays there.
 (function () {
   "use strict";
@@ -36,7 +36,7 @@
   }
   const end = () => { for (const tail of document.querySelectorAll("[data-tail]")) tail.scrollTop = tail.scrollHeight; };
   async function look(region) {
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    const answer = await fetch(region.dataset.from || location.href, { headers: { Accept: "text/html" } });
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(region.id);
     if (!answer.ok || !fresh || !region.isConnected) return;
     if (region.isEqualNode(fresh)) return;

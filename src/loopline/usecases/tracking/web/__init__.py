@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from loopline.core.pages import Page
+from loopline.core.pages import Form, Page
 from loopline.usecases.tracking.web.artifact import artifact
-from loopline.usecases.tracking.web.run import run
+from loopline.usecases.tracking.web.comparing import compare
+from loopline.usecases.tracking.web.run import log, now, run
 from loopline.usecases.tracking.web.runs import runs
 
 PAGES = (
     Page("/runs", "runs.html", runs, tab="runs"),
+    Page("/runs/compare", "compare.html", compare, tab="runs"),
     Page("/runs/{run_id}", "run.html", run, tab="runs"),
+    Page("/runs/{run_id}/now", "standing_page.html", now, tab="runs"),
+    Page("/runs/{run_id}/printed", "log_page.html", log, tab="runs"),
     Page("/runs/{run_id}/artifact", "artifact.html", artifact, tab="runs"),
+)
+FORMS = tuple(
+    Form(f"/runs/{{run_id}}/{verb}", f"tracking.{verb}", "/runs/{run_id}#edit-title")
+    for verb in ("edit", "tag", "untag", "archive", "delete", "restore")
 )

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from loopline.core.pages import Call
 
-MOST_TEXT = 64 * 1024
-IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+BLOCKS = 8
 
 
 def artifact(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
-    """One file of a run: shown when it is a text or a small picture."""
-    found = call("tracking.artifact", run_id=params["run_id"], name=params.get("name", ""))
-    one, content = found["artifact"], found["content"]
-    small = one["size"] <= 4 << 20
-    picture = f"data:{one['media_type']};base64,{content}" if one["media_type"] in IMAGES and small else ""
-    return {"run": call("tracking.get", run_id=params["run_id"]), "one": one, "picture": picture, "text": text(content)}
+    """One file of a run: what can be shown of it, and where to get it whole."""
+    run = call("tracking.get", run_id=params["run_id"])
+    one = call("tracking.preview", run_id=run["id"], name=params.get("name", ""))
+    return {"run": run, "one": one, "place": place(run["id"], one["name"]), "heat": heat(one), "totals": totals(one)}
 
 
-def text(content: str) -> str | None:
-    """The beginning of a text file (it comes in base64), or None for anything else."""
-    import base64
+def place(run_id: str, name: str) -> dict[str, str]:
+    """The addresses of a file: to look at in a sandbox, and to keep."""
+    return {
+        "shown": f"/runs/{run_id}/shown/{quote(name)}",
+        "whole": f"/api/v1/tracking/runs/{run_id}/files/{quote(name)}",
+    }
 
-    raw = base64.b64decode(content)[: MOST_TEXT + 1]
-    try:
-        shown = raw[:MOST_TEXT].decode(errors="ignore" if len(raw) > MOST_TEXT else "strict")
-    except UnicodeDecodeError:
-        return None
-    return None if "\x00" in shown else shown
+
+def heat(one: Mapping[str, Any]) -> list[list[int]]:
+    """How warm each cell of a confusion matrix is, 0 to BLOCKS, by its share of its row (its true label)."""
+    if one["kind"] != "confusion":
+        return []
+    return [[round(BLOCKS * count / max(1, sum(row))) for count in row] for row in one["rows"]]
+
+
+def totals(one: Mapping[str, Any]) -> dict[str, Any]:
+    """How many a confusion matrix counts, and what share of them lies on the diagonal."""
+    if one["kind"] != "confusion":
+        return {}
+    count = sum(sum(row) for row in one["rows"])
+    right = sum(row[at] for at, row in enumerate(one["rows"]))
+    return {"count": count, "right": right / count if count else None}

@@ -6,52 +6,111 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loopline.core.pages import Call, attempted
+from loopline.usecases.tracking.web import charts, pieces
 
-MOST_PLOTS = 12
-MOST_POINTS = 400
-READ_POINTS = 20_000
 MOST_STEPS = 40
+MOST_CHILDREN = 50
+GALLERY = 8
+NOTE = "mlflow.note.content"
+PARENT = "mlflow.parentRunId"
+OWN_TAGS = ("mlflow.", "loopline.")
+PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 
 def run(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     """One run: what went in, what happened, what came out."""
     found = call("tracking.get", run_id=params["run_id"])
-    watched = attempted(call, "pipelines.overview", run_id=found["id"], most=0)
+    files = call("tracking.artifacts", run_id=found["id"])
+    return {
+        **standing(call, found, params),
+        **drawings(call, found, params),
+        **surroundings(call, found),
+        "files": pieces.tree(files, params.get("folder", "")),
+        "pictures": [one for one in files if one["media_type"] in PICTURES][:GALLERY],
+        "logs": printed(call, found["id"], pieces.logs(files)[:4]),
+        "parent": attempted(call, "tracking.get", run_id=found["tags"].get(PARENT, ""))
+        if PARENT in found["tags"]
+        else None,
+        "children": children(call, found["id"]),
+        "choices": {"AXES": charts.AXES, "SCALES": charts.SCALES, "BEST": charts.BEST, "TOGETHER": charts.TOGETHER},
+    }
+
+
+def now(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
+    """What changes while a run goes on, alone: the run's page asks for it again and again."""
+    return standing(call, call("tracking.get", run_id=params["run_id"]), params)
+
+
+def standing(call: Call, found: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
+    """The run, its figures, metrics, params and steps."""
+    watched = attempted(call, "pipelines.overview", run_id=found["id"], most=0) if found["kind"] != "run" else None
+    find = params.get("find", "")[:200]
     return {
         "run": found,
-        "artifacts": call("tracking.artifacts", run_id=found["id"]),
-        "histories": histories(call, found),
+        "find": find,
+        "metrics": narrowed(found["metrics"], find),
+        "params_found": narrowed(found["params"], find),
+        "drawable": call("tracking.drawable", run_id=found["id"]),
+        "note": found["tags"].get(NOTE, ""),
+        "tags": {key: value for key, value in found["tags"].items() if not key.startswith(OWN_TAGS)},
+        "hidden_tags": {key: value for key, value in found["tags"].items() if key.startswith(OWN_TAGS) and key != NOTE},
         "pipeline": watched["run"] if watched else None,
         "steps": watched["steps"] if watched else [],
         "counts": watched["counts"] if watched else {},
         "gantt": gantt(watched["steps"][:MOST_STEPS], watched["now"]) if watched else None,
-        "git": found["surroundings"].get("git") or {},
-        "around": {k: v for k, v in found["surroundings"].items() if k not in ("git", "distributions") and v},
     }
 
 
-def histories(call: Call, found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For each metric that has more than one point: the points, thinned evenly, and their plot."""
-    shown: list[dict[str, Any]] = []
-    for key in sorted(found["metrics"])[: 4 * MOST_PLOTS]:
-        points = call("tracking.history", run_id=found["id"], key=key, limit=READ_POINTS)
-        if len(points) > 1 and len(shown) < MOST_PLOTS:
-            kept = thinned(points)
-            pairs = [[point["step"], number(point["value"])] for point in kept]
-            plot = {"x": "value", "unit": "step", "series": [{"name": key, "points": pairs}]}
-            shown.append({"key": key, "points": kept, "count": len(points), "plot": plot})
-    return shown
+def narrowed(values: Mapping[str, Any], find: str) -> dict[str, Any]:
+    """Those whose name or value holds every word, as the search on the page does with script."""
+    words = find.lower().split()
+    return {
+        key: value for key, value in sorted(values.items()) if all(word in f"{key} {value}".lower() for word in words)
+    }
 
 
-def thinned(points: Sequence[Any]) -> list[Any]:
-    """At most MOST_POINTS of them, evenly spread, the last always among them."""
-    every = -(-len(points) // MOST_POINTS)
-    return [*points[:-1:every], points[-1]]
+def drawings(call: Call, found: Mapping[str, Any], params: Mapping[str, str]) -> dict[str, Any]:
+    """The charts; with `metric` in the address that one alone."""
+    chosen, only = charts.choices(params), params.get("metric", "")
+    keys = [key for key in call("tracking.drawable", run_id=found["id"]) if not only or key == only]
+    grouped = charts.groups(keys, chosen["together"])
+
+    def make(one: Mapping[str, Any]) -> dict[str, Any]:
+        return charts.chart([{"id": found["id"], "name": found["name"]}], one["keys"], one["title"], chosen)
+
+    return {"groups": charts.with_points(call, grouped, make), "chosen": chosen, "only": only}
 
 
-def number(value: Any) -> float | None:
-    """A value that a plot can show."""
-    return value if isinstance(value, int | float) else None
+def surroundings(call: Call, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Code and environment."""
+    code = call("tracking.code", run_id=found["id"])
+    apart = ("git", "distributions")
+    return {
+        "code": code,
+        "git": found["surroundings"].get("git") or {},
+        "diff": pieces.lines(code["diff"]),
+        "changed": pieces.changed(code["diff"]),
+        "around": {key: value for key, value in found["surroundings"].items() if key not in apart and value},
+    }
+
+
+def children(call: Call, run_id: str) -> list[Any]:
+    """The runs that were begun inside this one, newest first."""
+    found = attempted(call, "tracking.search", filter=f"tags.`{PARENT}` = '{run_id}'", limit=MOST_CHILDREN)
+    return found["runs"] if found else []
+
+
+def printed(call: Call, run_id: str, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The end of each of these files."""
+    found = ((name, attempted(call, "tracking.preview", run_id=run_id, name=name, tail=True)) for name in names)
+    return [{"name": name, **one} for name, one in found if one and one["kind"] == "text"]
+
+
+def log(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
+    """The end of what a run printed, alone: the run's page asks for it again and again."""
+    found = call("tracking.get", run_id=params["run_id"])
+    names = pieces.logs(call("tracking.artifacts", run_id=found["id"]))[:4]
+    return {"run": found, "logs": printed(call, found["id"], names)}
 
 
 def gantt(steps: Sequence[Mapping[str, Any]], now: float) -> list[dict[str, Any]]:
