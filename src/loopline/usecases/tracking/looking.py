@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from loopline.core.errors import Invalid
 from loopline.ports.database import Transaction
 from loopline.usecases.tracking import model, points, store
 from loopline.usecases.tracking.base import Base
-from loopline.usecases.tracking.model import Compared, Experiment, Measured, Page, Run
-
-_PAGE = re.compile(r"[0-9]{1,12}\Z")
+from loopline.usecases.tracking.model import Compared, Experiment, Measured, Run
 
 
 class Looking(Base):
@@ -20,21 +16,6 @@ class Looking(Base):
     def get(self, run_id: str) -> Run:
         """A run by its id or the beginning of it; NotFound when there is none."""
         return self._database.read(lambda tx: store.of_ids(tx, [self._resolved(tx, run_id)]))[0]
-
-    def search(
-        self, where: str = "", order_by: Sequence[str] = (), experiment: str = "", limit: int = 100, page: str = ""
-    ) -> Page:
-        """Runs, newest first unless `order_by` says otherwise; `page` is what the page before called `next`.
-
-        `where` is a chain of comparisons joined by AND, as `metrics.auc > 0.7 and params.model = 'tree'`; `order_by`
-        is a list like `metrics.auc DESC`. Raises Invalid with the place of the mistake.
-        """
-        model.checked_whole("number of runs a page", limit, 1, 50_000)
-        if page and not _PAGE.match(page):
-            raise Invalid(f"{page[:40]!r} names no page.", "Give what the page before called `next`.")
-        offset = int(page or 0)
-        found = self._database.read(lambda tx: self._found(tx, where, order_by, experiment, limit + 1, offset))
-        return Page(found[:limit], str(offset + limit) if len(found) > limit else "")
 
     def history(
         self, run_id: str, key: str, limit: int = 1_000_000, offset: int = 0, by_step: bool = True
@@ -84,12 +65,3 @@ class Looking(Base):
             return points.series(tx, store.number_of(tx, self._resolved(tx, run_id)), points.known_key(tx, key))
 
         return self._database.read(work)
-
-    def _found(
-        self, tx: Transaction, where: str, order_by: Sequence[str], experiment: str, limit: int, offset: int
-    ) -> list[Run]:
-        if not where.strip() and not order_by:
-            return store.newest(tx, experiment, limit, offset)
-        from loopline.usecases.tracking import search
-
-        return store.of_ids(tx, search.ids(tx, where, order_by, experiment, limit, offset))

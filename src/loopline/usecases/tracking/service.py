@@ -6,6 +6,7 @@ from loopline.usecases.tracking.changing import Changing
 from loopline.usecases.tracking.comparing import Comparing
 from loopline.usecases.tracking.drawing import Drawing
 from loopline.usecases.tracking.files import Files
+from loopline.usecases.tracking.finding import Finding
 from loopline.usecases.tracking.editing import Editing
 from loopline.usecases.tracking.previewing import Previewing
 from loopline.usecases.tracking.giving import Giving
@@ -17,5 +18,5 @@ from loopline.usecases.tracking.resuming import Resuming
 from loopline.usecases.tracking.taking import Taking
 
 
-class Tracking(Comparing, Drawing, Previewing, Editing, Files, Changing, Inputs, Intake, LoggedModels, Sampling, Resuming, Taking, Giving):
+class Tracking(Finding, Comparing, Drawing, Previewing, Editing, Files, Changing, Inputs, Intake, LoggedModels, Sampling, Resuming, Taking, Giving):
     """Runs and what belongs to them. A run's start and end are facts; what was measured in it are measurements."""

@@ -104,14 +104,13 @@ def ended_since(tx: Transaction, at: str) -> list[str]:
     return [row["id"] for row in tx.rows(statement, {"at": at})]
 
 
-def newest(tx: Transaction, experiment: str, limit: int, offset: int) -> list[Run]:
-    """Runs of an experiment (of all when empty), newest first."""
-    where = "WHERE r.state = 'active'" + (" AND e.name = :experiment" if experiment else "")
-    order = "ORDER BY r.started_at DESC, r.id LIMIT :limit OFFSET :offset"
-    params = {"experiment": experiment, "limit": limit, "offset": offset}
-    if not experiment:
-        del params["experiment"]
-    return whole(tx, tx.rows(f"{_RUN} {where} {order}", params))
+def of_numbers(tx: Transaction, numbers: Sequence[int]) -> list[Run]:
+    """The runs with these numbers, in this order; unknown ones are left out."""
+    found: dict[int, Row] = {}
+    for part in parts(numbers):
+        marks, params = marked(part)
+        found |= {row["number"]: row for row in tx.rows(f"{_RUN} WHERE r.number IN ({marks})", params)}
+    return whole(tx, [found[number] for number in numbers if number in found])
 
 
 def of_ids(tx: Transaction, ids: list[str]) -> list[Run]:
