@@ -23,7 +23,7 @@ SEARCH = (
 def search(tracking: Any, fields: dict[str, Any], caller: Caller) -> Values:
     """A page of the runs of some experiments (of none when none is named)."""
     given = read(SEARCH, fields)
-    found = tracking.find(
+    ids, following = tracking.find_ids(
         given["filter"] or "",
         given["order_by"],
         experiments=[*dict.fromkeys(experiments.numbers(given["experiment_ids"]))],
@@ -31,9 +31,9 @@ def search(tracking: Any, fields: dict[str, Any], caller: Caller) -> Values:
         limit=experiments.checked_count(given["max_results"], USUAL),
         page=given["page_token"] or "",
     )
-    runs = [telling.run(one) for one in tracking.records([run.id for run in found.runs])]
+    runs = [telling.run(one) for one in tracking.records(ids)]
     answer: Values = {"runs": runs} if runs else {}
-    return answer | ({"next_page_token": found.next} if found.next else {})
+    return answer | ({"next_page_token": following} if following else {})
 
 
 ROUTES = (Route("POST", "runs/search", Role.VIEWER, search),)
