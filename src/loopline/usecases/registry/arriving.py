@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +22,7 @@ MODEL_VERSIONS = "mlflow.modelVersions"
 PROMPT_SOURCES = ("dummy-source", "prompt-template")
 LONGEST_SOURCE = 8_000
 MOST_METRICS = 1_000
+PIECE = 1 << 18
 MOST_TOLD_VERSIONS = 100
 _MODEL_ID = re.compile(r"m-[0-9a-f]{32}\Z")
 _LOCAL = re.compile(r"[A-Za-z]:[\\/]|[^:]*\Z", re.S)
@@ -110,6 +111,21 @@ class Arriving(Base):
         found = self._database.read(lambda tx: self._there(tx, name, version))
         kept = self._manifest(found.digest)
         return kept.beside or kept.files
+
+    def known_version(self, name: str, version: int) -> Version:
+        """One version; NotFound says whether the model or the version is missing."""
+        return self._database.read(lambda tx: self._there(tx, name, version))
+
+    def pieces_of(self, digest: str) -> tuple[int, Iterator[bytes]]:
+        """The size in bytes of a file of a version, and its bytes in pieces; NotFound at once when they are lost."""
+        path, size = self._blobs.path(digest), self._blobs.size(digest)
+
+        def read() -> Iterator[bytes]:
+            with open(path, "rb") as stream:
+                while piece := stream.read(PIECE):
+                    yield piece
+
+        return size, read()
 
     def _origin(self, source: str, run_id: str | None, model_id: str | None) -> Origin:
         if not source or len(source) > LONGEST_SOURCE or not source.isprintable():
@@ -240,7 +256,8 @@ class Arriving(Base):
             known = msgspec.json.decode(self._tracking.model_tags_in(tx, made.model_id).get(MODEL_VERSIONS, "[]"))
         except msgspec.DecodeError:
             known = []
-        told = [*(known if isinstance(known, list) else []), {"name": made.model, "version": made.version}]
+        mine = {"name": made.model, "version": str(made.version)}  # clients write the same themselves, as text
+        told = [*(one for one in (known if isinstance(known, list) else []) if one != mine), mine]
         text = msgspec.json.encode(told[-MOST_TOLD_VERSIONS:]).decode()
         self._tracking.tag_model_in(tx, made.model_id, {MODEL_VERSIONS: text})
 

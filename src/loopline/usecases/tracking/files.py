@@ -135,11 +135,11 @@ class Files(Base):
         """Whose files an address means (mlflow-artifacts:, the proxy's own, runs:/ID/…); None for one elsewhere.
         Invalid for a path that leads out."""
         parts = urlsplit(uri)
-        scheme, path = parts.scheme.lower(), unquote(parts.path)
+        scheme, path = parts.scheme.lower(), parts.path
         if scheme == "mlflow-artifacts":
-            return place(path)
+            return place(path.lstrip("/"))
         if scheme in ("http", "https") and _PROXY in path:
-            return place(path.partition(_PROXY)[2])
+            return place(path.partition(_PROXY)[2].lstrip("/"))
         if scheme == "runs" and not parts.netloc:
             run_id, _, name = path.lstrip("/").partition("/")
             return Place(run_id, checked_folder(name))
