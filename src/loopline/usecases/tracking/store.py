@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from loopline.core.errors import Conflict
 from loopline.ports.database import Row, Transaction
 from loopline.usecases.tracking.model import Artifact, Experiment, Link, Run, plain
 from loopline.usecases.tracking.processes import is_dead
@@ -31,14 +32,17 @@ _NUMBER = "SELECT number FROM tracking_runs WHERE id = :id"
 
 
 def experiment_id(tx: Transaction, name: str, at: str, actor: str) -> int:
-    """The number of an experiment, which is made when it is new."""
-    found = tx.row("SELECT id FROM tracking_experiments WHERE name = :name", {"name": name})
+    """The number of an experiment, which is made when it is new. Conflict for one in the trash, whose runs are removed
+    with it."""
+    found = tx.row("SELECT id, state FROM tracking_experiments WHERE name = :name", {"name": name})
     if found is None:
         tx.run(
             "INSERT INTO tracking_experiments (name, created_at, created_by, updated_at) VALUES (:name, :at, :actor, :at)",
             {"name": name, "at": at, "actor": actor},
         )
-        found = tx.row("SELECT id FROM tracking_experiments WHERE name = :name", {"name": name})
+        found = tx.row("SELECT id, state FROM tracking_experiments WHERE name = :name", {"name": name})
+    if found is not None and found["state"] == "deleted":
+        raise Conflict(f"The experiment {name[:80]!r} is in the trash.", "Restore it, or name another one.")
     return int(found["id"]) if found else 0
 
 

@@ -117,6 +117,14 @@ def test_deleting_takes_the_runs_along_and_restoring_brings_only_these_back(
     assert facts == ["experiment.created", "experiment.deleted", "experiment.restored"]
 
 
+def test_no_run_begins_in_an_experiment_in_the_trash_by_any_door(tracking: Any, call: Call, names: Call) -> None:
+    name = names("gone")
+    number = call("experiments/create", name=name)["experiment_id"]
+    call("experiments/delete", experiment_id=number)
+    with pytest.raises(Conflict, match="is in the trash"):
+        tracking.start("late", actor="ann", experiment=name)
+
+
 @pytest.fixture(scope="module")
 def several(call: Call, names: Call) -> tuple[str, list[str]]:
     """A word in the names of four experiments, and their numbers; the last is deleted."""
