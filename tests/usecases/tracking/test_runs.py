@@ -104,7 +104,7 @@ def test_values_that_are_no_numbers_survive(tracking: Any, run: Run) -> None:
 
 
 def test_a_batch_is_kept_wholly_or_not_at_all(tracking: Any, run: Run) -> None:
-    with pytest.raises(Conflict, match="'rate' of run"):
+    with pytest.raises(Conflict, match="key='rate' was already logged"):
         tracking.log(run.id, [Point("x", 1.0)], params={"new": "1", "rate": "0.2"}, tags={"t": "1"})
     with pytest.raises(Invalid, match="name of a metric"):
         tracking.log(run.id, [Point("x", 1.0), Point("../x", 1.0)], params={"new": "1"})

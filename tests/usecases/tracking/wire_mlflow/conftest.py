@@ -43,10 +43,14 @@ def call(opened: Any) -> Call:
 
 
 @pytest.fixture(scope="session")
-def names() -> Iterator[Callable[[str], str]]:
+def names() -> Callable[..., str]:
     """Names that no other test uses."""
     count = iter(range(1_000_000))
-    return lambda word="name": f"{word} {next(count)}"
+
+    def name(word: str = "name") -> str:
+        return f"{word} {next(count)}"
+
+    return name
 
 
 @pytest.fixture

@@ -84,7 +84,8 @@ def test_numbers_come_as_numbers_or_texts() -> None:
     assert [int64(one) for one in (5, "5", 5.0, "-9223372036854775808")] == [5, 5, 5, -(2**63)]
     assert [double(one) for one in (5, "2.5", "1e3", "Infinity")] == [5.0, 2.5, 1000.0, math.inf]
     assert math.isnan(double("NaN"))
-    for wrong in ("nan", "inf", "1_0", " 1", "", True, None, [], 10**400):
+    bad: list[Any] = ["nan", "inf", "1_0", " 1", "", True, None, [], 10**400]
+    for wrong in bad:
         with pytest.raises(ValueError, match=r"\A\Z"):
             double(wrong)
     with pytest.raises(ValueError, match=r"\A\Z"):

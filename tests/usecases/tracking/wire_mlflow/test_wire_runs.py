@@ -144,7 +144,8 @@ def test_nothing_is_written_to_a_deleted_run(call: Call, run: str, path: str, fi
 @pytest.mark.parametrize("path", ["update", "delete", "restore", "delete-tag", "log-inputs", "outputs", "log-model"])
 def test_a_run_must_be_named_and_known(call: Call, path: str) -> None:
     note = json.dumps({"artifact_path": "p", "flavors": {}, "utc_time_created": "t", "run_id": "r"})
-    more = {"delete-tag": {"key": "k"}, "outputs": {"models": []}, "log-model": {"model_json": note}}.get(path, {})
+    needed: dict[str, Any] = {"delete-tag": {"key": "k"}, "outputs": {"models": []}, "log-model": {"model_json": note}}
+    more = needed.get(path, {})
     for wrong in (None, ""):
         with pytest.raises(Invalid, match="Missing value for required parameter 'run_id'"):
             call(f"runs/{path}", run_id=wrong, **more)
