@@ -89,17 +89,35 @@ def of_frame(frame: Any) -> Digested:
 
 
 def of_table(table: pa.Table) -> str:
-    """BLAKE3 of a table's schema and columns in one piece each, as an Arrow stream writes them."""
+    """BLAKE3 of the columns in one piece each with where they are null, as an Arrow stream writes them."""
     import pyarrow as pa
 
-    whole = pa.table(
-        [plain_column(column) for column in table.columns], names=[str(name) for name in table.column_names]
-    )
+    columns = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        plain = plain_column(column)
+        columns[f"{name}:{len(columns)}"] = filled(plain)
+        if plain.null_count:
+            columns[f"null:{len(columns)}"] = plain.is_null()
+    whole = pa.table(columns)
     found = blake3()
     sink = pa.PythonFile(Sink(found), mode="w")
     with pa.ipc.new_stream(sink, whole.schema) as stream:
         stream.write_table(whole)
     return str(found.hexdigest())
+
+
+def filled(column: Any) -> Any:
+    """A column with one and the same value wherever it is null: what lies there differs from library to library."""
+    import pyarrow as pa
+
+    if not column.null_count:
+        return column
+    for zero in (0, "", b"", False):
+        try:
+            return column.fill_null(pa.scalar(zero).cast(column.type))
+        except (pa.ArrowException, TypeError):
+            continue
+    return column
 
 
 def plain_column(column: Any) -> Any:
