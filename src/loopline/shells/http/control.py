@@ -18,6 +18,7 @@ from loopline.core.errors import Invalid, NotFound
 from loopline.shells.http.api import JSON, api_routes
 from loopline.shells.http.guard import Guard, error_body
 from loopline.shells.http.hooks import hook_routes
+from loopline.shells.http.links import link_routes
 from loopline.shells.http.mlflow import Mlflow
 from loopline.shells.http.pages import page_routes, problem
 
@@ -37,6 +38,7 @@ def application(loopline: Loopline, hosts: frozenset[str]) -> Any:
         Route("/metrics", metrics),
         *hook_routes(loopline),
         *api_routes(loopline),
+        *link_routes(loopline),
         *page_routes(loopline),
     ]
     app = Starlette(routes=routes, exception_handlers={404: not_found, 405: wrong_method})
