@@ -1,33 +1,33 @@
-"""MLflow's REST protocol for experiments, runs, metrics, artifacts, logged models and traces."""
+"""MLflow's REST protocol for experiments, runs, metrics, artifacts, logged models and traces.
+
+ROUTES are answered by the shell one by one; what is logged while a run goes on comes in by INTAKE, on a shorter way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any
+from loopline.usecases.tracking.wire_mlflow import (
+    artifacts,
+    experiments,
+    inputs,
+    logged_models,
+    metrics,
+    runs,
+    searches,
+    shown,
+    traces,
+)
+from loopline.usecases.tracking.wire_mlflow.intake import INTAKE
 
-from loopline.core.wires import Route
+ROUTES = (
+    *experiments.ROUTES,
+    *runs.ROUTES,
+    *metrics.ROUTES,
+    *searches.ROUTES,
+    *inputs.ROUTES,
+    *logged_models.ROUTES,
+    *artifacts.ROUTES,
+    *shown.ROUTES,
+    *traces.ROUTES,
+)
 
-FILES = ("experiments", "runs", "metrics", "searches", "inputs", "logged_models", "artifacts", "shown", "traces")
-
-
-def routes() -> tuple[Route, ...]:
-    """What the files of this folder answer, together."""
-    found: list[Route] = []
-    for name in FILES:
-        if find_spec(f"{__name__}.{name}") is not None:
-            found += import_module(f"{__name__}.{name}").ROUTES
-    return tuple(found)
-
-
-def intake() -> Mapping[str, Callable[[Any, bytes], Any]]:
-    """What is logged comes in on a shorter way: each address, and what reads the body sent there."""
-    if find_spec(f"{__name__}.intake") is None:
-        return {}
-    found: Mapping[str, Callable[[Any, bytes], Any]] = import_module(f"{__name__}.intake").INTAKE
-    return found
-
-
-ROUTES = routes()
-INTAKE = intake()
+__all__ = ["INTAKE", "ROUTES"]
