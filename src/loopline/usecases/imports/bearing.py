@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from loopline.usecases.imports.bringing import Tell
-from loopline.usecases.imports.model import Report, Source
+from loopline.usecases.imports.model import Home, Report
 from loopline.usecases.imports.targets import Target
 
 
-def borne(source: Source, target: Target, tell: Tell, dry_run: bool = False) -> Report:
+def borne(source: Home, target: Target, tell: Tell, dry_run: bool = False) -> Report:
     """Write all that the source holds into the target."""
     report = Report(source=target.name, dry_run=dry_run)
     done, total = 0, source.count()

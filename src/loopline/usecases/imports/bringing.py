@@ -13,7 +13,7 @@ from loopline.core.times import from_ms
 from loopline.ports.blobs import Blobs
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.imports import model, store
-from loopline.usecases.imports.fitting import RUN_TAG, model_fitted, run_fitted
+from loopline.usecases.imports.fitting import MODEL_TAG, RUN_TAG, model_fitted, run_fitted
 from loopline.usecases.imports.keeping import Kept, kept
 from loopline.usecases.imports.model import Experiment, LoggedModel, Report, Run, Source
 from loopline.usecases.imports.needs import Ledger, Tracking
@@ -53,6 +53,8 @@ class Bringing:
         self.report = Report(source=source.name, dry_run=dry_run)
         self.experiments: dict[str, int] = {}
         self.renamed: dict[str, str] = {}
+        self.ids: dict[str, str] = {}
+        self.models: dict[str, str] = {}
         self._children: list[tuple[str, str]] = []
         self._there: set[str] = set()
         self._done = 0
@@ -63,12 +65,14 @@ class Bringing:
         for experiment in self._source.experiments(self.report):
             self._tell(self._done, total, experiment.name)
             number = self._experiment(experiment)
+            models = list(self._source.logged_models(experiment, self.report))
+            self.models.update((one.id, own_model_id(one)) for portion in models for one in portion)
             for portion in self._source.runs(experiment, self.report):
                 self._portion(experiment, number, portion)
                 self._done += len(portion)
                 self._tell(self._done, total, experiment.name)
-            for models in self._source.logged_models(experiment, self.report):
-                self._models(experiment, number, models)
+            for some in models:
+                self._models(experiment, number, some)
         self._parents()
 
     def known(self, kind: str, names: Sequence[str]) -> dict[str, Known]:
@@ -106,8 +110,9 @@ class Bringing:
         known = self.known("run", [run.id for run in portion])
         changed = [run for run in portion if run.id not in known or known[run.id].stamp != run.stamp]
         self.report.runs_known += len(portion) - len(changed)
-        ids = self._targets(changed, known)
-        self.renamed.update((run.id, ids[run.id]) for run in portion if run.id in ids and ids[run.id] != run.id)
+        ids = {name: one.target for name, one in known.items()} | self._targets(changed, known)
+        self.ids.update(ids)
+        self.renamed.update((name, target) for name, target in ids.items() if name != target)
         for part in by_points(changed):
             self._write(experiment, number, part, ids, known)
 
@@ -140,7 +145,7 @@ class Bringing:
             return
         measured = self._points(runs, ids)
         stamps = [(run.id, ids[run.id], run.stamp) for run in runs]
-        taken = [msgspec.structs.replace(run, id=ids[run.id]) for run in runs]
+        taken = [self._here(run, ids[run.id]) for run in runs]
         self._children += [(run.id, parent) for run in taken if (parent := run.tags.get(PARENT))]
 
         def work(tx: Transaction) -> int:
@@ -153,6 +158,12 @@ class Bringing:
             return points
 
         report.points += self._database.write(work)
+
+    def _here(self, run: Run, run_id: str) -> Run:
+        """A run under the ids that it and its models have here."""
+        models_in = [self.models.get(one, one) for one in run.models_in]
+        models_out = [(self.models.get(one, one), step) for one, step in run.models_out]
+        return msgspec.structs.replace(run, id=run_id, models_in=models_in, models_out=models_out)
 
     def _points(self, runs: list[Run], ids: Mapping[str, str]) -> Iterator[tuple[str, str, int, int, float]]:
         keys = {run.id: frozenset(run.keys) for run in runs}
@@ -183,13 +194,15 @@ class Bringing:
         for one in changed:
             model_fitted(one, self._tracking.fits, self.report)
             one.source_run_id = self.renamed.get(one.source_run_id, one.source_run_id)
-        files = self._files(changed, {})
+            one.metrics = [row._replace(run_id=self.renamed.get(row.run_id, row.run_id)) for row in one.metrics]
+        files = self._files(changed, self.models)
         if self._dry_run:
             return
-        stamps = [(one.id, one.id, one.stamp) for one in changed]
+        stamps = [(one.id, self.models[one.id], one.stamp) for one in changed]
+        taken = [msgspec.structs.replace(one, id=self.models[one.id]) for one in changed]
 
         def work(tx: Transaction) -> None:
-            self._tracking.take_models_in(tx, number, changed)
+            self._tracking.take_models_in(tx, number, taken)
             self._tracking.take_files_in(tx, files)
             self.remember(tx, "logged model", stamps)
             counts = {"logged_models": len(changed), "artifacts": len(files)}
@@ -228,6 +241,12 @@ def own_id(run: Run) -> str:
     """The id that a run has, or had here before it went out; nothing when it could not be one here."""
     before = run.tags.get(RUN_TAG, "")
     return next((one for one in (before, run.id) if is_run_id(one)), "")
+
+
+def own_model_id(one: LoggedModel) -> str:
+    """The id that a logged model has, or had here before it went out."""
+    before = one.tags.get(MODEL_TAG, "")
+    return before if before.startswith("m-") and is_run_id(before[2:]) else one.id
 
 
 def is_run_id(text: str) -> bool:

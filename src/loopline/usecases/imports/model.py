@@ -230,6 +230,13 @@ class Source(Protocol):
         """Let go of files and connections."""
 
 
+class Home(Source, Protocol):
+    """A source that is an installation of ours."""
+
+    def version_files(self, name: str, number: int, report: Report) -> Iterator[File]:
+        """The files of a version of a registered model."""
+
+
 def stamp_of(*parts: Any) -> str:
     """What differs when any part does."""
     from blake3 import blake3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from loopline.core.facts import Fact
@@ -62,4 +62,41 @@ class Tracking(Protocol):
 
 
 class Registry(Protocol):
-    """Where registered models are kept."""
+    """Where registered models are kept; see the registry's `arriving.py` and `changing.py`."""
+
+    def models(self) -> Sequence[Any]: ...
+
+    def versions(self, name: str) -> Sequence[Any]: ...
+
+    def known_version(self, name: str, version: int) -> Any: ...
+
+    def files_of(self, name: str, version: int) -> Mapping[str, str]: ...
+
+    def create(self, name: str, *, actor: str, description: str = "", tags: Mapping[str, str] | None = None) -> Any: ...
+
+    def describe(self, name: str, description: str, actor: str) -> Any: ...
+
+    def describe_version(self, name: str, version: int, description: str, actor: str) -> Any: ...
+
+    def tag(self, name: str, tags: Mapping[str, str], actor: str, version: int | None = None) -> None: ...
+
+    def stage(self, name: str, version: int, stage: str, actor: str, archive: bool = False) -> Any: ...
+
+    def set_alias(self, name: str, alias: str, version: int, actor: str, reason: str) -> None: ...
+
+    def arrive(
+        self,
+        name: str,
+        source: str,
+        *,
+        actor: str,
+        run_id: str | None = None,
+        model_id: str | None = None,
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+        run_link: str = "",
+        user_id: str = "",
+        created_at: str = "",
+        number: int = 0,
+        then: Callable[[Transaction, Any], None] | None = None,
+    ) -> Any: ...

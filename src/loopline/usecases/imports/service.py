@@ -15,6 +15,7 @@ from loopline.usecases.imports import model, store
 from loopline.usecases.imports.bringing import Bringing, checked_prefix
 from loopline.usecases.imports.model import Report, Source
 from loopline.usecases.imports.needs import Ledger, Registry, Tracking
+from loopline.usecases.imports.registering import Registering
 
 
 class Imports:
@@ -83,6 +84,9 @@ class Imports:
 
         began = time.monotonic()
         chosen = self._chosen(experiment, where) if where else None
+        if model_name:
+            runs = frozenset(one.run_id for one in self._registry.versions(model_name) if one.run_id)
+            chosen = runs if chosen is None else chosen & runs
         source = Here(self._tracking, self._registry, self._blobs, str(self._home), experiment, chosen, model_name)
         target = opened(address)
         try:
@@ -130,6 +134,7 @@ class Imports:
         if not dry_run:
             self._database.write(lambda tx: store.begin(tx, number, source.name, self._clock.text(), actor))
         under_way.runs()
+        Registering(under_way, self._database, self._registry, actor, prefix, dry_run).models(source)
         report = under_way.report
         report.seconds = round(time.monotonic() - began, 3)
         if not dry_run:

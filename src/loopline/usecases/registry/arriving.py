@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -52,11 +52,15 @@ class Arriving(Base):
         tags: Mapping[str, str] | None = None,
         run_link: str = "",
         user_id: str = "",
+        created_at: str = "",
+        number: int = 0,
+        then: Callable[[Transaction, Version], None] | None = None,
     ) -> Version:
         """A new version of a registered model from the files at `source`: an address of a run's, a logged model's or
         another version's files, or one elsewhere, whose files are not kept.
 
-        Servable only when a runtime can load it safely; `not_servable` in its metadata says why it is not. NotFound for
+        One that comes from elsewhere keeps its time and, where it is still free, its `number`; `then` is done in the same
+        transaction. Servable only when a runtime can load it safely; `not_servable` in its metadata says why it is not. NotFound for
         an unknown model; Invalid for a source that leads out of the run or model that it is said to belong to.
         """
         checked_model_name(name)
@@ -76,7 +80,7 @@ class Arriving(Base):
             run_id=origin.run_id,
             metadata=found.told | ({"not_servable": found.reason} if found.reason else {}),
             servable=not found.reason,
-            created_at=self._clock.text(),
+            created_at=created_at or self._clock.text(),
             created_by=actor,
             user_id=user_id[:200] or actor,
             source=origin.source,
@@ -88,11 +92,14 @@ class Arriving(Base):
 
         def work(tx: Transaction) -> Version:
             self._known(tx, name)
+            store.skip_to(tx, name, number)
             made = self._add(tx, draft)
             if origin.files:
                 self._tracking.share_in(tx, made.digest, origin.files)
             if origin.model_id:
                 self._tell_model(tx, made)
+            if then is not None:
+                then(tx, made)
             return made
 
         return self._database.write(work)

@@ -63,6 +63,12 @@ def next_version(tx: Transaction, model: str, at: str, actor: str) -> int:
     return int(row["last_version"]) if row else 0
 
 
+def skip_to(tx: Transaction, model: str, number: int) -> None:
+    """Have the next version get that number, unless numbers have come further already."""
+    where = "WHERE name = :name AND last_version < :last"
+    tx.run(f"UPDATE registry_models SET last_version = :last {where}", {"name": model, "last": number - 1})
+
+
 def add_model(tx: Transaction, model: str, at: str, actor: str, description: str = "") -> bool:
     """Whether a model was made: False when it was there. Numbers go on where an earlier model of the name ended."""
     return tx.run(ADD_MODEL, {"name": model, "at": at, "actor": actor, "description": description}) > 0

@@ -102,7 +102,8 @@ class Taking(Base):
         if found is None:
             row = {"name": name, "state": state, "created_by": actor}
             tx.run(_ADD_EXPERIMENT, {**row, "created_at": from_ms(created_ms), "updated_at": from_ms(updated_ms)})
-        number = store.experiment_id(tx, name, from_ms(created_ms), actor)
+        there = tx.row("SELECT id FROM tracking_experiments WHERE name = :name", {"name": name})
+        number = int(there["id"]) if there else 0
         tx.run_many(_PUT_EXPERIMENT_TAG, [{"id": number, "key": key, "value": value} for key, value in tags.items()])
         return number, found is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -18,10 +19,12 @@ from loopline.usecases.imports.model import (
     RegisteredModel,
     Report,
     Run,
+    Version,
 )
 from loopline.usecases.imports.needs import Registry, Tracking
 
 PORTION = 200
+_OF_RUN = re.compile(r"(?:runs:/|mlflow-artifacts:/.*/)([0-9a-f]{32})(?:/artifacts)?(?:/(.*))?\Z", re.S)
 
 
 class Here:
@@ -79,7 +82,29 @@ class Here:
         yield from model.portions(wanted, PORTION)
 
     def registered(self, report: Report) -> Iterator[RegisteredModel]:
-        yield from ()
+        """Registered models: one that was named, else all unless only some runs were asked for."""
+        narrowed = bool(self._experiment) or self._chosen is not None
+        for one in self._registry.models():
+            if one.name == self._registered_as or not (self._registered_as or narrowed):
+                versions = [version_of(found) for found in self._registry.versions(one.name)]
+                yield RegisteredModel(
+                    name=one.name,
+                    last=one.latest,
+                    description=one.description,
+                    created_ms=to_ms(one.created_at),
+                    updated_ms=to_ms(one.updated_at or one.created_at),
+                    tags=one.tags,
+                    aliases=one.aliases,
+                    versions=versions,
+                )
+
+    def version_files(self, name: str, number: int, report: Report) -> Iterator[File]:
+        """The files of a version that came from no run's or logged model's files."""
+        for file, digest in self._registry.files_of(name, number).items():
+            try:
+                yield File(file, self._blobs.path(digest))
+            except model.LOST as error:
+                report.lose("artifact", f"{name}/{number}/{file}", str(error))
 
     def files(self, owner: Run | LoggedModel, report: Report) -> Iterator[File]:
         for one in self._tracking.files(owner.id):
@@ -140,6 +165,27 @@ def logged(one: Any) -> LoggedModel:
     )
     found.stamp = model.stamp_of(found)
     return found
+
+
+def version_of(one: Any) -> Version:
+    """A version as it is kept here. Its source is empty when it has only files of its own."""
+    found = _OF_RUN.match(one.source)
+    source = one.source if one.model_id or found is None else f"runs:/{found[1]}/{found[2] or ''}"
+    return Version(
+        number=one.version,
+        source=source,
+        run_id=one.run_id,
+        model_id=one.model_id,
+        stage=one.stage,
+        status=one.status.upper(),
+        status_message=one.status_message,
+        description=one.description,
+        user_id=one.user_id,
+        run_link=one.run_link,
+        created_ms=to_ms(one.created_at),
+        updated_ms=to_ms(one.updated_at or one.created_at),
+        tags=one.tags,
+    )
 
 
 def metric(row: Any) -> ModelMetric:

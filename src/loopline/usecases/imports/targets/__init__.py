@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from loopline.core.errors import Invalid
 from loopline.usecases.imports.fitting import MODEL_TAG, RUN_TAG, STAMP_TAG
-from loopline.usecases.imports.model import Experiment, LoggedModel, RegisteredModel, Report, Run, Source
+from loopline.usecases.imports.model import Experiment, Home, LoggedModel, RegisteredModel, Report, Run, Source
 
 
 class Target(Protocol):
@@ -25,7 +25,7 @@ class Target(Protocol):
     def models(self, number: str, models: list[LoggedModel], source: Source, report: Report) -> None:
         """Write logged models with their files."""
 
-    def registered(self, one: RegisteredModel, source: Source, report: Report) -> None:
+    def registered(self, one: RegisteredModel, source: Home, report: Report) -> None:
         """Write a registered model with its versions."""
 
     def close(self) -> None:

@@ -12,7 +12,17 @@ from typing import Any
 
 from loopline.core.errors import Invalid, Unavailable
 from loopline.usecases.imports import model
-from loopline.usecases.imports.model import Experiment, File, LoggedModel, RegisteredModel, Report, Run, Source
+from loopline.usecases.imports.model import (
+    Experiment,
+    File,
+    Home,
+    LoggedModel,
+    RegisteredModel,
+    Report,
+    Run,
+    Source,
+    Version,
+)
 from loopline.usecases.imports.sources.folder import META, MODELS, TRASH, folders_in, yaml_in
 from loopline.usecases.imports.targets import RUN_TAG, STAMP_TAG
 
@@ -84,12 +94,13 @@ class ToFolder:
             }
             report.logged_models += put_yaml(place / META, meta)
 
-    def registered(self, one: RegisteredModel, source: Source, report: Report) -> None:
+    def registered(self, one: RegisteredModel, source: Home, report: Report) -> None:
         place = self._root / MODELS / one.name
         put_texts(place / "tags", one.tags, report, one.name)
         put_texts(place / "aliases", {alias: str(number) for alias, number in one.aliases.items()}, report, one.name)
         for version in one.versions:
             folder = place / f"version-{version.number}"
+            source_uri = self._source(one.name, version, folder, source, report)
             put_texts(folder / "tags", version.tags, report, f"{one.name}/{version.number}")
             meta: dict[str, Any] = {
                 "aliases": sorted(alias for alias, number in one.aliases.items() if number == version.number),
@@ -100,10 +111,10 @@ class ToFolder:
                 "name": one.name,
                 "run_id": version.run_id or None,
                 "run_link": version.run_link or None,
-                "source": self._address(version.source),
+                "source": source_uri,
                 "status": version.status,
                 "status_message": version.status_message or None,
-                "storage_location": self._address(version.storage or version.source),
+                "storage_location": source_uri,
                 "user_id": version.user_id or None,
                 "version": version.number,
             }
@@ -154,15 +165,20 @@ class ToFolder:
                 if place.name not in (TRASH, MODELS) and (place / META).is_file():
                     yield place, yaml_in(place / META)
 
-    def _address(self, uri: str) -> str:
-        """An artifact address of ours as a place in this folder."""
-        tail = uri.removeprefix("mlflow-artifacts:/")
-        return f"file://{self._root}/{tail}" if tail != uri else uri
+    def _source(self, name: str, version: Version, folder: Path, source: Home, report: Report) -> str:
+        """Where a version's files lie: with its run or logged model, else in a folder of its own."""
+        if version.source.startswith(("runs:/", "models:/")):
+            return version.source
+        files = list(source.version_files(name, version.number, report))
+        if not files:
+            return version.source
+        put_files(folder / "artifacts", files, report)
+        return f"file://{folder}/artifacts"
 
 
 def run_meta(run: Run, number: str, artifacts: str) -> dict[str, Any]:
     """A run's meta.yaml."""
-    meta = {
+    meta: dict[str, Any] = {
         "artifact_uri": artifacts,
         "end_time": run.ended_ms,
         "entry_point_name": "",

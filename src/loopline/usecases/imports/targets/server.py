@@ -10,7 +10,7 @@ from typing import Any
 from loopline.core.errors import LooplineError, NotFound
 from loopline.usecases.imports import model
 from loopline.usecases.imports.calling import Caller, part
-from loopline.usecases.imports.model import Experiment, LoggedModel, RegisteredModel, Report, Run, Source, Version
+from loopline.usecases.imports.model import Experiment, Home, LoggedModel, RegisteredModel, Report, Run, Source, Version
 from loopline.usecases.imports.sources.server import PROXY, proxied, texts
 from loopline.usecases.imports.targets import MODEL_TAG, RUN_TAG, STAMP_TAG
 
@@ -63,9 +63,9 @@ class ToServer:
             except LooplineError as error:
                 report.lose("logged model", one.id, str(error)[:300])
 
-    def registered(self, one: RegisteredModel, source: Source, report: Report) -> None:
+    def registered(self, one: RegisteredModel, source: Home, report: Report) -> None:
         try:
-            self._registered(one, report)
+            self._registered(one, source, report)
         except LooplineError as error:
             report.lose("registered model", one.name, str(error)[:300])
 
@@ -207,7 +207,7 @@ class ToServer:
         self._known_models[one.id] = (there, one.stamp)
         report.logged_models += 1
 
-    def _registered(self, one: RegisteredModel, report: Report) -> None:
+    def _registered(self, one: RegisteredModel, source: Home, report: Report) -> None:
         try:
             found = self._caller.get("registered-models/get", [("name", one.name)])["registered_model"]
         except NotFound:
@@ -221,7 +221,7 @@ class ToServer:
         there = {int(row["version"]) for row in rows}
         for version in one.versions:
             if version.number not in there:
-                self._version(one, version, report)
+                self._version(one, version, source, report)
         aliases = {row["alias"]: int(row["version"]) for row in found.get("aliases") or ()}
         for alias, number in one.aliases.items():
             if aliases.get(alias) != number:
@@ -229,14 +229,14 @@ class ToServer:
                 self._caller.post("registered-models/alias", body)
                 report.aliases += 1
 
-    def _version(self, one: RegisteredModel, version: Version, report: Report) -> None:
+    def _version(self, one: RegisteredModel, version: Version, source: Home, report: Report) -> None:
         """A version under its own number: numbers that were deleted are given out and deleted there too."""
         run_id = self._known.get(version.run_id, ("", ""))[0]
         model_id = self._known_models.get(version.model_id, ("", ""))[0]
-        source = f"models:/{model_id}" if model_id else self._source(version, run_id)
+        uri = f"models:/{model_id}" if model_id else self._source(one, version, run_id, source, report)
         body = {
             "name": one.name,
-            "source": source,
+            "source": uri,
             "run_id": run_id,
             "description": version.description,
             "tags": [{"key": key, "value": value} for key, value in version.tags.items()],
@@ -254,11 +254,18 @@ class ToServer:
             report.lose("version", f"{one.name}/{version.number}", f"it got the number {made} there")
         report.versions += 1
 
-    def _source(self, version: Version, run_id: str) -> str:
-        tail = version.source.partition(f"{version.run_id}/artifacts/")[2] if version.run_id else ""
-        if run_id and tail:
-            return str(self._caller.get("runs/get", [("run_id", run_id)])["run"]["info"]["artifact_uri"] + f"/{tail}")
-        return version.source
+    def _source(self, one: RegisteredModel, version: Version, run_id: str, source: Home, report: Report) -> str:
+        """The address there of a version's files: its run's, else those that are sent for it alone."""
+        run, _, tail = version.source.removeprefix("runs:/").partition("/")
+        if version.source.startswith("runs:/") and run_id and run == version.run_id:
+            info = self._caller.get("runs/get", [("run_id", run_id)])["run"]["info"]
+            return f"{info['artifact_uri']}/{tail}".rstrip("/")
+        files = list(source.version_files(one.name, version.number, report))
+        for file in files:
+            self._caller.send(f"{PROXY}/{part(f'registered/{one.name}/{version.number}/{file.name}')}", file.path)
+            report.artifacts += 1
+            report.artifact_bytes += file.path.stat().st_size
+        return f"mlflow-artifacts:/registered/{one.name}/{version.number}" if files else version.source
 
 
 def worded(value: float) -> float | str:
