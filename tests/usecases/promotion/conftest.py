@@ -60,7 +60,7 @@ class Shelf:
     def add(self, answer: Callable[[Mapping[str, Any]], Any], table: pa.Table, by: str = "ada", **metadata: str) -> int:
         number = len(self.versions) + 1
         self.versions[number] = SimpleNamespace(
-            model="late", version=number, created_by=by, signature=SIGNATURE, metadata=metadata
+            model="late", version=number, digest=f"{number:064}", created_by=by, signature=SIGNATURE, metadata=metadata
         )
         self.loaded[number], self.tables[number] = Model(answer), table
         return number

@@ -142,9 +142,14 @@ class Promotion:
         CheckFailed when the gate said no, Refused when a gate or an approval is missing, Conflict when the alias has
         moved since the gate compared with its version.
         """
-        self._registry.version(model, version)
+        candidate = self._registry.version(model, version)
         gate, given = self._gate_and_approvals(model, version, alias)
         missing = self._missing(gate, given)
+        if gate is not None and gate.evidence.digest not in ("", candidate.digest):
+            raise Refused(
+                f"The gate of {model}:{version} judged another version that had this name.",
+                f"Run `loopline gate {model}:{version} --to {alias}`.",
+            )
         if gate is not None and gate.verdict is Verdict.FAILED:
             raise CheckFailed(
                 f"{model}:{version} may not become {alias}: {missing}.", f"`loopline gates {model}` shows it."
@@ -238,10 +243,11 @@ class Promotion:
 
 def previous_target(moves: Sequence[Move]) -> int | None:
     """Where an alias goes when it is rolled back: its history replayed as a stack, so a move to a version further down
-    drops all above it. A move to nothing (the alias was taken off) leaves the stack as it is."""
+    drops all above it. Once it was taken off, nothing before counts."""
     stack: list[int] = []
     for move in moves:
         if move.version is None:
+            stack.clear()
             continue
         if move.version in stack:
             del stack[stack.index(move.version) + 1 :]

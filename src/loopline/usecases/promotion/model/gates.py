@@ -92,12 +92,14 @@ class LatencyEvidence(msgspec.Struct, frozen=True, kw_only=True):
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that a verdict follows from; `gain` is challenger minus champion, turned so that more is better.
 
-    `score` and `champion_score` are the plain metric. `not_compared` says why there is no gain.
+    `score` and `champion_score` are the plain metric. `not_compared` says why there is no gain. `digest` is the
+    challenger's: a name may be given to another version one day.
     """
 
     metric: Metric
     challenger: int
     champion: int | None
+    digest: str = ""
     rows: int = 0
     positives: int = 0
     blocks: int = 0
