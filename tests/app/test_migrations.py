@@ -80,3 +80,32 @@ def test_a_new_installation_has_the_default_experiment(tmp_path: Path) -> None:
     with open_home(tmp_path / "home") as loopline:
         run = loopline.tracking.start("first", actor="ann")
         assert (run.experiment, run.experiment_id) == ("Default", 0)
+
+
+def test_an_older_registry_is_all_there(tmp_path: Path) -> None:
+    home = home_of(tmp_path, "0015_firings")
+    at = "2026-01-01T00:00:00.000Z"
+    with sqlite3.connect(home / "loopline.db") as db:
+        db.execute(f"INSERT INTO registry_models VALUES ('late', 1, '{at}', 'ann')")
+        values = (
+            "late",
+            1,
+            "0" * 64,
+            "sklearn-skops",
+            '{"inputs":[],"output":{"name":"y","type":"float"}}',
+            '{"auc":0.7}',
+        )
+        values += (None, None, "a" * 32, "{}", True, at, "ann")
+        db.execute(f"INSERT INTO registry_versions VALUES ({', '.join('?' * len(values))})", values)
+        db.execute(f"INSERT INTO registry_aliases VALUES ('late', 'production', 1, '{at}')")
+        db.execute(
+            f"INSERT INTO registry_alias_history VALUES (7, 'late', 'production', NULL, 1, 'first', 'ann', '{at}')"
+        )
+    db.close()
+    with open_home(home) as loopline:
+        version = loopline.registry.version("late", 1)
+        assert (version.metrics, version.aliases, version.updated_at) == ({"auc": 0.7}, ("production",), at)
+        assert (version.stage, version.status) == ("None", "ready")
+        assert [move.seq for move in loopline.registry.alias_history("late", "production")] == [7]
+        loopline.registry.tag("late", {"team": "air"}, "ann", 1)
+        assert loopline.registry.models()[0].updated_at == at
