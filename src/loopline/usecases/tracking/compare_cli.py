@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 PARTS = ("params", "metrics", "data", "code", "environment")
+SIDE_BY_SIDE = 8
 LONGEST = 40
+DIGEST = 12
 
 
 @click.command()
@@ -24,9 +26,9 @@ def compare(obj: Any, runs: tuple[str, ...], target: str, everything: bool, diff
     if obj.json:
         obj.show(found)
         return
-    columns = [("", "name"), *((f"{run['name'][:24]} {run['id'][:6]}", run["id"]) for run in found["runs"])]
     lines = [line for part in PARTS for line in of_part(found, part, everything)]
     if lines:
+        columns, lines = laid_out(found["runs"], lines)
         obj.show(lines, table=columns, title="Where they differ" if not everything else "Side by side")
     else:
         obj.say("They differ in nothing that was recorded.")
@@ -52,10 +54,21 @@ def of_part(found: Mapping[str, Any], part: str, everything: bool) -> list[dict[
     return [
         {
             "name": f"{part}.{row['name']}",
-            **{run_id: shown(value) for run_id, value in zip(ids, row["values"], strict=True)},
+            **{run_id: shown(value, part) for run_id, value in zip(ids, row["values"], strict=True)},
         }
         for row in rows
     ]
+
+
+def laid_out(
+    runs: Sequence[Mapping[str, Any]], lines: list[dict[str, str]]
+) -> tuple[list[tuple[str, str]], list[dict[str, str]]]:
+    """Few runs stand side by side, many beneath each other: the columns of the table, and its lines."""
+    titles = {run["id"]: f"{run['name'][:24]} {run['id'][:6]}" for run in runs}
+    if len(runs) <= SIDE_BY_SIDE:
+        return [("", "name"), *((title, run_id) for run_id, title in titles.items())], lines
+    turned = [{"run": title, **{line["name"]: line[run_id] for line in lines}} for run_id, title in titles.items()]
+    return [("RUN", "run"), *((line["name"].partition(".")[2], line["name"]) for line in lines)], turned
 
 
 def weight(one: Mapping[str, Any]) -> dict[str, str]:
@@ -64,8 +77,8 @@ def weight(one: Mapping[str, Any]) -> dict[str, str]:
     return {"name": one["name"], "share": f"{one['share']:.0%}", "correlation": correlation, "runs": str(one["runs"])}
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, part: str) -> str:
     """A value in few characters."""
     if value is None:
         return "–"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)[:LONGEST]
+    return f"{value:.6g}" if isinstance(value, float) else str(value)[: DIGEST if part in ("data", "code") else LONGEST]
