@@ -49,19 +49,22 @@ def show(obj: Any, run_id: str, metric: str, artifact: str) -> None:
 
 
 @click.command()
+@click.option("--all", "everything", is_flag=True, help="Also what was logged for other installations.")
 @click.pass_obj
-def sync(obj: Any) -> None:
+def sync(obj: Any, everything: bool) -> None:
     """Deliver what was logged while the server was away."""
     import msgspec
 
     from loopline.core.errors import Unavailable
     from loopline.usecases.tracking.spool import synced
 
-    found = synced(obj.client)
+    found = synced(obj.client, everything)
     text = f"{found.sent} calls delivered, {found.refused} refused, {found.waiting} runs still wait."
+    if found.elsewhere:
+        text += f" {found.elsewhere} are for other installations; --all brings them here."
     obj.show(msgspec.to_builtins(found), text=text)
-    if found.waiting and not found.sent:
-        raise Unavailable("Nothing could be delivered.", "Start the server, or wait for the runs to end.")
+    if found.reason and not found.sent:
+        raise Unavailable(f"Nothing could be delivered: {found.reason}", "Start the server, or look at its token.")
 
 
 def write_artifact(obj: Any, run_id: str, name: str) -> None:

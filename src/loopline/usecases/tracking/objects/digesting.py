@@ -92,7 +92,7 @@ def of_table(table: pa.Table) -> str:
     """BLAKE3 of the columns in one piece each with where they are null, as an Arrow stream writes them."""
     import pyarrow as pa
 
-    columns = {}
+    columns: dict[str, Any] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         plain = plain_column(column)
         columns[f"{name}:{len(columns)}"] = filled(plain)
