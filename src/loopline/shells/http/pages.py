@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +28,7 @@ from loopline.shells.http.filters import FILTERS
 from loopline.shells.http.guard import COOKIE
 
 HERE = Path(__file__).parent
+MOST_FIELDS = 1_000
 USECASES = Path(import_module("loopline.usecases").__path__[0])
 
 
@@ -86,7 +88,7 @@ def draw(loopline: Loopline, page: Page, part: str) -> Callable[[Request], Await
         return templates().get_template(name).render(tab=page.tab, caller=caller, params=params, **data)
 
     async def serve(request: Request) -> Response:
-        params = {**request.query_params, **request.path_params}
+        params = {**joined(request.query_params.multi_items()), **request.path_params}
         try:
             text = await anyio.to_thread.run_sync(render, request.state.caller, params)
         except LooplineError as error:
@@ -108,7 +110,7 @@ def submit(loopline: Loopline, form: Form) -> Callable[[Request], Awaitable[Resp
             return problem(error, request.state.caller)
         except Exception:
             return unexpected()
-        return RedirectResponse(form.back.format_map(fields), 303)
+        return RedirectResponse(form.back.format_map(defaultdict(str, fields)), 303)
 
     return serve
 
@@ -146,9 +148,17 @@ async def opened(loopline: Loopline, request: Request) -> str | None:
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a plain HTML form."""
     try:
-        return dict(parse_qsl((await request.body()).decode(), keep_blank_values=True, max_num_fields=100))
+        return joined(parse_qsl((await request.body()).decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS))
     except ValueError:
         raise Invalid("The form could not be read.", "Go back and send it again.") from None
+
+
+def joined(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Fields by name; what comes several times, as the boxes of a list do, is one text with commas between."""
+    found: dict[str, str] = {}
+    for name, value in fields:
+        found[name] = f"{found[name]},{value}" if name in found else value
+    return found
 
 
 def sign_out(loopline: Loopline) -> Callable[[Request], Awaitable[Response]]:

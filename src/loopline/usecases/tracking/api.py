@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
+from loopline.usecases.tracking import finding_verbs
 from loopline.usecases.tracking.comparing import Code
 from loopline.usecases.tracking.comparison import Comparison
 from loopline.usecases.tracking.drawing import Asked, Axis, Best, Curve
-from loopline.usecases.tracking.model import Artifact, Compared, Experiment, Link, Measured, Page, Point, Run
+from loopline.usecases.tracking.model import Artifact, Compared, Experiment, Link, Measured, Point, Run
 from loopline.usecases.tracking.previews import Preview
 
 
@@ -58,14 +59,6 @@ class Finish(msgspec.Struct):
 
 class OfRun(msgspec.Struct):
     run_id: str
-
-
-class Search(msgspec.Struct):
-    filter: str = ""
-    order_by: list[str] = []
-    experiment: str = ""
-    limit: int = 100
-    page: str = ""
 
 
 class History(msgspec.Struct):
@@ -183,11 +176,6 @@ def get(tracking: Any, request: OfRun, caller: Caller) -> Run:
     return run
 
 
-def search(tracking: Any, request: Search, caller: Caller) -> Page:
-    page: Page = tracking.search(request.filter, request.order_by, request.experiment, request.limit, request.page)
-    return page
-
-
 def history(tracking: Any, request: History, caller: Caller) -> list[Measured]:
     return list(tracking.history(request.run_id, request.key, request.limit, request.offset))
 
@@ -268,7 +256,7 @@ _RUN = "/tracking/runs/{run_id}"
 VERBS = (
     Verb("tracking.experiments", "GET", "/tracking/experiments", Role.VIEWER, Nothing, experiments, "List experiments"),
     Verb("tracking.start", "POST", "/tracking/runs", Role.EDITOR, Start, start, "Begin a run"),
-    Verb("tracking.search", "GET", "/tracking/runs", Role.VIEWER, Search, search, "Find runs"),
+    *finding_verbs.VERBS,
     Verb("tracking.compare", "GET", "/tracking/compare", Role.VIEWER, Several, compare, "Say where runs differ"),
     Verb("tracking.get", "GET", _RUN, Role.VIEWER, OfRun, get, "Show a run"),
     Verb("tracking.log", "POST", f"{_RUN}/log", Role.EDITOR, Log, log, "Keep metrics, params and tags of a run"),

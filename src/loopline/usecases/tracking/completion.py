@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from loopline.core.errors import Invalid
 from loopline.usecases.tracking import filters
 
 MOST = 12
@@ -82,7 +83,7 @@ def moved(standing: Standing, piece: str) -> Standing:
     if expects == "name":
         try:
             return Standing("sign", *filters.of_name(plain(piece)))
-        except filters.Invalid:
+        except Invalid:
             return Standing("nothing")
     if expects == "sign":
         after = {"is": "null", "not": "in", "in": "list"}.get(word, "value")

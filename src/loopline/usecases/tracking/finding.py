@@ -16,7 +16,7 @@ from loopline.usecases.tracking import finding_store, model, search, store
 from loopline.usecases.tracking.base import Base
 from loopline.usecases.tracking.completion import Suggestions, complete
 from loopline.usecases.tracking.filters import Pieces, named, ordered, parsed
-from loopline.usecases.tracking.finding_store import Group
+from loopline.usecases.tracking.finding_store import Group, Listed
 from loopline.usecases.tracking.model import Page
 from loopline.usecases.tracking.search import Found, Search
 
@@ -113,10 +113,10 @@ class Finding(Base):
             lambda tx: complete(text[:10_000], cursor, finding_store.Names(tx, experiments, days))
         )
 
-    def counts(self, states: Sequence[str] = ("active",)) -> dict[int, int]:
-        """How many runs each experiment has."""
+    def listed_experiments(self, states: Sequence[str] = ("active",)) -> list[Listed]:
+        """Experiments that have runs of these states or are in one of them, newest first."""
         states = checked_states(states)
-        return self._database.read(lambda tx: finding_store.counts(tx, states))
+        return self._database.read(lambda tx: finding_store.listed(tx, states))
 
     def experiment_numbers(self, names: Sequence[str]) -> list[int]:
         """The numbers of experiments; NotFound for a name that none has."""

@@ -38,6 +38,24 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     largest: float | None = None
 
 
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """An experiment in a list; `runs` counts those of the states asked for."""
+
+    id: int
+    name: str
+    state: str
+    runs: int
+    created_at: str
+    updated_at: str
+
+
+def listed(tx: Transaction, states: Sequence[str]) -> list[Listed]:
+    """Experiments with runs of these states, or in one of these states themselves, newest first."""
+    runs = counts(tx, states)
+    rows = tx.rows("SELECT id, name, state, created_at, updated_at FROM tracking_experiments ORDER BY id DESC")
+    return [Listed(**row, runs=runs.get(row["id"], 0)) for row in rows if row["state"] in states or runs.get(row["id"])]
+
+
 def numbered(tx: Transaction, name: str) -> list[int]:
     """The number of the experiment with that name; none when there is no such one."""
     row = tx.row("SELECT id FROM tracking_experiments WHERE name = :name", {"name": name})
@@ -164,4 +182,4 @@ def groups(tx: Transaction, asked: Search, entity: str, key: str, metric: str, m
 
 def grouped(row: Row) -> Group:
     """One group."""
-    return Group(**{name: value if value == value else None for name, value in row.items()})
+    return msgspec.convert(dict(row), Group)

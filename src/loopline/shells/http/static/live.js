@@ -45,16 +45,23 @@
     for (const tail of region.querySelectorAll("[data-tail]")) if (!tails.has(tail)) tail.scrollTop = tail.scrollHeight;
     document.dispatchEvent(new Event("loopline:swapped"));
   }
+  const followed = new WeakSet();
   async function follow(region) {
+    if (!region.isConnected) return;
     const began = performance.now();
     if (!document.hidden) await look(region).catch(() => {});
     // A page that takes long to draw is asked for less often.
     if ("live" in region.dataset) setTimeout(() => follow(region), Math.max(1000 * Number(region.dataset.live), 4 * (performance.now() - began)));
   }
-  document.addEventListener("DOMContentLoaded", () => {
-    end();
-    for (const region of document.querySelectorAll("[data-live]")) setTimeout(() => follow(region), 1000 * Number(region.dataset.live));
-  });
+  function begin() {
+    for (const region of document.querySelectorAll("[data-live]")) {
+      if (followed.has(region)) continue;
+      followed.add(region);
+      setTimeout(() => follow(region), 1000 * Number(region.dataset.live));
+    }
+  }
+  document.addEventListener("DOMContentLoaded", () => { end(); begin(); });
+  document.addEventListener("loopline:swapped", begin); // a region that was put in anew is followed too
   document.addEventListener("visibilitychange", () => { if (!document.hidden) for (const region of document.querySelectorAll("[data-live]")) look(region).catch(() => {}); });
   addEventListener("hashchange", opened);
   document.addEventListener("DOMContentLoaded", opened);

@@ -20,3 +20,17 @@ FORMS = tuple(
     Form(f"/runs/{{run_id}}/{verb}", f"tracking.{verb}", "/runs/{run_id}#edit-title")
     for verb in ("edit", "tag", "untag", "archive", "delete", "restore")
 )
+FORMS += tuple(
+    Form(f"/runs/{path}", f"tracking.{verb}", "/runs?{back}")
+    for path, verb in (
+        ("tag", "tag_runs"),
+        ("archive", "archive_runs"),
+        ("restore", "restore_runs"),
+        ("delete", "delete_runs"),
+        ("views", "save_view"),
+        ("views/drop", "drop_view"),
+        ("experiments/{number}/rename", "rename_experiment"),
+        ("experiments/{number}/delete", "delete_experiment"),
+        ("experiments/{number}/restore", "restore_experiment"),
+    )
+)
