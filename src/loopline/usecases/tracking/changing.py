@@ -16,7 +16,7 @@ from loopline.usecases.tracking.lives import Lives
 from loopline.usecases.tracking.records_store import Recorded
 
 DELETED, RESTORED, ARCHIVED, RESUMED = "run.deleted", "run.restored", "run.archived", "run.resumed"
-NAME_TAG, COMMIT_TAG = "mlflow.runName", "mlflow.source.git.commit"
+COMMIT_TAG = "mlflow.source.git.commit"
 MODELS_TAG = "mlflow.log-model.history"
 LONGEST_NOTES = 1_000_000
 GOING_ON = ("scheduled", "running")
@@ -40,8 +40,8 @@ class Changing(Lives, Experiments):
         Raises NotFound for an unknown experiment, Conflict for one in the trash.
         """
         run_id, tags = new_id(), dict(tags or {})
-        name = (name or tags.get(NAME_TAG, "") or names.random_name())[: model.LONGEST_KEY]
-        tags[NAME_TAG] = name
+        name = (name or tags.get(model.RUN_NAME, "") or names.random_name())[: model.LONGEST_KEY]
+        tags[model.RUN_NAME] = name
         git = {"git": {"commit": tags[COMMIT_TAG]}} if COMMIT_TAG in tags else {}
 
         def work(tx: Transaction) -> None:
@@ -113,8 +113,8 @@ class Changing(Lives, Experiments):
     def rename_in(self, tx: Transaction, number: int, name: str) -> None:
         """Name the run with this number, and say so in its tag."""
         name = name[: model.LONGEST_KEY]
-        records_store.set_name(tx, number, name)
-        store.put_texts(tx, "tags", number, {NAME_TAG: name})
+        store.rename(tx, number, name)
+        store.put_texts(tx, "tags", number, {model.RUN_NAME: name})
 
     def untag_run(self, run_id: str, key: str) -> None:
         """Take a tag off a run. NotFound when the run or the tag is not there, Conflict for a run in the trash."""

@@ -92,11 +92,6 @@ def set_end(tx: Transaction, number: int, ended_at: str) -> None:
     tx.run("UPDATE tracking_runs SET ended_at = :at WHERE number = :number", {"number": number, "at": ended_at})
 
 
-def set_name(tx: Transaction, number: int, name: str) -> None:
-    """The name of a run."""
-    tx.run("UPDATE tracking_runs SET name = :name WHERE number = :number", {"number": number, "name": name})
-
-
 def drop_tag(tx: Transaction, number: int, key: str) -> bool:
     """Take a tag off a run; False when it had none of that name."""
     return tx.run("DELETE FROM tracking_tags WHERE run = :run AND key = :key", {"run": number, "key": key}) > 0

@@ -10,7 +10,7 @@ from loopline.core.errors import Invalid
 from loopline.core.times import from_ms
 from loopline.core.verbs import Caller, Role
 from loopline.core.wires import Route
-from loopline.usecases.tracking.changing import NAME_TAG
+from loopline.usecases.tracking.model import RUN_NAME
 from loopline.usecases.tracking.wire_mlflow import experiments, limits, telling
 from loopline.usecases.tracking.wire_mlflow.messages import Field, Values, int64, one_of, read, text, wrong
 
@@ -39,7 +39,7 @@ def create(tracking: Any, fields: dict[str, Any], caller: Caller) -> Values:
     """Begin a run."""
     given = read(CREATE, fields)
     tags = {limits.within("key", one["key"], limits.LONGEST_KEY): one["value"] or "" for one in given["tags"]}
-    name, tag = given["run_name"] or "", tags.get(NAME_TAG, "")
+    name, tag = given["run_name"] or "", tags.get(RUN_NAME, "")
     if name and tag and name != tag:
         raise Invalid(
             "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
