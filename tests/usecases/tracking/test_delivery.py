@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import loopline
 from loopline.core.errors import NotFound, Refused, Unavailable
 from loopline.core.ids import new_id
 from loopline.shells.sdk.client import Local
+from loopline.shells.sdk.runs import _close_all, _home
 from loopline.testing.factories import installation
 from loopline.usecases.tracking import journal, sending, spool
 from loopline.usecases.tracking.client import Run, current
@@ -63,6 +68,9 @@ class Kept:
             raise NotFound("There is no such run.")
         if self.runs[run_id] == "running":
             self.runs[run_id] = status
+
+    def nothing(self, **_: Any) -> None:
+        raise NotFound("There is no such verb.")
 
     def log_many(self, batches: list[dict[str, Any]]) -> list[dict[str, Any]]:
         refused = []
@@ -352,6 +360,37 @@ def test_forked_workers_log_to_the_run_of_their_parent() -> None:
     assert sorted(step for _, _, step in kept.points) == [*range(100), 1000]
     assert kept.runs == {run.id: "finished"}
     assert max(kept.points.values()) == 1
+
+
+@pytest.mark.integration
+def test_a_run_can_be_handed_to_a_process_that_is_no_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOOPLINE_URL", raising=False)
+    monkeypatch.setenv("LOOPLINE_HOME", str(tmp_path / "home"))
+    with loopline.run("spawns", capture=False) as run, ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        pool.submit(pow, 2, 2).result()
+        again = pickle.loads(pickle.dumps(run))
+        assert (again.id, again.name) == (run.id, "spawns")
+        pool.submit(run.log, {"loss": 1.0}).result()
+        again.finish()
+        again.log(loss=2.0)
+    with installation(tmp_path) as opened:
+        client = Local(opened, "ann")
+        assert [one["value"] for one in history(client, run.id)] == [1.0, 2.0]
+        assert client.call("tracking.get", run_id=run.id)["status"] == "finished"
+    _close_all()
+    _home.cache_clear()
+
+
+@pytest.mark.unit
+def test_a_server_that_knows_no_bundles_gets_the_lines() -> None:
+    kept = Kept()
+    kept.log_many = kept.nothing  # type: ignore[attr-defined,method-assign]
+    delivery, run_id = begun(kept)
+    log(delivery, run_id, 0)
+    log(delivery, run_id, 1)
+    assert delivery.deliver()
+    assert len(kept.points) == 2
+    delivery.let_go(run_id)
 
 
 @pytest.mark.integration

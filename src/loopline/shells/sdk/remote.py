@@ -58,6 +58,10 @@ class Remote:
         """A client for a forked child, which must not use its parent's connections."""
         return Remote(self._url, self._token)
 
+    def __reduce__(self) -> Any:
+        """The same server for another process."""
+        return Remote, (self._url, self._token)
+
     def close(self) -> None:
         """Close this thread's connection; another thread's closes with the thread."""
         self._connection.close()

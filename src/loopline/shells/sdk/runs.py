@@ -115,6 +115,10 @@ class Later:
         """A client for a forked child."""
         return Later(self._home)
 
+    def __reduce__(self) -> Any:
+        """The same place for another process."""
+        return Later, (self._home,)
+
     def close(self) -> None:
         """See `Client`."""
         with self._guard:

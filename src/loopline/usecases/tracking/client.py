@@ -27,6 +27,7 @@ from loopline.usecases.tracking.objects.mixin import Objects
 from loopline.usecases.tracking.sending import Client
 
 FINISH_S = 5.0
+MOST_POINTS = 5_000  # of one call that travel together
 PARENT = "mlflow.parentRunId"  # the tag that MLflow's clients and pages nest runs by
 _log = logging.getLogger("loopline")
 _current: ContextVar[Run | None] = ContextVar("loopline_run", default=None)
@@ -66,6 +67,7 @@ class Run(Objects):
         self._ended = False
         self._owner = os.getpid()
         self._captures: Any = None
+        self._around: list[Any] = []
         self._delivery = delivery_of(client)
         self._generation = self._delivery.generation
         around = {**surroundings.around(), "command": surroundings.command(), "seeds": seeds()}
@@ -80,7 +82,7 @@ class Run(Objects):
             "started_at": from_ms(now_ms()),
         }
         self._delivery.hold(self.id)
-        self._delivery.add("tracking.start", self._start, always=True)
+        self._begun = self._delivery.add("tracking.start", self._start, always=True)
         if run_id:
             self._resume()
         _living.add(self)
@@ -96,7 +98,8 @@ class Run(Objects):
             if key not in keys:
                 keys.add(model.checked_key("metric", key))
         points = [point(key, value, step, at) for key, value in given.items()]
-        self._call("tracking.log", {"run_id": self.id, "metrics": points})
+        for begin in range(0, len(points), MOST_POINTS):
+            self._call("tracking.log", {"run_id": self.id, "metrics": points[begin : begin + MOST_POINTS]})
 
     def params(self, params: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Params, each written once; floats, texts, anything with a sensible `str`.
@@ -157,7 +160,7 @@ class Run(Objects):
             _log.warning("Run %s waits on this machine: `loopline sync` delivers it.", self.id[:8])
 
     def __enter__(self) -> Run:
-        _current.set(self)
+        self._around.append(_current.set(self))
         _entered.append(self)
         return self
 
@@ -166,7 +169,8 @@ class Run(Objects):
     ) -> None:
         if self in _entered:
             _entered.remove(self)
-        _current.set(_entered[-1] if _entered else None)
+        with contextlib.suppress(ValueError, IndexError):  # left in another thread than it was entered in
+            _current.reset(self._around.pop())
         if kind is None or error is None:
             self.finish()
         else:
@@ -200,15 +204,31 @@ class Run(Objects):
         self._delivery.add(verb, fields)
 
     def _awake(self) -> None:
-        """In a forked child, say first which run this is: its journal may arrive before the parent's does."""
-        if self._generation != self._delivery.generation:
+        """In a forked child, say first which run this is: its journal may arrive before the parent's does. And again
+        when there was no room for it on the disk."""
+        if self._generation != self._delivery.generation or not self._begun:
             self._generation = self._delivery.generation
-            self._delivery.add("tracking.start", self._start, always=True)
+            self._begun = self._delivery.add("tracking.start", self._start, always=True)
+
+    def __reduce__(self) -> Any:
+        """The same run in a process that is no fork of this one; it ends nothing there."""
+        return attached, (self._delivery.client, self._start)
 
 
 def current() -> Run | None:
     """The run whose `with` block this is: of this thread, else the one entered last in this process."""
     return _current.get() or (_entered[-1] if _entered else None)
+
+
+def attached(client: Client, start: dict[str, Any]) -> Run:
+    """A run that another process has begun, as `__reduce__` hands it over."""
+    run = Run.__new__(Run)
+    run.id, run.name = start["run_id"], start["name"]
+    run._start, run._params, run._keys = start, dict(start["params"]), set()
+    run._ended, run._owner, run._captures, run._around = False, 0, None, []
+    run._delivery = delivery_of(client)
+    run._generation, run._begun = run._delivery.generation, False
+    return run
 
 
 def told(error: BaseException) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from blake3 import blake3
 LARGEST = 64 << 20  # bytes of lines that wait in one journal; points beyond are counted and left out
 LARGEST_FILES = 8 << 30  # bytes of files that wait in one journal
 NOWHERE = "0" * 12
+living: set[str] = set()  # names of this process's journals: some file systems give a process its own locks twice
 _encode = msgspec.json.Encoder().encode
 
 
@@ -38,9 +39,11 @@ class Journal:
         self._folder = place
         self._mark = mark_of(target)
         self.dropped: dict[str, int] = {}
+        self.name = ""
         self._fresh()
 
     def _fresh(self) -> None:
+        living.discard(self.name)
         self.name = f"{time.time_ns() // 1_000_000:013d}-{os.getpid()}-{os.urandom(4).hex()}-{self._mark}"
         self._handle = -1
         self._size = 0
@@ -136,6 +139,7 @@ class Journal:
         self._fresh()
 
     def _open(self) -> None:
+        living.add(self.name)
         while True:
             self._number += 1
             path = self.folder / f"{self.name}.{self._number:06d}.jsonl"

@@ -93,14 +93,22 @@ class Sender:
     def _send_portion(self, path: Path, portion: Portion, found: Sent) -> None:
         apart = list(range(len(portion.lines)))
         if measures(portion.lines[0][1]):
-            batches = merged(path, portion)
-            refused = self._client.call("tracking.log_many", batches=batches) or ()
-            runs = {batches[one["place"]]["run_id"] for one in refused}
+            runs = self._send_together(merged(path, portion))
             apart = [place for place, one in enumerate(portion.lines) if one[1].fields["run_id"] in runs]
             found.sent += len(portion.lines) - len(apart)
         for place in apart:  # lines of a run of which one was refused: the others shall arrive all the same
             content, line = portion.lines[place]
             self._send_line(path, content, line, batch_id(path, portion.number, str(place)), found)
+
+    def _send_together(self, batches: list[dict[str, Any]]) -> set[str]:
+        """Send batches in one call; answers the runs whose batches were not taken."""
+        try:
+            refused = self._client.call("tracking.log_many", batches=batches) or ()
+        except (Unavailable, Refused):
+            raise
+        except LooplineError:  # too much at once, or a server that does not know the verb
+            return {one["run_id"] for one in batches}
+        return {batches[one["place"]]["run_id"] for one in refused}
 
     def _send_line(self, path: Path, content: bytes, line: Line, batch: str, found: Sent) -> None:
         fields = dict(line.fields)

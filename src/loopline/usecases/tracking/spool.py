@@ -13,7 +13,7 @@ import msgspec
 
 from loopline.core.errors import LooplineError, Refused, Unavailable
 from loopline.core.times import from_ms
-from loopline.usecases.tracking.journal import NOWHERE, files_of, folder, mark_of, second_folder
+from loopline.usecases.tracking.journal import NOWHERE, files_of, folder, living, mark_of, second_folder
 from loopline.usecases.tracking.sending import Client, Sender
 
 __all__ = ["Delivered", "adopted", "folder", "synced"]
@@ -75,6 +75,8 @@ def journals(place: Path) -> dict[str, list[Path]]:
 def taken_over(client: Client, place: Path, name: str, paths: list[Path]) -> Delivered:
     """Deliver one journal whose process is over; one whose process lives is left alone."""
     found = Delivered()
+    if name in living:
+        return Delivered(waiting=1)
     files = [path for path in paths if path.suffix == ".jsonl"]
     with contextlib.ExitStack() as stack:
         held = [locked(stack, path) for path in files]
