@@ -66,6 +66,12 @@ def tracking(loopline: Loopline) -> Any:
     return loopline.tracking
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with installation(tmp_path_factory.mktemp("shared")) as opened:
+        yield opened.tracking
+
+
 def ask(tracking: Any, method: str, path: str, /, **fields: Any) -> Any:
     route: Route = next(one for one in wire.ROUTES if one.method == method and one.path == path)
     return route.call(tracking, fields, ADA)
@@ -86,19 +92,19 @@ ONE = PROXY + "/{path:path}"
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_a_file_of_any_honest_name_comes_back(tracking: Any, tmp_path: Path, name: str) -> None:
+def test_a_file_of_any_honest_name_comes_back(shared: Any, tmp_path: Path, name: str) -> None:
     path = f"7/{RUN}/artifacts/{name}"
-    assert ask(tracking, "PUT", ONE, path=path, body=upload(tmp_path, b"content")) == {}
-    answer = ask(tracking, "GET", ONE, path=path)
+    assert ask(shared, "PUT", ONE, path=path, body=upload(tmp_path, b"content")) == {}
+    answer = ask(shared, "GET", ONE, path=path)
     assert (read(answer), answer.size) == (b"content", 7)
     assert answer.headers["Content-Disposition"].isascii()
     folder, _, last = name.rpartition("/")
-    assert ask(tracking, "GET", PROXY, path=f"7/{RUN}/artifacts/{folder}")["files"] == [
+    assert ask(shared, "GET", PROXY, path=f"7/{RUN}/artifacts/{folder}")["files"] == [
         {"path": last, "is_dir": False, "file_size": 7}
     ]
-    assert ask(tracking, "DELETE", ONE, path=path) == {}
+    assert ask(shared, "DELETE", ONE, path=path) == {}
     with pytest.raises(NotFound):
-        ask(tracking, "GET", ONE, path=path)
+        ask(shared, "GET", ONE, path=path)
 
 
 @pytest.mark.unit
@@ -235,12 +241,6 @@ anything = st.recursive(
     max_leaves=5,
 )
 NAMES = ("path", "run_id", "run_uuid", "name", "page_token", "media_type")
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with installation(tmp_path_factory.mktemp("shared")) as opened:
-        yield opened.tracking
 
 
 @given(st.sampled_from(wire.ROUTES), st.dictionaries(st.sampled_from(NAMES), anything, max_size=4))

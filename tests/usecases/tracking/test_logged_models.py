@@ -28,6 +28,18 @@ def loopline(tmp_path: Path) -> Iterator[Loopline]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopline]:
+    """One installation for tests that only see refusals."""
+    with installation(tmp_path_factory.mktemp("standing")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shared(standing: Loopline) -> Any:
+    return standing.tracking
+
+
 def ask(loopline: Loopline, method: str, path: str, /, **fields: Any) -> Any:
     route: Route = next(one for one in wire.ROUTES if one.method == method and one.path == path)
     return route.call(loopline.tracking, fields, ADA)
@@ -166,15 +178,15 @@ def test_search_filters_orders_and_pages(loopline: Loopline) -> None:
         {"max_results": -1},
     ],
 )
-def test_wrong_searches_are_refused(loopline: Loopline, fields: dict[str, Any]) -> None:
+def test_wrong_searches_are_refused(standing: Loopline, fields: dict[str, Any]) -> None:
     with pytest.raises(Invalid):
-        ask(loopline, "POST", "logged-models/search", **{"experiment_ids": ["0"], **fields})
+        ask(standing, "POST", "logged-models/search", **{"experiment_ids": ["0"], **fields})
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a:b", "a.b", "100%", "it's", 'so "x"', "x" * 501, 7])
-def test_bad_names_are_refused(loopline: Loopline, name: Any) -> None:
+def test_bad_names_are_refused(standing: Loopline, name: Any) -> None:
     with pytest.raises(Invalid):
-        ask(loopline, "POST", "logged-models", experiment_id="0", name=name)
+        ask(standing, "POST", "logged-models", experiment_id="0", name=name)
 
 
 def test_a_model_without_a_name_gets_one_and_needs_an_experiment(loopline: Loopline) -> None:
@@ -209,12 +221,6 @@ anything = st.recursive(
     max_leaves=5,
 )
 NAMES = "experiment_id experiment_ids name model_id status tags params filter order_by datasets max_results page_token tag_key model_type"
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with installation(tmp_path_factory.mktemp("shared")) as opened:
-        yield opened.tracking
 
 
 @given(st.sampled_from(wire.ROUTES), st.dictionaries(st.sampled_from(NAMES.split()), anything, max_size=5))

@@ -151,6 +151,8 @@ class Arriving(Base):
             return self._from_disk(source, plain, run_id or "", model_id or "")
         place = self._tracking.address(source)
         if place is None:
+            if model_id:
+                self._root(source, "", model_id)
             return Origin({}, source, run_id or "", model_id or "")
         return self._from_files(source, place, run_id or "", model_id or "")
 
@@ -263,6 +265,8 @@ class Arriving(Base):
             known = msgspec.json.decode(self._tracking.model_tags_in(tx, made.model_id).get(MODEL_VERSIONS, "[]"))
         except msgspec.DecodeError:
             known = []
+        except NotFound:  # a copy of a version whose logged model is gone
+            return
         mine = {"name": made.model, "version": str(made.version)}  # clients write the same themselves, as text
         told = [*(one for one in (known if isinstance(known, list) else []) if one != mine), mine]
         text = msgspec.json.encode(told[-MOST_TOLD_VERSIONS:]).decode()

@@ -12,8 +12,12 @@ from loopline.kit.rows import among, among_pairs, portions
 from loopline.usecases.registry import model
 
 DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-OF_VERSION: tuple[str, ...] = ("registry_versions",)
-OF_MODEL: tuple[str, ...] = ("registry_aliases", "registry_alias_history")
+_REMEMBER = (
+    "INSERT INTO registry_names (name, last_version) SELECT name, last_version FROM registry_models WHERE {}"
+    " ON CONFLICT (name) DO UPDATE SET last_version = excluded.last_version"
+)
+OF_VERSION: tuple[str, ...] = ("registry_version_tags", "registry_versions")
+OF_MODEL: tuple[str, ...] = ("registry_aliases", "registry_alias_history", "registry_model_tags")
 
 
 class Owner(Belongings):
@@ -57,6 +61,12 @@ class Owner(Belongings):
             for table in OF_MODEL:
                 yield Rows(table, where, params, "aliases" if table == "registry_aliases" else "")
             yield Rows("registry_models", where.replace("model IN", "name IN"), params)
+
+    def part(self, tx: Any, kind: str, names: Sequence[str], at: str) -> None:
+        """A model's name goes on counting where it stopped, when it is used again."""
+        if kind == "model":
+            where, params = among("name", names)
+            tx.run(_REMEMBER.format(where), params)
 
     def blocks(self, tx: Any, going: Going) -> Iterable[Block]:
         versions, models = set(going.get("version", ())), set(going.get("model", ()))

@@ -103,6 +103,9 @@ def about(described: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
     for key in ("mlflow_version", "model_uuid", "utc_time_created"):
         if isinstance(described.get(key), str):
             told[key] = described[key][:100]
+    sklearn = described.get("flavors", {}).get("sklearn") if isinstance(described.get("flavors"), dict) else None
+    if isinstance(sklearn, dict) and isinstance(sklearn.get("sklearn_version"), str):
+        told["sklearn_version"] = sklearn["sklearn_version"][:100]
     return told
 
 

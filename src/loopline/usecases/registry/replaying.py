@@ -70,10 +70,11 @@ def renamed(stands: Standing, body: Mapping[str, Any]) -> None:
 
 
 def took(stands: Standing, gone: Standing, things: Mapping[str, Any]) -> None:
-    """Models and versions went into the trash."""
+    """Models and versions went into the trash. (Versions of a model that goes are named: another model of that name may
+    have gone before.)"""
     models, versions = set(things.get("model", ())), set(things.get("version", ()))
     for key in list(stands):
-        if owner(key) in models or key.removesuffix(" stage") in versions:
+        if (owner(key) in models) if "/" not in key else (key.removesuffix(" stage") in versions):
             gone[key] = stands.pop(key)
 
 
