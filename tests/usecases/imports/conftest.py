@@ -113,3 +113,24 @@ def fill(execute: Callable[[str, tuple[Any, ...]], Any], mark: str) -> None:
 @pytest.fixture
 def add_run() -> Callable[..., Path]:
     return put_run
+
+
+@pytest.fixture
+def fill_tables() -> Callable[..., None]:
+    return fill
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Callable[[Loopline], str]:
+    """Keeps a model in a format that nothing loads; answers its digest."""
+
+    def keep(opened: Loopline) -> str:
+        from loopline.core.tables import Column, Signature
+
+        (tmp_path / "saved").mkdir()
+        (tmp_path / "saved" / "weights.bin").write_bytes(b"123")
+        signature = Signature((Column("x", "float"),), Column("y", "float"))
+        digest: str = opened.registry.keep(tmp_path / "saved", "other", signature)
+        return digest
+
+    return keep

@@ -71,6 +71,14 @@ class Caller:
         headers = {"Content-Type": "application/octet-stream", "Content-Length": size}
         self._asked("PUT", self._path(path), source, headers).read()
 
+    def check(self) -> None:
+        """See that it is there and lets us in; the connection is closed when not."""
+        try:
+            self.post("experiments/search", {"max_results": 1})
+        except LooplineError:
+            self.close()
+            raise
+
     def each(self, call: Callable[[Any], T], items: Sequence[Any]) -> Iterator[T]:
         """`call` of each item in order, some at a time."""
         from concurrent.futures import ThreadPoolExecutor

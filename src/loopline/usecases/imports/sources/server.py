@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -31,6 +32,7 @@ BULK_POINTS = 25_000
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 AJAX = "/ajax-api/2.0/mlflow"
 DEEPEST = 64
+_OWNER = re.compile(r"(m-)?[0-9a-f]{32}\Z")
 
 
 class Server:
@@ -41,7 +43,7 @@ class Server:
         self._work = work
         self._listed: dict[str, set[str] | None] = {}
         self.name = self._caller.name
-        self._caller.post("experiments/search", {"max_results": 1})  # whether it is there and lets us in
+        self._caller.check()
 
     def count(self) -> int | None:
         return None
@@ -159,7 +161,8 @@ class Server:
         )
 
     def _has_files(self, uri: str) -> bool:
-        """False only when the proxy tells that an owner has no folder: many runs have no artifact."""
+        """False only when the proxy lists folders of owners and this one's is not among them: many runs have no
+        artifact. (Another Loopline lists no such folders.)"""
         folder = proxied(uri)
         if folder is None:
             return True
@@ -167,7 +170,8 @@ class Server:
         if parent not in self._listed:
             try:
                 files = self._caller.get(PROXY, [("path", parent)]).get("files") or []
-                self._listed[parent] = {row["path"].rpartition("/")[2] for row in files}
+                names = {row["path"].rpartition("/")[2] for row in files}
+                self._listed[parent] = names if any(_OWNER.match(name) for name in names) else None
             except LooplineError:
                 self._listed[parent] = None
         there = self._listed[parent]

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from loopline.core.errors import Invalid, Unavailable
+from loopline.core.errors import Unavailable
 from loopline.usecases.imports import model
 from loopline.usecases.imports.model import (
     Experiment,
@@ -233,7 +233,7 @@ def put_texts(folder: Path, texts: Mapping[str, str], report: Report, owner: str
         try:
             put(folder / key, text.encode())
         except OSError as error:
-            report.lose("text", f"{owner}/{key[:80]}", f"{error.strerror}: its name cannot be a file's here")
+            report.lose("text", f"{owner}/{key[:80]}", f"{error.strerror}: a file of its name cannot be made")
 
 
 def put_files(folder: Path, files: Iterable[File], report: Report) -> None:
@@ -267,8 +267,6 @@ def put(path: Path, content: bytes) -> bool:
             return False
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-    except NotADirectoryError:
-        raise Invalid(f"{path} cannot be written: its folder is a file.", "") from None
     scratch = path.with_name(f".{path.name[:100]}.tmp")
     scratch.write_bytes(content)
     os.replace(scratch, path)

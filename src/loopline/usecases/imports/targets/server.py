@@ -27,7 +27,7 @@ class ToServer:
         self._known: dict[str, tuple[str, str]] = {}
         self._known_models: dict[str, tuple[str, str]] = {}
         self._outputs: dict[str, list[dict[str, Any]]] = {}
-        self._caller.post("experiments/search", {"max_results": 1})
+        self._caller.check()
 
     def experiment(self, one: Experiment, report: Report) -> str:
         try:
