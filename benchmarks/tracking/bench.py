@@ -91,7 +91,9 @@ def writes(servers: dict[str, Server], seconds: float) -> dict[str, Any]:
                     continue
                 print(f"{operation}, {clients} clients, {name}", file=sys.stderr)
                 key = f"{operation}, {clients} client{'s' if clients > 1 else ''}"
-                found.setdefault(key, {})[name] = at_work(python, "stock.py", server.url, operation, clients, seconds)
+                figures = at_work(python, "stock.py", server.url, operation, clients, seconds)
+                print(f"  {figures['per_s']:.0f} a second", file=sys.stderr)
+                found.setdefault(key, {})[name] = figures
     for name, server in servers.items():
         run_id = server.ask("POST", "runs/create", {"experiment_id": "0"})["run"]["info"]["run_id"]
         rate = posts.per_second(server.url, run_id, server.token, 8, seconds)

@@ -125,3 +125,21 @@ def test_it_is_fast_enough_to_log_each_step(tmp_path: Path) -> None:
     assert found["kept"] == [20_000, 20_000]
     assert found["log_metric"] >= 10_000  # an idle machine does several times that: see benchmarks/tracking
     assert found["log_batch"] >= 60_000
+
+
+def test_the_example_of_the_document_runs(tmp_path: Path) -> None:
+    text = (peers.ROOT / "docs" / "mlflow-plugin.md").read_text()
+    example = text.partition("```py file=train.py\n")[2].partition("```")[0]
+    place = tmp_path / "train.py"
+    place.write_text(example)
+    environment = {
+        **os.environ,
+        **QUIET,
+        "LOOPLINE_SPOOL": str(tmp_path / "spool"),
+        "MLFLOW_TRACKING_URI": f"loopline://{tmp_path / 'home'}",
+    }
+    command = [peers.python_of("mlflow-3"), str(place)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=60, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == ["1000 as expected"], done.stderr[-2000:]

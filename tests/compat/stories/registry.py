@@ -37,7 +37,7 @@ def versions(say, client, source, run_id):
     for number in range(1, 4):
         made = client.create_model_version("arrival", source, run_id, {"n": str(number)}, description=f"try {number}")
         say(f"version {number}", version(made))
-    say.refused("of unknown model", lambda: client.create_model_version("unknown", source))
+    say.refused("of unknown model", lambda: client.create_model_version("unknown", source, run_id))
     say.refused("unknown version", lambda: client.get_model_version("arrival", "9"))
     say.refused("no number", lambda: client.get_model_version("arrival", "one"))
     say.refused("path outside", lambda: client.create_model_version("arrival", "mlflow-artifacts:/1/../../etc"))

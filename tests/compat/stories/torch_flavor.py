@@ -41,4 +41,5 @@ def story(say):
     loaded = mlflow.pyfunc.load_model("models:/by-torch@champion")
     wanted = net(torch.tensor(rows)).detach().numpy()
     say("same answers", bool(np.allclose(loaded.predict(rows), wanted, atol=1e-6)))
-    say("files", sorted(one.path for one in mlflow.artifacts.list_artifacts(f"models:/{kept.model_id}/data")))
+    place = client.get_logged_model(kept.model_id).artifact_location
+    say("files", sorted(one.path for one in mlflow.artifacts.list_artifacts(f"{place}/data")))
