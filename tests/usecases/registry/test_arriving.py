@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from loopline.app.wiring import Loopline
+from loopline.app.wiring import Loopline, audit
 from loopline.core.errors import Invalid, NotFound, Refused
 from loopline.core.tables import Column, Signature
 from loopline.testing.factories import installation
@@ -247,3 +247,15 @@ def test_a_path_on_a_disk_is_noted_when_it_is_the_runs_own(loopline: Loopline) -
     for source in ("/data/mlruns/0/x/artifacts-other", "/data/mlruns/0/x/artifacts/../../y"):
         with pytest.raises(Invalid):
             loopline.registry.arrive("late", source, run_id=run, actor="ada")
+
+
+def test_removing_the_last_version_takes_its_files_along(loopline: Loopline) -> None:
+    first = arrive(loopline, {"MLmodel": described(), "only.txt": b"here"})
+    second = loopline.registry.arrive("late", f"models:/late/{first.version}", actor="ada")
+    owner = f"version {first.digest}"
+    for version, left in ((first, 2), (second, 0)):
+        loopline.retention.remove("version", f"late/{version.version}", "ada")
+        assert len(loopline.tracking.files(owner)) == left
+    loopline.retention.restore("version", f"late/{second.version}", "ada")
+    assert [one.name for one in loopline.tracking.files(owner)] == ["MLmodel", "only.txt"]
+    assert not audit(loopline).problems

@@ -37,6 +37,14 @@ class Alias(msgspec.Struct):
     at: str = ""
 
 
+class Take(msgspec.Struct):
+    """`kept` names what the run kept under models/."""
+
+    model: str
+    run_id: str
+    kept: str
+
+
 class Standing(msgspec.Struct):
     """Where an alias points (or pointed at the time asked for), and its moves, oldest first."""
 
@@ -75,6 +83,10 @@ def alias(registry: Any, request: Alias, caller: Caller) -> Standing:
     return Standing(model=request.model, alias=request.alias, version=number, history=history)
 
 
+def take(registry: Any, request: Take, caller: Caller) -> Any:
+    return registry.take(request.model, request.run_id, request.kept, caller.name)
+
+
 VERBS = (
     Verb("registry.models", "GET", "/models", Role.VIEWER, Models, models, "List registered models"),
     Verb("registry.find", "GET", "/model-versions", Role.VIEWER, Reference, find, "Find the version a reference names"),
@@ -88,6 +100,7 @@ VERBS = (
         version,
         "Show one version",
     ),
+    Verb("registry.take", "POST", "/models/{model}/versions", Role.EDITOR, Take, take, "Register what a run kept"),
     Verb("registry.aliases", "GET", "/models/{model}/aliases", Role.VIEWER, Model, aliases, "Show where aliases point"),
     Verb(
         "registry.alias",

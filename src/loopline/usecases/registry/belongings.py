@@ -17,6 +17,11 @@ _REMEMBER = (
     " ON CONFLICT (name) DO UPDATE SET last_version = excluded.last_version"
 )
 OF_VERSION: tuple[str, ...] = ("registry_version_tags", "registry_versions")
+# Owners of the files that only these versions share (see `tracking.share_in`).
+SHARED = (
+    "SELECT 'version ' || v.digest FROM registry_versions v WHERE {0} AND NOT EXISTS "
+    "(SELECT 1 FROM registry_versions o WHERE o.digest = v.digest AND NOT ({0}))"
+)
 OF_MODEL: tuple[str, ...] = ("registry_aliases", "registry_alias_history", "registry_model_tags")
 
 
@@ -54,6 +59,7 @@ class Owner(Belongings):
     def rows(self, kind: str, names: Sequence[str]) -> Iterable[Rows]:
         if kind == "version":
             where, params = among_pairs(("model", "version"), [pair(name) for name in names])
+            yield Rows("tracking_artifacts", f"owner IN ({SHARED.format(where)})", params)
             for table in OF_VERSION:
                 yield Rows(table, where, params)
         elif kind == "model":

@@ -14,9 +14,9 @@ from loopline.core.times import from_text, to_text
 from loopline.ports.database import Transaction
 from loopline.ports.runtime import LoadedModel
 from loopline.usecases.registry import folders, model, store
-from loopline.usecases.registry.arriving import Arriving
 from loopline.usecases.registry.changing import Changing
 from loopline.usecases.registry.model import AliasMove, RegisteredModel, Version
+from loopline.usecases.registry.own_runs import OwnRuns
 from loopline.usecases.registry.replaying import replayed
 from loopline.usecases.registry.searching import Searching
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Registry(Arriving, Changing, Searching):
+class Registry(OwnRuns, Changing, Searching):
     """Registered models: versions never change, aliases move and remember where they pointed."""
 
     def keep(self, folder: Path, model_format: str, signature: Signature) -> str:
