@@ -111,6 +111,7 @@ def test_choices_stand_in_the_address(visit: Any, long_run: str) -> None:
     assert waited.value.json()[0]["smoothed"]
     visitor.page.select_option("select[name=scale]", "log")
     visitor.page.check("input[name=wide]")
+    visitor.page.wait_for_function("() => location.search.includes('wide')")
     assert visitor.path() == f"/runs/{long_run}?x=time&smooth=0.9&scale=log&wide=1"
     visitor.page.reload()
     chosen = spec(drawn(visitor, "train/loss"))

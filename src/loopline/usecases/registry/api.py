@@ -18,6 +18,10 @@ class Model(msgspec.Struct):
     model: str
 
 
+class OfRun(msgspec.Struct):
+    run_id: str
+
+
 class Numbered(msgspec.Struct):
     model: str
     version: int
@@ -66,6 +70,10 @@ def version(registry: Any, request: Numbered, caller: Caller) -> Any:
     return registry.version(request.model, request.version)
 
 
+def of_run(registry: Any, request: OfRun, caller: Caller) -> list[Version]:
+    return list(registry.versions_of_run(request.run_id))
+
+
 def find(registry: Any, request: Reference, caller: Caller) -> Any:
     return registry.find(request.reference)
 
@@ -90,6 +98,7 @@ def take(registry: Any, request: Take, caller: Caller) -> Any:
 VERBS = (
     Verb("registry.models", "GET", "/models", Role.VIEWER, Models, models, "List registered models"),
     Verb("registry.find", "GET", "/model-versions", Role.VIEWER, Reference, find, "Find the version a reference names"),
+    Verb("registry.of_run", "GET", "/run-versions/{run_id}", Role.VIEWER, OfRun, of_run, "List what a run registered"),
     Verb("registry.versions", "GET", "/models/{model}/versions", Role.VIEWER, Model, versions, "List versions"),
     Verb(
         "registry.version",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MOST_LINES = 4000
 MOST_FILES = 500
-LOGS = ("stdout", "stderr", "output", "log")
+_LOG = re.compile(r"(?:^|/)(stdout|stderr|output|log)(-[0-9]{1,9})?(?:\.(?:txt|log|out))?\Z|[^/]+\.(?:log|out|err)\Z")
 
 
 def tree(files: Sequence[Mapping[str, Any]], folder: str = "") -> dict[str, Any]:
@@ -57,13 +58,11 @@ def changed(diff: str) -> tuple[int, int]:
 
 
 def logs(files: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Names of the files that hold what a run printed."""
-    texts = (one["name"] for one in files if one["media_type"].startswith("text/") or "." not in one["name"])
-    return [name for name in texts if is_log(name)]
-
-
-def is_log(name: str) -> bool:
-    """Whether a file is what a run printed, by its name."""
-    last = name.rpartition("/")[2].lower()
-    stem = last.partition(".")[0]
-    return stem in LOGS or last.endswith((".log", ".out", ".err"))
+    """Names of the files that hold what a run printed; of one kept in portions (stdout.txt, stdout-2.txt) the last."""
+    last: dict[str, tuple[int, str]] = {}
+    for one in files:
+        found = _LOG.search(one["name"])
+        if found and (one["media_type"].startswith("text/") or "." not in found[0]):
+            stream = one["name"][: found.start(2)] if found[2] else one["name"].partition(".")[0]
+            last[stream] = max(last.get(stream, (0, "")), (int(found[2][1:]) if found[2] else 1, one["name"]))
+    return [name for _, name in last.values()]

@@ -32,6 +32,7 @@ def run(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         if PARENT in found["tags"]
         else None,
         "children": children(call, found["id"]),
+        "versions": attempted(call, "registry.of_run", run_id=found["id"]) or [],
         "choices": {"AXES": charts.AXES, "SCALES": charts.SCALES, "BEST": charts.BEST, "TOGETHER": charts.TOGETHER},
     }
 
