@@ -94,8 +94,13 @@ class Finding(Base):
         """The runs of a search by the value of a param, tag or attribute (`params.model`), the largest group first: how
         many, and mean, least and largest of a metric's latest numbers. Raises Invalid when `by` names nothing such."""
         asked = Search(parsed(where), (), experiments, checked_states(states))
-        entity, key = named(Pieces(by, "grouping"))
-        if entity in ("metrics", "datasets") or key in ("id", "started_at", "ended_at", "artifact_uri"):
+        pieces = Pieces(by, "grouping")
+        entity, key = named(pieces)
+        if (
+            pieces.left()
+            or entity in ("metrics", "datasets")
+            or key in ("id", "started_at", "ended_at", "artifact_uri")
+        ):
             raise Invalid(f"Runs cannot be grouped by {by[:80]!r}.", "Group them by params.NAME, tags.NAME or status.")
         return self._database.read(lambda tx: finding_store.groups(tx, asked, entity, key, metric, MOST_GROUPS))
 
