@@ -64,7 +64,9 @@ def test_a_fit_logs_params_scores_inputs_and_the_model(client: Local) -> None:
     assert {"training_roc_auc", "training_log_loss", "training_f1_score", "fit_seconds"} <= run["metrics"].keys()
     assert [(one["name"], one["tags"]["rows"]) for one in run["links"]] == [("X", 60), ("y", 60)]
     assert files(client, run) == ["models/model/loopline.json", "models/model/model.skops"]
-    assert run["tags"]["loopline.register.model"] == "late"
+    (version,) = client.call("registry.versions", model="late")
+    assert (version["run_id"], version["servable"]) == (run["id"], True)
+    assert version["metrics"]["training_score"] == run["metrics"]["training_score"]
 
 
 def test_what_belongs_to_a_fit_is_logged_as_one(client: Local) -> None:

@@ -191,6 +191,10 @@ def test_a_model_is_kept_in_a_safe_format(client: Local) -> None:
         run.model("late", LinearRegression().fit(frame, [1, 2, 3]), example=frame, register="late-arrival")
         with pytest.raises(Invalid, match="no safe format"):
             run.model("object", object())
+    (version,) = client.call("registry.versions", model="late-arrival")
+    assert (version["run_id"], version["servable"], version["format"]) == (run.id, True, "sklearn-skops")
+    assert client.call("registry.take", model="late-arrival", run_id=run.id, kept="late")["version"] == 1
+    assert client.call("registry.aliases", model="late-arrival") == {}
     about = json.loads(content(client, run, "models/late/loopline.json"))
     assert about["format"] == "sklearn-skops"
     assert about["signature"]["inputs"] == [{"name": "a", "type": "float", "nullable": False}]

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from loopline.core.errors import Conflict, Invalid
-from loopline.core.ids import new_id
+from loopline.core.ids import checked_name, new_id
 from loopline.core.times import from_ms
 from loopline.usecases.tracking import model, processes, surroundings
 from loopline.usecases.tracking.capturing.seeds import seeds
@@ -135,6 +135,10 @@ class Run(Objects):
     def output(self, name: str, data: Any, kind: str = "") -> None:
         """Say what came out of the run, as `input` does."""
         self._link("output", name, data, kind or "value")
+
+    def register(self, kept: str, model: str) -> None:
+        """Have a model that `run.model` kept under the name `kept` become the next version of a registered model."""
+        self._call("registry.take", {"model": checked_name("model", model), "run_id": self.id, "kept": kept})
 
     def flush(self, timeout: float = FINISH_S) -> bool:
         """Wait until all that was logged has arrived; False when nobody answers or the time (seconds) is up."""

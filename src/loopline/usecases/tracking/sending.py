@@ -12,8 +12,8 @@ from blake3 import blake3
 from loopline.core.errors import LooplineError, Refused, Unavailable
 from loopline.usecases.tracking.journal import Line, lines
 
-MOST_LINES = 5_000  # a portion's bounds decide how a file falls into batches: never change them for files on disk
-MOST_VALUES = 10_000
+MOST_LINES = 2_000  # a portion's bounds decide how a file falls into batches: never change them for files on disk
+MOST_VALUES = 4_000
 
 
 class Client(Protocol):

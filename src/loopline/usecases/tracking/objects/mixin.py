@@ -85,8 +85,8 @@ class Objects:
 
     def model(self, name: str, model: Any, example: Any = None, register: str = "") -> None:
         """Keep a model as models/NAME/…: scikit-learn by skops, LightGBM and XGBoost in their own formats, the weights
-        of a PyTorch module by safetensors. `example` (some input rows) gives the signature; `register` is the name of
-        the registered model that it is meant for. Invalid for a model without a safe format."""
+        of a PyTorch module by safetensors. `example` (some input rows) gives the signature; with `register` it becomes
+        the next version of the registered model of that name. Invalid for a model without a safe format."""
         from loopline.usecases.tracking.objects import models
 
         signature = None

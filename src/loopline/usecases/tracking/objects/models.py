@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.errors import Invalid
+from loopline.core.ids import checked_name
 from loopline.core.tables import Column, ColumnType, Signature
 from loopline.ports.runtime import Runtime
 
@@ -31,14 +32,17 @@ runtimes: Callable[[], Mapping[str, Runtime]] = dict
 
 def keep(run: Any, name: str, model: Any, signature: Signature | None, register: str = "") -> None:
     """Keep a model with a run, in a format that runs nothing when it is loaded; Invalid when there is none for it."""
+    checked_name("model", register or "unnamed")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         folder.mkdir()
         form = written(model, folder)
-        about = {"format": form, "signature": msgspec.to_builtins(signature), "register": register}
+        about = {"format": form, "signature": msgspec.to_builtins(signature)}
         (folder / ABOUT).write_bytes(msgspec.json.encode(about))
         run.artifact(folder, f"models/{name}")
-    run.tags({f"loopline.model.{name}": form, **({f"loopline.register.{name}": register} if register else {})})
+    run.tags({f"loopline.model.{name}": form})
+    if register:
+        run.register(name, register)
 
 
 def written(model: Any, folder: Path) -> str:

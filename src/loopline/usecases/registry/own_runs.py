@@ -1,0 +1,79 @@
+"""Versions from models that a run kept by our own client: models/NAME/…, with a `loopline.json` that describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from loopline.core.errors import Invalid, LooplineError, NotFound
+from loopline.core.ids import checked_name
+from loopline.core.tables import Signature
+from loopline.ports.database import Transaction
+from loopline.usecases.registry import folders, model, store
+from loopline.usecases.registry.arriving import Arriving, Origin
+from loopline.usecases.registry.model import NO_SIGNATURE, Manifest, Version
+
+ABOUT = "loopline.json"
+LARGEST_ABOUT = 1 << 20
+
+
+class About(msgspec.Struct):
+    """What the client wrote about a model."""
+
+    format: str
+    signature: Signature | None = None
+
+
+class OwnRuns(Arriving):
+    """A version made by a run of our own."""
+
+    def take(self, name: str, run_id: str, kept: str, actor: str) -> Version:
+        """Register what a run kept under models/`kept`; asking again answers the same version.
+
+        NotFound when the run kept no such model, Invalid when it is not described. Servable when a runtime can load it
+        safely and its signature is known; `not_servable` in the metadata says why it is not.
+        """
+        checked_name("model", name)
+        files = self._all_files(run_id, f"models/{kept}")
+        digest = files.pop(ABOUT, "")
+        if not digest:
+            raise NotFound(f"The run {run_id[:40]} kept no model {kept[:80]!r}.", "Keep it by run.model() first.")
+        try:
+            about = msgspec.json.decode(self._head(digest, LARGEST_ABOUT), type=About)
+        except msgspec.DecodeError as error:
+            raise Invalid(f"The model {kept[:80]!r} is not described ({error}).", "Keep it by run.model().") from None
+        manifest = Manifest(format=about.format, signature=about.signature or NO_SIGNATURE, files=files)
+        reason = self._why_not(about, manifest)
+        draft = Version(
+            model=name,
+            version=0,
+            digest=self._blobs.put(model.encoded_manifest(manifest)),
+            format=manifest.format,
+            signature=manifest.signature,
+            metrics=self._metrics(Origin({}, "", run_id, "")),
+            run_id=run_id,
+            metadata={"not_servable": reason} if reason else {},
+            servable=not reason,
+            created_at=self._clock.text(),
+            created_by=actor,
+        )
+        return self._database.write(lambda tx: self._once(tx, draft))
+
+    def _once(self, tx: Transaction, draft: Version) -> Version:
+        return store.version_of_run(tx, draft.model, draft.run_id, draft.digest) or self._add(tx, draft)
+
+    def _why_not(self, about: About, manifest: Manifest) -> str:
+        """Why a model cannot be served, or nothing."""
+        runtime: Any = self._runtimes.get(about.format)
+        if runtime is None:
+            return f"There is no runtime for the format {about.format[:80]!r}."
+        if about.signature is None:
+            return "It has no signature; give example= rows when it is kept."
+        if folders.has_pickle(self._blobs, manifest):
+            return "It brings a pickle, which could run any code when loaded."
+        try:
+            runtime.inspect({name: self._blobs.path(digest) for name, digest in manifest.files.items()})
+        except LooplineError as error:
+            return error.message
+        return ""
