@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import loopline
 from loopline.core.errors import Invalid
 from loopline.shells.sdk.client import Local
 from loopline.testing.factories import installation
@@ -187,7 +188,7 @@ def test_a_model_is_kept_in_a_safe_format(client: Local) -> None:
     from sklearn.linear_model import LinearRegression
 
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0]})
-    with Run(client, "model") as run:
+    with loopline.run("model", client=client, capture=False) as run:
         run.model("late", LinearRegression().fit(frame, [1, 2, 3]), example=frame, register="late-arrival")
         with pytest.raises(Invalid, match="no safe format"):
             run.model("object", object())
