@@ -116,7 +116,7 @@ class Belongings:
         """Take a thing off, so that it may go."""
 
     def part(self, tx: Any, kind: str, names: Sequence[str], at: str) -> None:
-        """Things are about to be erased: hand over what others still need of them."""
+        """Things are about to go: hand over, or note, what others still need of them."""
 
     def references(self, tx: Any) -> Iterable[Reference]:
         """Which bytes its things need."""

@@ -1,4 +1,4 @@
-"""The child that evaluates and seals: `python -m loopline.shells.worker.chore --home DIR`, questions on stdin."""
+"""The child that evaluates, seals and clears up: `python -m loopline.shells.worker.chore --home DIR`, questions on stdin."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ def answered(loopline: Loopline, question: dict[str, str]) -> dict[str, str]:
     try:
         if question["do"] == "seal":
             loopline.serving.seal()
+        elif question["do"] == "clear":
+            loopline.retention.collect()
         else:
             loopline.monitoring.evaluate(question["endpoint"])
     except LooplineError as error:

@@ -1,4 +1,5 @@
-"""Work that needs arrays: evaluating monitors and sealing logs, in a child that is kept warm while there is news."""
+"""Work that needs arrays or takes long: evaluating monitors, sealing logs, clearing up once a day, in a child that is kept
+warm while there is news."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from loopline.usecases.serving.records.segments import SUFFIX, closed
 LOOK_S = 0.5
 SEAL_S = 10.0
 WARM_S = 15.0
+FIRST_CLEARING_S = 600.0  # not while everything starts
 REST = 2.0  # an evaluation is followed by a rest this many times as long
 Stamp = tuple[tuple[str, int, int], ...]
 log = logging.getLogger("loopline.worker")
@@ -32,7 +34,7 @@ class Chores:
         self._child: Child | None = None
         self._doing: tuple[str, float] | None = None
         self._done: dict[str, Stamp] = {}
-        self._not_before: dict[str, float] = {}
+        self._not_before: dict[str, float] = {"clear": time.monotonic() + FIRST_CLEARING_S}
         self._next_look = 0.0
         self._idle_since = 0.0
 
@@ -52,7 +54,7 @@ class Chores:
 
     def look_again(self) -> None:
         """Evaluate everything once more: rules have changed."""
-        self._done = {name: stamp for name, stamp in self._done.items() if name == "seal"}
+        self._done = {name: stamp for name, stamp in self._done.items() if name in ("seal", "clear")}
 
     def close(self) -> None:
         """End the child. What it was doing may be broken off anywhere."""
@@ -82,6 +84,7 @@ class Chores:
         folders = [self._home / kind for kind in ("predictions", "truth")]
         names = sorted({entry.name for folder in folders if folder.is_dir() for entry in os.scandir(folder)})
         stamps = {f"evaluate {name}": stamp_of(*(folder / name for folder in folders)) for name in names}
+        stamps["clear"] = ((time.strftime("%Y-%m-%d", time.gmtime()), 0, 0),)
         stamps["seal"] = tuple(each for stamp in stamps.values() for each in stamp if self._closed(each[0]))
         ready = [
             name

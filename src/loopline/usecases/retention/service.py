@@ -169,6 +169,8 @@ class Retention(Applying):
         for kind, names in reversed(going.items()):
             for some in portions(names):
                 for owner in self._planning.owners.values():
+                    owner.part(tx, kind, some, at)
+                for owner in self._planning.owners.values():
                     for rows in owner.rows(kind, some):
                         taken = lifted(tx, rows.table, rows.where, rows.params)
                         for piece in portions(taken, 1000):
