@@ -75,6 +75,7 @@ class Writer(threading.Thread):
         super().__init__(daemon=True)
         self.port, self.key, self.stop = port, f"w{place}", stop
         self.run_id = ""
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         self.acknowledged: list[tuple[int, float]] = []
         self.tried = -1
         self.refused: list[str] = []
@@ -91,30 +92,26 @@ class Writer(threading.Thread):
                 self.acknowledged.append((self.tried, time.monotonic()))
 
     def until_acknowledged(self, path: str, fields: dict[str, Any]) -> Any:
-        connection: http.client.HTTPConnection | None = None
-        while not self.stop.is_set() or path == "runs/create":
+        """What the server answers; None when it refuses or the test is over."""
+        while not self.stop.is_set():
             try:
-                connection = (
-                    connection
-                    or getattr(self, "kept", None)
-                    or http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-                )
-                self.kept = connection
-                headers = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
-                connection.request("POST", f"/api/2.0/mlflow/{path}", json.dumps(fields), headers)
-                answer = connection.getresponse()
-                content = answer.read()
-                if answer.status == 200:
-                    return json.loads(content)
-                if answer.status < 500:
-                    self.refused.append(content.decode())
-                    return None
+                status, content = self.asked(path, json.dumps(fields))
             except (OSError, http.client.HTTPException):
+                self.connection.close()
                 time.sleep(0.01)
-            if connection is not None:
-                connection.close()
-            connection = self.kept = None
+                continue
+            if status == 200:
+                return json.loads(content)
+            if status < 500:
+                self.refused.append(content.decode())
+                return None
         return None
+
+    def asked(self, path: str, body: str) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {TOKEN}"}
+        self.connection.request("POST", f"/api/2.0/mlflow/{path}", body, headers)
+        answer = self.connection.getresponse()
+        return answer.status, answer.read()
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.torture)], ids=["two kills", "twenty kills"])
@@ -135,6 +132,7 @@ def test_acknowledged_batches_survive(kills: int, tmp_path: Path, torture_result
     stop.set()
     for one in writers:
         one.join(30)
+        one.connection.close()
     found = [kept(tmp_path / "home", server, one) for one in writers]
     server.process.send_signal(signal.SIGTERM)
     server.close()
