@@ -96,9 +96,13 @@ class Later:
     def __init__(self, home: Path) -> None:
         self.target = f"home:{home.resolve()}"
         self._home = home
+        self._anew()
+        _opened.append(self)
+
+    def _anew(self) -> None:
         self._client: Client | None = None
         self._guard = threading.Lock()
-        _opened.append(self)
+        self._process = os.getpid()
 
     def call(self, name: str, /, **fields: Any) -> Any:
         """See `Client`."""
@@ -121,12 +125,17 @@ class Later:
 
     def close(self) -> None:
         """See `Client`."""
+        if self._process != os.getpid():
+            return
         with self._guard:
             if self._client is not None:
                 self._client.close()
             self._client = None
 
     def _opened(self) -> Client:
+        if self._process != os.getpid():  # a forked child leaves its parent's connections alone, and open
+            _parents.append(self._client)
+            self._anew()
         with self._guard:
             if self._client is None:
                 try:
@@ -141,6 +150,7 @@ class Later:
 
 
 _opened: list[Later] = []
+_parents: list[Any] = []
 
 
 def _close_all() -> None:

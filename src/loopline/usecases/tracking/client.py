@@ -10,7 +10,6 @@ import operator
 import os
 import sys
 import time
-import weakref
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
@@ -32,7 +31,7 @@ PARENT = "mlflow.parentRunId"  # the tag that MLflow's clients and pages nest ru
 _log = logging.getLogger("loopline")
 _current: ContextVar[Run | None] = ContextVar("loopline_run", default=None)
 _entered: list[Run] = []
-_living: weakref.WeakSet[Run] = weakref.WeakSet()
+_living: set[Run] = set()
 
 
 class Run(Objects):
@@ -127,14 +126,14 @@ class Run(Objects):
         self._awake()
         self._delivery.keep("tracking.put_artifact", fields, data)
 
-    def input(self, name: str, data: Any, kind: str = "") -> None:
+    def input(self, name: str, data: Any = None, kind: str = "", *, digest: str = "") -> None:
         """Say what went into the run: a digest, or a frame (pandas, Polars, Arrow), an array, a path or a dataset's
         snapshot, of which digest, columns and number of rows are kept; the data itself is not."""
-        self._link("input", name, data, kind or "dataset")
+        self._link("input", name, data, kind or "dataset", digest)
 
-    def output(self, name: str, data: Any, kind: str = "") -> None:
+    def output(self, name: str, data: Any = None, kind: str = "", *, digest: str = "") -> None:
         """Say what came out of the run, as `input` does."""
-        self._link("output", name, data, kind or "value")
+        self._link("output", name, data, kind or "value", digest)
 
     def register(self, kept: str, model: str) -> None:
         """Have a model that `run.model` kept under the name `kept` become the next version of a registered model."""
@@ -196,10 +195,10 @@ class Run(Objects):
 
             self._captures = Captures(self, wanted)
 
-    def _link(self, direction: str, name: str, data: Any, kind: str) -> None:
-        from loopline.usecases.tracking.objects.digesting import digested
+    def _link(self, direction: str, name: str, data: Any, kind: str, digest: str) -> None:
+        from loopline.usecases.tracking.objects.digesting import Digested, digested
 
-        found = digested(data)
+        found = Digested(digest) if digest and data is None else digested(data)
         link = {"direction": direction, "name": name, "digest": found.digest, "kind": kind, "tags": found.profile}
         self._call("tracking.log", {"run_id": self.id, "links": [link]})
 

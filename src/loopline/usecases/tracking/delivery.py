@@ -58,7 +58,7 @@ class Delivery:
         _all.add(self)
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may call from within a call
         self._changed = threading.Condition()
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -67,6 +67,7 @@ class Delivery:
         self._added = self._sent = self._attempts = self._failed = 0
         self._begin = 0
         self._marks: list[int] = []
+        self._ending = False
         self._away = ""
         self._adopted_at = 0.0
 
@@ -128,7 +129,9 @@ class Delivery:
 
     def let_go(self, run_id: str, timeout: float = EXIT_S) -> bool:
         """A run has ended: wait a little for delivery; what waits after the last one is left to `loopline sync`."""
+        self._ending = True
         arrived = self.flush(timeout)
+        self._ending = False
         with self._lock:
             self._open.discard(run_id)
             self._journal.ended(run_id)
@@ -143,7 +146,7 @@ class Delivery:
         self._leave()
         return arrived
 
-    def deliver(self, adopt: bool = False) -> bool:
+    def deliver(self) -> bool:
         """Send what waits now, in this thread, and what other processes left; False when something still waits."""
         with self._sending:
             with self._lock:
@@ -154,7 +157,7 @@ class Delivery:
                 if not self._deliver_file():
                     return False
             self._arrived(goal)
-            self._adopt(adopt)
+            self._adopt()
             return True
 
     def _deliver_file(self) -> bool:
@@ -193,9 +196,9 @@ class Delivery:
             self._attempts += 1
             self._changed.notify_all()
 
-    def _adopt(self, now: bool) -> None:
+    def _adopt(self) -> None:
         """Deliver what processes left that are over, as forked workers and runs that were killed."""
-        if time.monotonic() - self._adopted_at < ADOPT_S and not now:
+        if time.monotonic() - self._adopted_at < ADOPT_S and not self._ending:
             return
         self._adopted_at = time.monotonic()
         with contextlib.suppress(OSError, LooplineError):
@@ -231,13 +234,13 @@ class Delivery:
                     return
                 continue
             wait = RETRY_S[min(self._attempts, len(RETRY_S)) - 1] if self._attempts else self._pause
-            hurried = self._hurry.wait(wait)
+            self._hurry.wait(wait)
             if self._thread is not thread:
                 return
             self._hurry.clear()
             self._wake.clear()
             try:
-                arrived = self.deliver(adopt=hurried)
+                arrived = self.deliver()
             except Exception as error:  # this thread must outlive whatever happens
                 self._missed(f"Delivery failed ({type(error).__name__}: {error}).")
                 arrived = False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_COLUMNS = 200
-_DIGEST = re.compile(r"[\w+/=:.-]{1,128}\Z")
+_DIGEST = re.compile(r"(?:[\w-]+:)?[0-9a-fA-F]{6,128}\Z")
 
 
 class Digested(msgspec.Struct):
