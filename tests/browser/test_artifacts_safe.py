@@ -149,10 +149,8 @@ def test_another_site_can_frame_neither_pages_nor_files(site: Any, visit: Any, k
         ("broken.json", "pre", '{"labels":'),
     ],
 )
-def test_a_file_is_shown_for_what_it_is(
-    visit: Any, keeper: str, name: str, selector: str, text: str, script: bool
-) -> None:
-    visitor = visit("viewer", script)
+def test_a_file_is_shown_for_what_it_is(visit: Any, keeper: str, name: str, selector: str, text: str) -> None:
+    visitor = visit("viewer", script=False)
     visitor.open(f"/runs/{keeper}/artifact?name={name}")
     assert "|".join(visitor.texts(f"main {selector}")) == text
 

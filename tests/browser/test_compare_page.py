@@ -104,5 +104,6 @@ def test_a_choice_is_sent_and_kept(visit: Any, trials: list[str], script: bool) 
 def test_no_runs_and_wrong_runs_are_answered_kindly(visit: Any, script: bool) -> None:
     visitor = visit("viewer", script)
     assert visitor.open("/runs/compare").status == 200
-    assert visitor.page.locator("main li a").count() > 2
+    visitor.page.click("button:text-is('Compare')")
+    assert visitor.page.locator("h1:text-is('2 runs side by side')").count() == 1
     assert visitor.open("/runs/compare?runs=ffffffffffff").status == 404

@@ -11,10 +11,12 @@
     if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).message || "The server did not answer.");
     return answer.json();
   };
+  // 50 s, 4:59 (minutes), 3:20 h, 2.5 d
   const span = (seconds) => {
-    const size = Math.abs(seconds);
+    const size = Math.abs(seconds), sign = seconds < 0 ? "-" : "", two = (number) => String(Math.floor(number)).padStart(2, "0");
     if (size < 120) return `${Number(seconds.toPrecision(4))} s`;
-    return size < 7200 ? `${Number((seconds / 60).toPrecision(4))} min` : size < 172800 ? `${Number((seconds / 3600).toPrecision(4))} h` : `${Number((seconds / 86400).toPrecision(4))} d`;
+    if (size < 7200) return `${sign}${Math.floor(size / 60)}:${two(size % 60)}`;
+    return size < 172800 ? `${sign}${Math.floor(size / 3600)}:${two((size % 3600) / 60)} h` : `${Number((seconds / 86400).toPrecision(4))} d`;
   };
   const told = { step: (x) => `step ${Math.round(x).toLocaleString("en")}`, time: (x) => new Date(x).toISOString().slice(0, 19).replace("T", " "), relative: span };
 
@@ -168,7 +170,7 @@
         const common = { type: "line", color, symbol: "circle", symbolSize: 5, emphasis: { disabled: true } };
         const few = curve.points.length <= 60;
         if (smooth) series.push({ ...common, name: `${one.name} (as measured)`, data: fit(curve.points), showSymbol: false, silent: true, z: 1, lineStyle: { width: 1, opacity: 0.28, type }, itemStyle: { opacity: 0.4 } });
-        series.push({ ...common, name: one.name, data: fit(smooth ? curve.smoothed : curve.points), showSymbol: !smooth && (few || curve.count === 1), z: 2, lineStyle: { width: spec.series.length > 12 ? 1.3 : 1.8, type } });
+        series.push({ ...common, name: one.name, data: fit(smooth ? curve.smoothed : curve.points), showSymbol: !smooth && (few || curve.count === 1), z: 2, lineStyle: { width: spec.series.length > 12 || (!smooth && curve.points.length > 1200) ? 1.2 : 1.8, type } });
       });
       const many = spec.series.length > 1, range = this.range || [], ends = this.whole() || [];
       const format = { step: (x) => (Number.isInteger(x) ? (Math.abs(x) >= 1e6 ? `${Number((x / 1e6).toPrecision(6))}M` : x.toLocaleString("en")) : ""), relative: span }[spec.x];
