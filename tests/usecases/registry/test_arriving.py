@@ -259,3 +259,33 @@ def test_removing_the_last_version_takes_its_files_along(loopline: Loopline) -> 
     loopline.retention.restore("version", f"late/{second.version}", "ada")
     assert [one.name for one in loopline.tracking.files(owner)] == ["MLmodel", "only.txt"]
     assert not audit(loopline).problems
+
+
+@pytest.mark.parametrize("place", ["model", "run"])
+def test_held_out_rows_that_come_along_are_what_a_gate_judges_on(
+    loopline: Loopline, skops: bytes, tmp_path: Path, place: str
+) -> None:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    a = np.arange(400.0) % 20
+    rows = {"a": a, "b": (a + 1).astype("int64"), "late": (a > 9).astype("int64")}
+    at = pa.array(np.datetime64("2013-01-01", "ms") + np.arange(400) * np.timedelta64(2, "h"))
+    pq.write_table(pa.table({**rows, "event_time": at}), tmp_path / "e")
+    run, model_id = logged(loopline, {"MLmodel": described(), "model.skops": skops})
+    owner = model_id if place == "model" else run
+    loopline.tracking.put_bytes(owner, "evaluation.parquet", (tmp_path / "e").read_bytes())
+    tags = {"loopline.label": "late", "loopline.trained_until": "2012-12-31T00:00:00Z"}
+    source = f"models:/{model_id}"
+    version = loopline.registry.arrive("late", source, model_id=model_id, tags=tags, actor="ada").version
+    gate = loopline.promotion.gate("late", version, "production", "ada")
+    assert gate.evidence.score == pytest.approx(1.0)
+    assert gate.evidence.not_scored == ""
+
+
+def test_held_out_rows_that_are_none_are_refused_in_words(loopline: Loopline) -> None:
+    for content in (b"PAR1 broken", b"broken"):
+        version = arrive(loopline, {"MLmodel": described(), "evaluation.arrow": content}).version
+        with pytest.raises(Invalid, match="held-out rows cannot be read"):
+            loopline.registry.evaluation("late", version)

@@ -23,6 +23,8 @@ PROMPT_SOURCES = ("dummy-source", "prompt-template")
 LONGEST_SOURCE = 8_000
 MOST_METRICS = 1_000
 PIECE = 1 << 18
+HELD_OUT = ("evaluation.parquet", "evaluation.arrow")
+FROM_TAGS = {"loopline.label": "label", "loopline.trained_until": "trained_until"}
 MOST_TOLD_VERSIONS = 100
 _MODEL_ID = re.compile(r"m-[0-9a-f]{32}\Z")
 _LOCAL = re.compile(r"[A-Za-z]:[\\/]|[^:]*\Z", re.S)
@@ -78,7 +80,9 @@ class Arriving(Base):
             signature=found.signature,
             metrics=self._metrics(origin),
             run_id=origin.run_id,
-            metadata=found.told | ({"not_servable": found.reason} if found.reason else {}),
+            metadata=found.told
+            | {key: given[tag] for tag, key in FROM_TAGS.items() if tag in given}
+            | ({"not_servable": found.reason} if found.reason else {}),
             servable=not found.reason,
             created_at=created_at or self._clock.text(),
             created_by=actor,
@@ -86,6 +90,7 @@ class Arriving(Base):
             source=origin.source,
             run_link=run_link[:LONGEST_SOURCE],
             model_id=origin.model_id,
+            evaluation_digest=self._held_out(origin),
             description=checked_description(description),
             tags=given,
         )
@@ -245,6 +250,18 @@ class Arriving(Base):
         """All files of an owner below a folder, named from there."""
         start = len(folder) + 1 if folder else 0
         return {one.name[start:]: one.digest for one in self._tracking.files(owner, folder)}
+
+    def _held_out(self, origin: Origin) -> str | None:
+        """The digest of the held-out rows, if they came along."""
+        for name in HELD_OUT:
+            if name in origin.files:
+                return origin.files[name]
+        for name in HELD_OUT if origin.run_id else ():
+            try:
+                return self._tracking.file(origin.run_id, name).digest
+            except LooplineError:  # there is none, or the run is one of another server
+                continue
+        return None
 
     def _metrics(self, origin: Origin) -> dict[str, float]:
         """The numbers measured of the model, else of the run."""

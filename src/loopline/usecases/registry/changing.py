@@ -134,7 +134,7 @@ class Changing(Base):
         found = self._database.read(lambda tx: self._there(tx, name, version))
         self._check_not_served(name, version)
         for held in names_held([found]):
-            self._check_open(name, held, f"version {version} of {name!r} cannot be deleted")
+            self._check_open(name, held, f"Version {version} of {name!r} cannot be deleted", version)
 
         def work(tx: Transaction) -> None:
             there = self._there(tx, name, version)
@@ -159,7 +159,7 @@ class Changing(Base):
             )
         found = self._database.read(lambda tx: self._there(tx, name, version))
         for touched in {target, found.stage} - {model.NO_STAGE, "Archived"}:
-            self._check_open(name, touched, f"version {version} of {name!r} cannot change its stage")
+            self._check_open(name, touched, f"Version {version} of {name!r} cannot change its stage", version)
 
         def work(tx: Transaction) -> Version:
             there = self._there(tx, name, version)
@@ -176,9 +176,7 @@ class Changing(Base):
     def set_alias(self, name: str, alias: str, version: int, actor: str, reason: str) -> None:
         """Point an alias at a version, unless a gate guards it (then Refused, with the way through the gate)."""
         checked_alias(alias)
-        self._check_open(
-            name, alias, f"{alias} of {name!r} cannot be moved", f"`loopline gate {name}:{version} --to {alias}`"
-        )
+        self._check_open(name, alias, f"The alias {alias!r} of {name!r} cannot be moved", version)
 
         def work(tx: Transaction) -> None:
             self._there(tx, name, version)
@@ -199,7 +197,7 @@ class Changing(Base):
                 self._move(tx, name, alias, before, None, actor, reason)
 
         if self._database.read(lambda tx: self._aliases(tx, name)).get(alias) is not None:
-            self._check_open(name, alias, f"{alias} of {name!r} cannot be taken off")
+            self._check_open(name, alias, f"The alias {alias!r} of {name!r} cannot be taken off")
         self._database.write(work)
 
     def one(self, name: str) -> RegisteredModel:
@@ -231,13 +229,13 @@ class Changing(Base):
         subject = model.version_key(version.model, version.version)
         self._ledger.append(tx, model.VERSION_STAGED, subject, actor, body)
 
-    def _check_open(self, name: str, held: str, what: str, way: str = "") -> None:
+    def _check_open(self, name: str, held: str, what: str, version: int | None = None) -> None:
         """Refused when a gate guards an alias, or the alias that a stage would be in small letters."""
         for alias in dict.fromkeys((held, held.lower())):
             if self._projects.gate(name, alias) is not None:
                 raise Refused(
-                    f"{what[0].upper()}{what[1:]}: a gate guards {alias} of {name!r}.",
-                    f"Go through the gate: {way or f'`loopline gate {name}:VERSION --to {alias}`'}, then `loopline promote`.",
+                    f"{what}: a gate guards {alias} of {name!r}.",
+                    f"Go through it: `loopline gate {name}:{version or 'VERSION'} --to {alias}`, then `loopline promote`.",
                 )
 
     def _check_not_served(self, name: str, version: int | None) -> None:

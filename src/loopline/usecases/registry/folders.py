@@ -69,10 +69,31 @@ def has_pickle(blobs: Blobs, manifest: Manifest) -> bool:
 
 
 def table(blobs: Blobs, digest: str) -> pa.Table:
-    """The table in an Arrow IPC blob, memory-mapped; file or stream form."""
+    """The table in an Arrow IPC blob (file or stream form), memory-mapped, or in a Parquet file; Invalid for neither."""
     import pyarrow as pa
 
-    source = pa.memory_map(str(blobs.path(digest)))
+    path = str(blobs.path(digest))
+    try:
+        with open(path, "rb") as stream:
+            parquet = stream.read(4) == b"PAR1"
+        return parquet_table(path) if parquet else arrow_table(path)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise Invalid(f"The held-out rows cannot be read ({reason}).", "Register a Parquet or Arrow file.") from None
+
+
+def parquet_table(path: str) -> pa.Table:
+    """A Parquet file in memory."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path).read()
+
+
+def arrow_table(path: str) -> pa.Table:
+    """An Arrow IPC file, memory-mapped."""
+    import pyarrow as pa
+
+    source = pa.memory_map(path)
     try:
         return pa.ipc.open_file(source).read_all()
     except pa.ArrowInvalid:
