@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from loopline.app.wiring import PARTS, Loopline, verb_named
-from loopline.core.errors import Invalid, LooplineError, Refused
+from loopline.core.errors import Invalid, LooplineError, NotFound, Refused
 from loopline.core.pages import Call, Form, Page
 from loopline.core.verbs import Caller
 from loopline.shells.http import home
@@ -28,6 +28,15 @@ from loopline.shells.http.filters import FILTERS
 from loopline.shells.http.guard import COOKIE
 
 HERE = Path(__file__).parent
+REMOVABLE = {
+    "runs": ("run", "run_id"),
+    "models": ("model", "model"),
+    "endpoints": ("endpoint", "endpoint"),
+    "snapshots": ("snapshot", "digest"),
+    "releases": ("release", "ref"),
+    "datasets": ("dataset", "name"),
+    "projects": ("project", "name"),
+}
 MOST_FIELDS = 1_000
 USECASES = Path(import_module("loopline.usecases").__path__[0])
 
@@ -92,12 +101,26 @@ def draw(loopline: Loopline, page: Page, part: str) -> Callable[[Request], Await
         try:
             text = await anyio.to_thread.run_sync(render, request.state.caller, params)
         except LooplineError as error:
-            return problem(error, request.state.caller)
+            told = await anyio.to_thread.run_sync(remembered, loopline, page.path, params, error)
+            return problem(told, request.state.caller)
         except Exception:
             return unexpected()
         return Response(text, media_type="text/html")
 
     return serve
+
+
+def remembered(loopline: Loopline, path: str, params: Mapping[str, str], error: LooplineError) -> LooplineError:
+    """The error, and when and by whom the thing was removed that the page is about, if it was."""
+    kind, field = REMOVABLE.get(path.split("/")[1], ("", ""))
+    if not isinstance(error, NotFound) or not params.get(field):
+        return error
+    stone = loopline.retention.tombstone(kind, params[field])
+    if stone is None:
+        return error
+    return NotFound(
+        f"The {kind} {stone.name[:80]} was {stone.sentence}.", "As long as it is in the trash, it can come back."
+    )
 
 
 def submit(loopline: Loopline, form: Form) -> Callable[[Request], Awaitable[Response]]:
