@@ -19,6 +19,7 @@ from loopline.core.wires import Raw, Route
 from loopline.testing.factories import installation
 from loopline.usecases.tracking import files
 from loopline.usecases.tracking.file_rows import AT_ONCE, Entry
+from loopline.usecases.tracking.file_verbs import VERBS
 from loopline.usecases.tracking.model import Artifact
 from loopline.usecases.tracking.wire_mlflow import artifacts as wire
 
@@ -233,6 +234,27 @@ def test_the_page_upload_takes_a_file_of_a_run_that_exists(tracking: Any, tmp_pa
             ask(tracking, "POST", route, **fields, body=upload(tmp_path, b"x"))
     with pytest.raises(Invalid):
         ask(tracking, "POST", route, run_uuid=run, path="empty", body=upload(tmp_path, b""))
+
+
+def test_a_folder_is_listed_natively_and_files_go_raw(loopline: Loopline, tmp_path: Path) -> None:
+    tracking, native = loopline.tracking, "/api/v1/tracking/runs/{run_id}/files/{name:path}"
+    run, model = tracking.start("r", actor="ada").id, tracking.create_model(0, "m", actor="ada").id
+    verbs = {verb.name: verb for verb in VERBS}
+    for owner in (run[:8], model):
+        made = ask(
+            tracking, "PUT", native, run_id=owner, name="a/b.txt", body=upload(tmp_path, b"x"), media_type="text/x\r\n"
+        )
+        assert (made["size"], made["media_type"]) == (1, "text/plain")
+        listed = verbs["tracking.files"]
+        assert listed.call(tracking, listed.request(owner, "a"), ADA) == [Entry("b.txt", False, 1)]
+        assert read(ask(tracking, "GET", native, run_id=owner, name="a/b.txt")) == b"x"
+        assert ask(tracking, "DELETE", native, run_id=owner, name="a") == {"files": 1}
+        with pytest.raises(NotFound):
+            ask(tracking, "DELETE", native, run_id=owner, name="a")
+    found = verbs["tracking.models"]
+    assert [one.id for one in found.call(tracking, found.request(filter="name = 'm'"), ADA)] == [model]
+    shown = verbs["tracking.model"]
+    assert shown.call(tracking, shown.request(model), ADA).name == "m"
 
 
 anything = st.recursive(

@@ -25,6 +25,7 @@ _OWNED = re.compile(
     r"(?:.*?/)??(?:models/(m-[0-9a-f]{32})|([0-9a-f]{32})|registered/([0-9a-f]{64}))/artifacts(?:/(.*))?\Z", re.S
 )
 _FROZEN = "version "
+_MODEL = re.compile(r"m-[0-9a-f]{32}\Z")
 _PROXY = "/mlflow-artifacts/artifacts/"
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?charset=[\w.-]+)?\Z", re.ASCII)
 
@@ -123,6 +124,10 @@ class Files(Base):
             return count
 
         return self._database.write(work)
+
+    def owner(self, name: str) -> str:
+        """Whose files a person means: a logged model by its id, else a run by its id or the beginning of it."""
+        return name if _MODEL.match(name) else self.resolved(name)
 
     def root_of(self, run_id: str) -> str:
         """The address under which MLflow's clients find a run's files; NotFound for an unknown run."""

@@ -89,7 +89,7 @@ def upload(tracking: Any, fields: dict[str, Any], caller: Caller) -> dict[str, A
 
 def native_put(tracking: Any, fields: dict[str, Any], caller: Caller) -> dict[str, Any]:
     """Keep the body as a run's file; answers its entry."""
-    run_id = tracking.resolved(read.required(fields, "run_id"))
+    run_id = tracking.owner(read.required(fields, "run_id"))
     media_type = read.text(fields, "media_type", default="")[:100]
     made: Artifact = tracking.put_file(run_id, read.required(fields, "name"), Path(fields["body"]), media_type)
     return {"name": made.name, "digest": made.digest, "size": made.size, "media_type": made.media_type}
@@ -97,13 +97,13 @@ def native_put(tracking: Any, fields: dict[str, Any], caller: Caller) -> dict[st
 
 def native_get(tracking: Any, fields: dict[str, Any], caller: Caller) -> Raw:
     """A run's file."""
-    return sent(tracking, tracking.resolved(read.required(fields, "run_id")), read.required(fields, "name"))
+    return sent(tracking, tracking.owner(read.required(fields, "run_id")), read.required(fields, "name"))
 
 
 def native_delete(tracking: Any, fields: dict[str, Any], caller: Caller) -> dict[str, Any]:
     """Drop a run's file or folder; NotFound when there is none."""
     name = read.required(fields, "name")
-    count = tracking.delete_files(tracking.resolved(read.required(fields, "run_id")), name, caller.name)
+    count = tracking.delete_files(tracking.owner(read.required(fields, "run_id")), name, caller.name)
     if not count:
         raise NotFound(f"The run has no file {name[:200]!r}.", "List its files to see what there is.")
     return {"files": count}
