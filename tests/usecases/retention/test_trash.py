@@ -42,7 +42,7 @@ def test_a_run_is_hidden_at_once_and_comes_back_whole(loopline: Loopline, make: 
     found = loopline.retention.look("run", run[:8])
     assert (found.name, found.blocks, found.size) == (run, [], 5)
     assert found.counts == {"params": 1, "metrics": 1, "artifacts": 1}
-    assert "1 artifacts" in "\n".join(lines(found.tree))
+    assert "1 artifact" in "\n".join(lines(found.tree))
     loopline.retention.remove("run", run[:8], "ann")
     assert loopline.tracking.search(experiment="tab").runs == []
     (trashed,) = loopline.retention.trash()

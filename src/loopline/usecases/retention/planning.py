@@ -82,7 +82,7 @@ class Planning:
                 continue
             inner = self.counted(tx, kind, names)
             counts = added(counts, inner)
-            children = [Node(what, count) for what, count in inner.items()]
+            children = [Node(worded(what, count), count) for what, count in inner.items()]
             nodes.append(
                 Node(word(kind, len(names)), len(names), [shown(kind, each) for each in names[:MOST_NAMES]], children)
             )
@@ -90,7 +90,7 @@ class Planning:
             f"{thing.kind} {thing.title or thing.name}",
             1,
             [],
-            nodes + [Node(what, count) for what, count in own.items()],
+            nodes + [Node(worded(what, count), count) for what, count in own.items()],
         )
         return top, {what: count for what, count in added(counts, own).items() if count}
 
@@ -135,6 +135,13 @@ def added(counts: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]:
     return {
         what: counts.get(what, 0) + more.get(what, 0) for what in (*counts, *(one for one in more if one not in counts))
     }
+
+
+def worded(what: str, count: int) -> str:
+    """A plural, or its singular for one; what is more than one word stays as it is."""
+    if count != 1 or " " in what:
+        return what
+    return what.removesuffix("es") if what in ("batches", "aliases") else what.removesuffix("s")
 
 
 def shown(kind: str, name: str) -> str:
