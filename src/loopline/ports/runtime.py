@@ -28,9 +28,9 @@ class Runtime(Protocol):
     def load(self, folder: Path, signature: Signature) -> LoadedModel:
         """Read them back without running anything stored in them."""
 
-    def inspect(self, files: Mapping[str, Path]) -> None:
+    def inspect(self, files: Mapping[str, Path]) -> int | None:
         """Raise what `load` would raise for these files (by their names) as far as that shows without building or
-        running anything of them."""
+        running anything of them. Answers how many classes the model chooses from, None when that cannot be told."""
 
     def accepts(self, model: Any) -> bool:
         """Whether this runtime can save that object."""

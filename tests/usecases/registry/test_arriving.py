@@ -126,7 +126,7 @@ UNSAFE = {
     "a pickle by name": ({"MLmodel": described(), "x.pkl": b"x"}, "pickle"),
     "no signature": ({"MLmodel": described(None, None)}, "no signature"),
     "no outputs": ({"MLmodel": described(outputs=None)}, "what it gives"),
-    "texts": ({"MLmodel": described(outputs=[{"type": "string"}])}, "texts"),
+    "times": ({"MLmodel": described(outputs=[{"type": "datetime"}])}, "times"),
     "two outputs": ({"MLmodel": described(outputs=OUT * 2)}, "2 columns"),
     "an image": (
         {"MLmodel": described([{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 2, 2]}}])},
@@ -289,3 +289,30 @@ def test_held_out_rows_that_are_none_are_refused_in_words(loopline: Loopline) ->
         version = arrive(loopline, {"MLmodel": described(), "evaluation.arrow": content}).version
         with pytest.raises(Invalid, match="held-out rows cannot be read"):
             loopline.registry.evaluation("late", version)
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"], ["a", "b", "c"], []])
+@pytest.mark.parametrize("kind", ["str", "object"])
+def test_classes_with_names_give_a_text_or_a_probability(
+    loopline: Loopline, tmp_path: Path, labels: list[str], kind: str
+) -> None:
+    import numpy as np
+    import skops.io
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    x = np.arange(60.0).reshape(30, 2)
+    inner = GridSearchCV(LogisticRegression(), {"C": [1.0]}, cv=2) if labels else LinearRegression()
+    y = np.array((labels * 30)[:30], dtype=kind) if labels else x[:, 0]
+    model = make_pipeline(StandardScaler(), inner).fit(x, y)
+    skops.io.dump(model, tmp_path / "m")
+    files = {"MLmodel": described(outputs=[{"type": "string"}]), "model.skops": (tmp_path / "m").read_bytes()}
+    version = arrive(loopline, files)
+    if not labels:
+        assert "how many classes" in version.metadata["not_servable"]
+        return
+    assert version.signature.output.type == ("float" if len(labels) == 2 else "string")
+    answer = loopline.registry.load("late", version.version).predict({"a": x[:3, 0], "b": x[:3, 1].astype("int64")})
+    assert answer.dtype == (np.float64 if len(labels) == 2 else object)

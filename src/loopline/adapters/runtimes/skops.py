@@ -43,13 +43,17 @@ class Skops:
         normalised(buffer, folder / FILE)
         audit(folder / FILE)
 
-    def inspect(self, files: Mapping[str, Path]) -> None:
+    def inspect(self, files: Mapping[str, Path]) -> int | None:
         """Refused for a type that is not on our list, Invalid for a damaged file; scikit-learn is not imported."""
-        from loopline.adapters.runtimes.skops_audit import audit
+        from loopline.adapters.runtimes.skops_audit import audit, class_count
 
         if FILE not in files:
             raise Invalid(f"The model has no {FILE}.", "Save the model again.")
-        audit(files[FILE])
+        schema = audit(files[FILE])
+        try:
+            return class_count(files[FILE], schema)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, OSError):  # a forged state
+            return None
 
     def load(self, folder: Path, signature: Signature) -> Estimator:
         """The model, after the file and everything in it was checked."""

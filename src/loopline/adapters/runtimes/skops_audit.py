@@ -19,6 +19,7 @@ PROTOCOL = 2
 SCHEMA = "schema.json"
 _DAMAGED_HINT = "The file is damaged or forged; save the model again."
 _NPY_MAGIC = b"\x93NUMPY"
+_DEEPEST_WRAPPING = 20
 _LONGEST_NPY_HEADER = 10_000
 
 
@@ -51,6 +52,29 @@ def entries(state: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(state, list):
         for value in state:
             yield from entries(value)
+
+
+def class_count(path: Path, schema: dict[str, Any]) -> int | None:
+    """How many classes the outermost estimator chooses from; None for one that tells none. The file was audited."""
+    node: Any = schema
+    for _ in range(_DEEPEST_WRAPPING):
+        state = node.get("content", {}).get("content") if isinstance(node, dict) else None
+        if not isinstance(state, dict):
+            return None
+        if "classes_" in state:
+            return _length(path, state["classes_"])
+        steps = state.get("steps")
+        node = steps["content"][-1]["content"][1] if steps else state.get("best_estimator_") or state.get("estimator_")
+    return None
+
+
+def _length(path: Path, array: Any) -> int | None:
+    """The length of an array with one dimension."""
+    if array.get("type") == "json":
+        return len(array["content"])
+    with zipfile.ZipFile(path) as archive, archive.open(array["file"]) as stream:
+        shape, _, _ = _npy_header(stream)
+    return shape[0] if len(shape) == 1 else None
 
 
 def library_versions(schema: dict[str, Any]) -> set[str]:

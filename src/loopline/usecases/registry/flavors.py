@@ -72,7 +72,7 @@ def examined(
         runtime = runtimes.get(SKOPS)
         if runtime is None:
             raise NotServable(f"No runtime for {SKOPS} is installed.")
-        runtime.inspect({SKOPS_FILE: path(stored)})
+        signature = settled(signature, runtime.inspect({SKOPS_FILE: path(stored)}))
     except NotServable as error:
         return Found(shape, signature, {}, str(error), told)
     except LooplineError as error:
@@ -207,6 +207,17 @@ def output(outputs: list[dict[str, Any]]) -> Column:
         kind, name = found.type, found.name
     if len(outputs) > 1:
         raise NotServable(f"Its signature gives {len(outputs)} columns; one is served.")
-    if kind in ("string", "timestamp"):
-        raise NotServable("It gives texts, and what its classes are cannot be told from its files.")
-    return Column(name, "float")
+    if kind == "timestamp":
+        raise NotServable("It gives times, which no model here does.")
+    return Column(name, "string" if kind == "string" else "float")
+
+
+def settled(signature: Signature, classes: int | None) -> Signature:
+    """The signature with what really comes out: of two classes, whatever they are called, the probability of the
+    second."""
+    if signature.output.type != "string":
+        return signature
+    if classes is None:
+        raise NotServable("It gives texts, and how many classes it knows cannot be told from its files.")
+    kind: ColumnType = "float" if classes == 2 else "string"
+    return Signature(signature.inputs, Column(signature.output.name, kind))
