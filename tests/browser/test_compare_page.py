@@ -43,6 +43,10 @@ def test_tables_tell_where_few_runs_differ(site: Any, visit: Any, trials: list[s
     visitor.open(f"/runs/compare?runs={','.join(one[:12] for one in trials[:3])}&target=score")
     found = site.call("tracking.comparison", runs=trials[:3], target="score")
     assert cells(visitor, "params-title") == {"kind": ["a", "b", "a"], "rate": ["0.0", "0.1", "0.2"]}
+    visitor.page.check("text=Also what is the same")
+    visitor.page.click("button:text-is('Show') >> nth=0")
+    visitor.page.wait_for_selector("section:has(#params-title) th:text-is('same')")
+    assert cells(visitor, "params-title")["same"] == ["1", "1", "1"]
     assert cells(visitor, "metrics-title")["score"] == ["0", "0.01", "0.04"]
     assert cells(visitor, "around-title") == {"numpy": ["2.4.0", "2.4.1", "2.4.0"]}
     assert cells(visitor, "data-title") == {"flights": ["0b0b0b0b0b0b", "1b1b1b1b1b1b", "0b0b0b0b0b0b"]}

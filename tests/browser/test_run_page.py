@@ -182,6 +182,10 @@ def test_files_code_packages_lineage_and_logs_are_shown(visit: Any, long_run: st
     assert visitor.texts("pre.diff .added") == ["+rate = 2"]
     assert visitor.texts("pre.diff .removed") == ["-rate = 1"]
     assert visitor.texts("#packages tbody tr") == ["numpy\t2.4.6", "pandas\t2.3.1"]
+    visitor.page.fill("input[name=package]", "pand")
+    visitor.page.press("input[name=package]", "Enter")
+    visitor.page.wait_for_selector("#packages tr:has-text('numpy')", state="hidden")
+    assert visitor.texts("#packages tbody tr:visible") == ["pandas\t2.3.1"]
     assert visitor.page.locator(f"a[href='/snapshots/{'12' * 32}']").count() == 1
     assert "epoch 2" in visitor.texts("#printed pre")[0]
     assert visitor.texts("section:has(#children-title) tbody th") == ["inside"]

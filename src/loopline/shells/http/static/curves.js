@@ -49,7 +49,7 @@
       if (this.curves) this.draw(); else this.read();
     }
     async read() {
-      const number = ++this.asked, spec = this.spec, range = this.range;
+      const number = ++this.asked, spec = this.spec, range = this.range, began = performance.now();
       const fields = { runs: [...new Set(spec.series.map((one) => one.run))], keys: [...new Set(spec.series.map((one) => one.key))], x: spec.x, smooth: spec.smooth, best: spec.best, points: this.enough() };
       if (range) [fields.first, fields.last] = range;
       this.frame.setAttribute("aria-busy", "true");
@@ -61,6 +61,7 @@
       } catch (error) {
         if (number === this.asked) this.say(error.message);
       } finally {
+        this.next = performance.now() + 4 * (performance.now() - began); // what takes long is asked for less often
         if (number === this.asked) this.frame.removeAttribute("aria-busy");
       }
     }
@@ -247,7 +248,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     find();
     for (const element of document.querySelectorAll("form[data-choices] [type=submit]")) element.hidden = true;
-    setInterval(() => { if (live() && !document.hidden) for (const one of charts.values()) if (one.seen && one.near !== false && one.element.isConnected && !one.frame.hasAttribute("aria-busy")) one.read(); }, 1500);
+    setInterval(() => { if (live() && !document.hidden) for (const one of charts.values()) if (one.seen && one.near !== false && !(performance.now() < one.next) && one.element.isConnected && !one.frame.hasAttribute("aria-busy")) one.read(); }, 1500);
   });
   let was = false;
   document.addEventListener("loopline:swapped", () => {

@@ -32,6 +32,7 @@ def compare(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "kept": kept,
         "asked": asked,
         "ranked": ranked,
+        "everything": bool(params.get("all")),
         "orders": ORDERS,
         "order": charts.one_of(ORDERS, params.get("order", ""), ""),
         "most": len(ranked),

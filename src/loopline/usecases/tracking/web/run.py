@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from loopline.core.pages import Call, attempted
+from loopline.core.times import to_text
 from loopline.usecases.tracking.web import charts, pieces
 
 MOST_STEPS = 40
@@ -24,7 +26,7 @@ def run(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     return {
         **standing(call, found, params),
         **drawings(call, found, params),
-        **surroundings(call, found),
+        **surroundings(call, found, params.get("package", "")[:200]),
         "files": pieces.tree(files, params.get("folder", "")),
         "pictures": [one for one in files if one["media_type"] in PICTURES][:GALLERY],
         "logs": printed(call, found["id"], pieces.logs(files)[:4]),
@@ -49,6 +51,7 @@ def standing(call: Call, found: Mapping[str, Any], params: Mapping[str, str]) ->
     return {
         "run": found,
         "find": find,
+        "until": found["ended_at"] or to_text(datetime.now(UTC)),
         "metrics": narrowed(found["metrics"], find),
         "params_found": narrowed(found["params"], find),
         "drawable": call("tracking.drawable", run_id=found["id"]),
@@ -82,12 +85,14 @@ def drawings(call: Call, found: Mapping[str, Any], params: Mapping[str, str]) ->
     return {"groups": charts.with_points(call, grouped, make), "chosen": chosen, "only": only}
 
 
-def surroundings(call: Call, found: Mapping[str, Any]) -> dict[str, Any]:
-    """Code and environment."""
+def surroundings(call: Call, found: Mapping[str, Any], package: str) -> dict[str, Any]:
+    """Code and environment; of the packages those that hold the words of `package`."""
     code = call("tracking.code", run_id=found["id"])
     apart = ("git", "distributions")
     return {
         "code": code,
+        "package": package,
+        "packages": narrowed(code["packages"], package),
         "git": found["surroundings"].get("git") or {},
         "diff": pieces.lines(code["diff"]),
         "changed": pieces.changed(code["diff"]),
