@@ -6,12 +6,14 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
+from loopline.adapters.blobs import syncing
 from loopline.adapters.blobs.files import Files
 from loopline.core.errors import NotFound, Unavailable
 from loopline.ports.blobs import Blobs
@@ -123,3 +125,29 @@ class TestMemory(BlobsContract):
     @pytest.fixture
     def blobs(self, tmp_path: Path) -> Blobs:
         return MemoryBlobs(tmp_path / "memory")
+
+
+def test_settling_waits_for_what_another_thread_took_to_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, began, done = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(place: Path) -> None:
+        began.set()
+        go.wait(10)
+
+    monkeypatch.setattr(syncing, "sync_file", slow)
+    blobs = Files(tmp_path)
+    blobs.take(b"mine")
+    began.wait(10)
+    first = threading.Thread(target=blobs.settle)
+    first.start()
+    while blobs._syncing._pending:  # the first has taken the file over
+        time.sleep(0.001)
+    second = threading.Thread(target=lambda: (blobs.settle(), done.set()))
+    second.start()
+    assert not done.wait(0.05)
+    go.set()
+    first.join(10)
+    assert done.wait(10)
+    second.join(10)
