@@ -183,7 +183,7 @@ def test_an_experiment_is_renamed_put_into_the_trash_and_restored(site: Any, vis
     visitor = visit("editor", script)
     visitor.open("/runs")
     visitor.page.click("#experiments summary")
-    visitor.page.fill(f"input[aria-label='New name of {name}']", f"renamed {script}")
+    visitor.page.get_by_label(f"New name of {name}").fill(f"renamed {script}")
     visitor.page.click(f"#experiments li:has-text('{name}') button:has-text('Rename')")
     visitor.page.wait_for_selector("h1")
     visitor.open("/runs")

@@ -28,7 +28,7 @@
   });
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method !== "get" || !region(form)) return;
+    if (form.method !== "get" || event.defaultPrevented || !region(form)) return;
     event.preventDefault();
     swap(region(form).id, query(form), true);
   });
