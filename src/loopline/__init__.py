@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from loopline.shells.sdk.pipelines import run_pipeline as run_pipeline
     from loopline.shells.sdk.runs import autolog as autolog
     from loopline.shells.sdk.runs import current_run as current_run
+    from loopline.shells.sdk.runs import flush as flush
     from loopline.shells.sdk.runs import run as run
     from loopline.usecases.datasets import Contract as Contract
     from loopline.usecases.datasets import column as column
@@ -34,6 +35,7 @@ _PLACES = {
     "connect": "loopline.shells.sdk",
     "autolog": "loopline.shells.sdk.runs",
     "current_run": "loopline.shells.sdk.runs",
+    "flush": "loopline.shells.sdk.runs",
     "run": "loopline.shells.sdk.runs",
     "run_pipeline": "loopline.shells.sdk.pipelines",
     "Column": "loopline.core.tables",
@@ -68,6 +70,7 @@ __all__ = [
     "command",
     "connect",
     "current_run",
+    "flush",
     "materializer",
     "pipeline",
     "run",

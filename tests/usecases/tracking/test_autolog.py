@@ -46,6 +46,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
 
 def runs(client: Local) -> list[dict[str, Any]]:
     """Oldest first."""
+    assert loopline.flush()
     found = client.call("tracking.search", order_by=["attributes.start_time"])["runs"]
     return sorted(found, key=lambda run: run["started_at"])
 

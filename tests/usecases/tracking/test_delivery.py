@@ -422,6 +422,7 @@ ENDS = """
 import sys, loopline
 run = loopline.run("ends", capture=False)
 run.log(loss=1.0)
+run.text("note", "well")
 print(run.id, flush=True)
 {end}
 """
@@ -437,17 +438,20 @@ print(run.id, flush=True)
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed", "Its process ended before it did."),
     ],
 )
-def test_a_program_that_ends_ends_its_run(tmp_path: Path, end: str, status: str, error: str) -> None:
+def test_a_program_that_ends_ends_its_run(tmp_path: Path, place: Path, end: str, status: str, error: str) -> None:
     environment = os.environ | {"LOOPLINE_HOME": str(tmp_path / "home")}
     done = subprocess.run(
         [sys.executable, "-c", ENDS.format(end=end)], env=environment, capture_output=True, text=True, check=False
     )
     with installation(tmp_path) as loopline:
         client = Local(loopline, "ann")
+        assert bool(left(place)) == (status == "killed" and "process" in error)
         spool.synced(client)
         found = client.call("tracking.get", run_id=done.stdout.strip())
         assert (found["status"], found["error"]) == (status, error)
         assert len(history(client, found["id"])) == 1
+        assert client.call("tracking.artifacts", run_id=found["id"])[0]["size"] == 4
+        assert not left(place)
 
 
 KILLED = """

@@ -30,11 +30,24 @@ class Syncing:
 
     def add(self, place: Path) -> None:
         """Begin to write a file out."""
-        from concurrent.futures import ThreadPoolExecutor
-
         with self._lock:
+            self._pending.append((place, self._begun(place)))
+
+    def _begun(self, place: Path) -> Future[None]:
+        try:
+            from concurrent.futures import ThreadPoolExecutor
+
             self._pool = self._pool or ThreadPoolExecutor(_THREADS, "blobs-sync")
-            self._pending.append((place, self._pool.submit(sync_file, place)))
+            return self._pool.submit(sync_file, place)
+        except RuntimeError:  # the interpreter is ending and begins nothing any more: then here
+            from concurrent.futures import Future
+
+            done: Future[None] = Future()
+            try:
+                done.set_result(sync_file(place))
+            except OSError as error:
+                done.set_exception(error)
+            return done
 
     def wait(self) -> OSError | None:
         """Wait for all files added before, then for their names; the first failure, if there was one. Whoever comes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,9 +40,16 @@ class Local:
         return msgspec.to_builtins(verb.call(service, request_for(verb, given), self.caller))
 
     def upload(self, path: Path, run_id: str, name: str, media_type: str = "") -> None:
-        """Keep the file at `path` with a run; the file may be moved away."""
+        """Keep the file at `path` with a run. What is moved into the installation is a second name of it, so that a
+        crash in between loses nothing."""
         tracking = self.loopline.get("tracking")
-        tracking.put_file(tracking.resolved(run_id), name, path, media_type)
+        second = path.with_suffix(".link")
+        second.unlink(missing_ok=True)
+        try:
+            os.link(path, second)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, second)
+        tracking.put_file(tracking.resolved(run_id), name, second, media_type)
 
     def close(self) -> None:
         self.loopline.close()

@@ -16,10 +16,11 @@ from loopline.app.wiring import runtimes
 from loopline.core.errors import LooplineError, Unavailable
 from loopline.shells.sdk.client import Client, Local, connect
 from loopline.usecases.tracking.client import Run, current
+from loopline.usecases.tracking.delivery import flush_all
 from loopline.usecases.tracking.model import DEFAULT
 from loopline.usecases.tracking.objects import models as model_files
 
-__all__ = ["autolog", "current_run", "run", "shared"]
+__all__ = ["autolog", "current_run", "flush", "run", "shared"]
 
 model_files.runtimes = runtimes
 EVERYTHING = ("system", "output", "notebook")
@@ -78,6 +79,11 @@ def autolog(
         return
     settings = Settings(lambda name: run(name, experiment=experiment), models, inputs, register)
     autologging.enable(settings, libraries)
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Wait until all that this process logged can be seen; False when some has not arrived after `timeout` seconds."""
+    return flush_all(timeout)
 
 
 def captured(capture: bool | Iterable[str]) -> tuple[str, ...]:

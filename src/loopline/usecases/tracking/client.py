@@ -65,11 +65,12 @@ class Run(Objects):
         self._keys: set[str] = set()
         self._ended = False
         self._owner = os.getpid()
+        self._wait = FINISH_S
         self._captures: Any = None
         self._around: list[Any] = []
         self._delivery = delivery_of(client)
         self._generation = self._delivery.generation
-        around = {**surroundings.around(), "command": surroundings.command(), "seeds": seeds()}
+        around = {**surroundings.lately(), "command": surroundings.command(), "seeds": seeds()}
         self._start = {
             "run_id": self.id,
             "name": name,
@@ -143,10 +144,11 @@ class Run(Objects):
         """Wait until all that was logged has arrived; False when nobody answers or the time (seconds) is up."""
         return self._delivery.flush(timeout)
 
-    def finish(self, status: str = "finished", error: str = "") -> None:
-        """End the run and wait a few seconds for delivery; what still waits then is left to `loopline sync`."""
+    def finish(self, status: str = "finished", error: str = "", wait: float = FINISH_S) -> None:
+        """End the run and wait a few seconds for delivery; what still waits then is left to `loopline sync`. With `wait`
+        0 delivery goes on in the background, until the program ends."""
         if self._ended or self._owner != os.getpid():  # a forked child ends nothing
-            self._delivery.flush(FINISH_S)
+            self._delivery.flush(wait)
             return
         if status not in model.ENDED:
             raise Invalid(f"A run cannot end as {status!r}.", f"Use one of {', '.join(sorted(model.ENDED))}.")
@@ -159,7 +161,7 @@ class Run(Objects):
             self._delivery.add("tracking.log", {"run_id": self.id, "tags": tags}, always=True)
         fields = {"run_id": self.id, "status": status, "error": error, "ended_at": from_ms(now_ms())}
         self._delivery.add("tracking.finish", fields, always=True)
-        if not self._delivery.let_go(self.id, FINISH_S):
+        if not self._delivery.let_go(self.id, wait):
             _log.warning("Run %s waits on this machine: `loopline sync` delivers it.", self.id[:8])
 
     def __enter__(self) -> Run:
@@ -175,9 +177,9 @@ class Run(Objects):
         with contextlib.suppress(ValueError, IndexError):  # left in another thread than it was entered in
             _current.reset(self._around.pop())
         if kind is None or error is None:
-            self.finish()
+            self.finish(wait=self._wait)
         else:
-            self.finish(*told(error))
+            self.finish(*told(error), wait=self._wait)
 
     def _first_tags(self, tags: dict[str, str], parent: Run | str | None) -> dict[str, str]:
         above = parent if parent is not None else current()
@@ -228,6 +230,7 @@ def attached(client: Client, start: dict[str, Any]) -> Run:
     run = Run.__new__(Run)
     run.id, run.name = start["run_id"], start["name"]
     run._start, run._params, run._keys = start, dict(start["params"]), set()
+    run._wait = FINISH_S
     run._ended, run._owner, run._captures, run._around = False, 0, None, []
     run._delivery = delivery_of(client)
     run._generation, run._begun = run._delivery.generation, False

@@ -41,6 +41,12 @@ def delivery_of(client: Client) -> Delivery:
         return found
 
 
+def flush_all(timeout: float = EXIT_S) -> bool:
+    """Wait until all that this process logged has arrived; False when some has not after `timeout` seconds."""
+    until = time.monotonic() + timeout
+    return all([one.flush(max(0.0, until - time.monotonic())) for one in list(_all)])  # noqa: C419  (each is asked)
+
+
 class Delivery:
     """Writes calls to a journal and delivers them from a thread of its own, each exactly once, in order.
 
@@ -128,7 +134,13 @@ class Delivery:
             return self._journal.dropped.pop(run_id, 0)
 
     def let_go(self, run_id: str, timeout: float = EXIT_S) -> bool:
-        """A run has ended: wait a little for delivery; what waits after the last one is left to `loopline sync`."""
+        """A run has ended: wait a little for delivery; what waits after the last one is left to `loopline sync`. With
+        `timeout` 0 nothing is waited for and the thread goes on."""
+        if not timeout:
+            with self._lock:
+                self._open.discard(run_id)
+                self._journal.ended(run_id)
+            return True
         self._ending = True
         arrived = self.flush(timeout)
         self._ending = False

@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from loopline.kit.masking import masked
 MOST_DIFF = 1 << 20
 MOST_COMMAND = 4_000
 PATIENCE_S = 5.0
+FRESH_S = 1.0
 _SECRET_NAME = re.compile(r"(?i)secret|token|passw|pwd|api_?key|access_?key|private_?key|credential|auth")
 _OPTION = re.compile(r"(?i)(--?[\w-]*(?:secret|token|passw|pwd|api-?_?key|credential)[\w-]*[ =])(\S+)")
+_lately: dict[str, Any] = {}
 _seen: dict[Path, tuple[Any, dict[str, Any]]] = {}
 
 
@@ -27,6 +30,15 @@ def around(folder: Path | None = None, stamp: str = "") -> dict[str, Any]:
     `stamp`, when given, changes with the files of the folder: git is asked again only when it does.
     """
     return {"git": git(folder or Path.cwd(), stamp), **machine(), "distributions": distributions()}
+
+
+def lately() -> dict[str, Any]:
+    """`around()` of the current folder, at most a second old: many short runs ask git once."""
+    place, now = os.getcwd(), time.monotonic()
+    if _lately.get("place") != place or now - _lately.get("at", -FRESH_S) >= FRESH_S:
+        _lately.update(place=place, around=around(), at=now)
+    found: dict[str, Any] = _lately["around"]
+    return found
 
 
 @functools.cache
