@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
-from loopline.usecases.tracking import finding_verbs
+from loopline.usecases.tracking import file_verbs, finding_verbs, trace_verbs
 from loopline.usecases.tracking.comparing import Code
 from loopline.usecases.tracking.comparison import Comparison
 from loopline.usecases.tracking.drawing import Asked, Axis, Best, Curve
@@ -257,6 +257,8 @@ VERBS = (
     Verb("tracking.experiments", "GET", "/tracking/experiments", Role.VIEWER, Nothing, experiments, "List experiments"),
     Verb("tracking.start", "POST", "/tracking/runs", Role.EDITOR, Start, start, "Begin a run"),
     *finding_verbs.VERBS,
+    *trace_verbs.VERBS,
+    *file_verbs.VERBS,
     Verb("tracking.compare", "GET", "/tracking/compare", Role.VIEWER, Several, compare, "Say where runs differ"),
     Verb("tracking.get", "GET", _RUN, Role.VIEWER, OfRun, get, "Show a run"),
     Verb("tracking.log", "POST", f"{_RUN}/log", Role.EDITOR, Log, log, "Keep metrics, params and tags of a run"),

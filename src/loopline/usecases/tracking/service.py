@@ -17,9 +17,9 @@ from loopline.usecases.tracking.resuming import Resuming
 from loopline.usecases.tracking.sampling import Sampling
 from loopline.usecases.tracking.several import Several
 from loopline.usecases.tracking.taking import Taking
-from loopline.usecases.tracking.traces import Traces
+from loopline.usecases.tracking.trace_tree import Trees
 from loopline.usecases.tracking.views import Views
 
 
-class Tracking(Finding, Views, Comparing, Drawing, Previewing, Editing, Several, Files, Changing, Inputs, Intake, LoggedModels, Sampling, Resuming, Taking, Giving, Traces):
+class Tracking(Finding, Views, Comparing, Drawing, Previewing, Editing, Several, Files, Changing, Inputs, Intake, LoggedModels, Sampling, Resuming, Taking, Giving, Trees):
     """Runs and what belongs to them. A run's start and end are facts; what was measured in it are measurements."""

@@ -115,6 +115,19 @@ class Traces(Base):
 
         return self._database.read(work) if experiments else ([], False)
 
+    def traces_named(
+        self, experiment: str = "", where: str = "", order_by: Sequence[str] = (), limit: int = 100, offset: int = 0
+    ) -> tuple[list[Trace], dict[str, str], bool]:
+        """`search_traces` in the experiment of that name, or in all that are not in the trash; with the experiments'
+        names by their numbers, as text, and whether more follow."""
+        if not 0 < limit <= MOST_SEARCHED or not 0 <= offset < 2**53:
+            raise Invalid(f"A page of {limit} traces from {offset} on cannot be made.", f"At most {MOST_SEARCHED}.")
+        rows = self._database.read(experiments_store.rows)
+        names = {int(row["id"]): str(row["name"]) for row in rows if row["state"] == "active"}
+        asked = [number for number, name in names.items() if experiment in ("", name)]
+        found, more = self.search_traces(asked, where, order_by, limit, offset)
+        return found, {str(one.experiment_id): names[one.experiment_id] for one in found}, more
+
     def tag_trace(self, trace_id: str, key: str, value: str) -> None:
         """Set a tag."""
         given = texts_fitted({key: value})

@@ -7,6 +7,7 @@ from loopline.usecases.tracking.web.artifact import artifact
 from loopline.usecases.tracking.web.comparing import compare
 from loopline.usecases.tracking.web.run import log, now, run
 from loopline.usecases.tracking.web.runs import runs
+from loopline.usecases.tracking.web.traces import trace, traces
 
 PAGES = (
     Page("/runs", "runs.html", runs, tab="runs"),
@@ -15,6 +16,8 @@ PAGES = (
     Page("/runs/{run_id}/now", "standing_page.html", now, tab="runs"),
     Page("/runs/{run_id}/printed", "log_page.html", log, tab="runs"),
     Page("/runs/{run_id}/artifact", "artifact.html", artifact, tab="runs"),
+    Page("/traces", "traces.html", traces, tab="runs"),
+    Page("/traces/{trace_id}", "trace.html", trace, tab="runs"),
 )
 FORMS = tuple(
     Form(f"/runs/{{run_id}}/{verb}", f"tracking.{verb}", "/runs/{run_id}#edit-title")
