@@ -81,7 +81,8 @@ def signature_rows(versions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]
     names = list(dict.fromkeys(name for known in types for name in known))
     rows = [{"name": name, "types": [known.get(name, "") for known in types]} for name in names]
     outputs = [version["signature"]["output"] for version in versions]
-    rows += [{"name": f"→ {outputs[0]['name']}", "types": [kind(one) for one in outputs]}] if outputs else []
+    named = [one["name"] for one in outputs if one["name"]]  # a version may come without a signature
+    rows += [{"name": f"→ {named[0]}", "types": [kind(one) if one["name"] else "" for one in outputs]}] if named else []
     return [{**row, "differs": len(set(row["types"])) > 1} for row in rows]
 
 
