@@ -44,7 +44,8 @@ class Syncing:
 
             done: Future[None] = Future()
             try:
-                done.set_result(sync_file(place))
+                sync_file(place)
+                done.set_result(None)
             except OSError as error:
                 done.set_exception(error)
             return done
