@@ -151,6 +151,7 @@ def test_a_running_run_keeps_up_by_itself(site: Any, visit: Any) -> None:
     tracking = site.loopline.tracking
     run = tracking.start("going on", actor="ada", experiment="reading")
     tracking.log(run.id, [Point("loss", 1.0, 0), Point("loss", 0.5, 1)])
+    tracking.put_artifact(run.id, "logs/stdout.txt", b"epoch 1\n")
     visitor = visit("viewer")
     visitor.open(f"/runs/{run.id}")
     figure = drawn(visitor, "loss")
@@ -159,6 +160,8 @@ def test_a_running_run_keeps_up_by_itself(site: Any, visit: Any) -> None:
     figure.locator("[data-range]:has-text('3 points')").wait_for(timeout=4000)
     visitor.page.wait_for_selector("#values td:text-is('0.25')", timeout=4000)
     drawn(visitor, "fresh")
+    tracking.put_artifact(run.id, "logs/stdout.txt", b"epoch 1\nepoch 2\n")
+    visitor.page.wait_for_selector("#printed pre:has-text('epoch 2')", timeout=4000)
     tracking.finish(run.id, actor="ada")
     visitor.page.wait_for_selector(".head .status:text-is('finished')", timeout=4000)
     assert visitor.page.locator("#now[data-live]").count() == 0

@@ -20,6 +20,7 @@ Best = Literal["", "lowest", "highest"]
 MOST_POINTS = 20_000
 MOST_CURVES = 1_000
 MOST_ALTOGETHER = 400_000
+MOST_READ = 100_000_000  # points behind the curves of one answer: several seconds of reading
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,11 +86,13 @@ class Drawing(Looking):
             raise Invalid(f"{len(runs) * len(keys)} curves are too many.", f"Ask for at most {MOST_CURVES} at once.")
         most = max(curves.FEWEST, min(asked.points, MOST_ALTOGETHER // max(1, len(runs) * len(keys))))
         asked = msgspec.structs.replace(checked(asked), points=most)
-        found = (self.get(run_id) for run_id in runs)
-        drawings = (
-            drawn(run, key, self._columns(run.id, key), asked) for run in found for key in keys if key in run.metrics
-        )
-        return [one for one in drawings if one.count]
+        found: list[Curve] = []
+        for run in map(self.get, runs):
+            for key in (one for one in keys if one in run.metrics):
+                found.append(drawn(run, key, self._columns(run.id, key), asked))
+                if sum(curve.count for curve in found) > MOST_READ:
+                    raise Invalid(f"More than {MOST_READ} points lie behind these curves.", "Ask for fewer at once.")
+        return [curve for curve in found if curve.count]
 
     def drawable(self, run_id: str) -> list[str]:
         """Names of the metrics that have more than one point; NotFound for an unknown run."""
