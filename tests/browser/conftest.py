@@ -25,6 +25,7 @@ from loopline.app.wiring import Loopline, open_home, verb_named
 from loopline.core.verbs import Caller, Role
 from loopline.kit.installed import installed
 from loopline.usecases.releases.locking import Pin, declared_in, written
+from loopline.usecases.tracking.trace_rows import Span
 
 CHROMIUM = os.environ.get("LOOPLINE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -190,6 +191,7 @@ def fill(loopline: Loopline, folder: Path) -> dict[str, Any]:
         pq.write_table(flights(300, 20, 5 + number, FIRST_WEEK), project / "data" / f"{month}.parquet")
         loopline.datasets.snapshot("flights", "ada")
     names["studies"] = [study(loopline, place) for place in range(5)]
+    names["trace"] = traced(loopline)
     promote(loopline, names)
     serve(loopline, names)
     loopline.monitoring.evaluate("late", "loopline")
@@ -208,6 +210,28 @@ def study(loopline: Loopline, place: int) -> str:
     loopline.tracking.put_artifact(run.id, "notes.md", b"# Notes\n<b>not bold</b>\n")
     loopline.tracking.finish(run.id, actor="ada", status="failed" if place == 3 else "finished")
     return str(run.id)
+
+
+def traced(loopline: Loopline) -> str:
+    """A trace of three spans, one of which failed and says so with markup."""
+    trace_id, moment = "tr-" + "5" * 32, 1_700_000_000_000_000_000
+    said = {"key": "mlflow.spanInputs", "value": {"string_value": f'{{"question": "{HOSTILE}"}}'}}
+    spans = [
+        Span(
+            trace_id=trace_id,
+            span_id=f"{place:016x}",
+            parent_id="" if place == 1 else f"{1:016x}",
+            name=name,
+            type="CHAIN",
+            status="ERROR" if name == HOSTILE else "OK",
+            start_ns=moment + place * 10_000_000,
+            end_ns=moment + 60_000_000 - place * 5_000_000,
+            content={"attributes": [said]},
+        )
+        for place, name in enumerate(("answer", "retrieve", HOSTILE), 1)
+    ]
+    loopline.tracking.put_spans(0, spans)
+    return trace_id
 
 
 def promote(loopline: Loopline, names: dict[str, Any]) -> None:

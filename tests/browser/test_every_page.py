@@ -23,6 +23,7 @@ def place(site: Any, path: str) -> str:
     gates = site.call("promotion.gates")
     examples = {
         "{run_id}": site.names["strong"],
+        "{trace_id}": site.names["trace"],
         "{step}": "train",
         "{model}": "small-delays",
         "{endpoint}": "late",
