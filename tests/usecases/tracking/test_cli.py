@@ -64,3 +64,35 @@ def test_one_run_is_shown_with_history_and_artifacts(cli: Any) -> None:
 def test_sync_says_what_it_delivered(cli: Any) -> None:
     code, out, _ = cli("sync")
     assert (code, out) == (0, b"0 calls delivered, 0 refused, 0 runs still wait.\n")
+
+
+def test_runs_are_shown_with_columns_and_in_groups(cli: Any) -> None:
+    _, out, _ = cli("runs", "--columns", "metrics.auc,params.rate,kind", "--order-by", "metrics.auc desc")
+    lines = [line.split("\t") for line in out.decode().splitlines()]
+    assert lines[0] == ["RUN", "NAME", "STATUS", "auc", "rate", "KIND"]
+    assert [line[1:] for line in lines[1:]] == [
+        ["good", "finished", "0.9", "1", "run"],
+        ["bad", "finished", "0.4", "1", "run"],
+    ]
+    _, out, _ = cli("runs", "--group-by", "params.rate", "--measure", "auc", "--json")
+    assert [(one["value"], one["runs"], one["least"]) for one in json.loads(out)] == [("1", 2, 0.4)]
+    code, _, err = cli("runs", "--columns", "nothing")
+    assert (code, "'nothing' at character 1" in err) == (2, True)
+
+
+def test_a_wrong_filter_is_answered_with_what_may_stand_there(cli: Any) -> None:
+    code, _, err = cli("runs", "--filter", "metrics.auc > 0.5 and ra = 1")
+    assert (code, "at character 23" in err, "Perhaps params.rate." in err) == (2, True, True)
+
+
+def test_runs_named_or_found_are_put_away_and_tagged(cli: Any) -> None:
+    assert cli("runs", "archive", f"{4:032x}")[1] == b"1 run archived.\n"
+    _, out, _ = cli("runs", "--state", "archived", "--json")
+    assert [run["name"] for run in json.loads(out)["runs"]] == ["good"]
+    assert json.loads(cli("runs", "restore", "--filter", "metrics.auc > 0", "--json")[1]) == {"runs": 1}
+    assert cli("runs", "tag", "best", "yes", "--filter", "metrics.auc > 0.5")[1] == b"1 run tagged.\n"
+    assert cli("runs", "delete", "--filter", "tags.best = 'yes'")[1] == b"1 run put into the trash.\n"
+    assert cli("runs", "delete", "--filter", "tags.best = 'yes'")[1] == b"0 runs put into the trash.\n"
+    for wrong in (("delete",), ("delete", "abcd", "--filter", "metrics.auc > 0")):
+        assert cli("runs", *wrong)[0] == 2
+    assert cli("runs", "archive", "abcdef")[0] == 3

@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "room": (USECASE.format("retention"), "room", "Show what takes the room."),
     "lock": (USECASE.format("releases"), "lock", "Pin what the project needs: names, versions, hashes."),
     "release": (USECASE.format("releases"), "release", "Seal a pipeline as a release; list, show, compare, verify."),
-    "runs": (USECASE.format("tracking"), "runs", "List and search runs."),
+    "runs": ("loopline.usecases.tracking.runs_cli", "runs", "List and search runs; archive, delete or tag several."),
     "show": (USECASE.format("tracking"), "show", "Show one run."),
     "export": (USECASE.format("imports"), "export", "Take runs, models and artifacts to MLflow."),
     "import": (USECASE.format("imports"), "import_", "Bring in runs, models and artifacts from MLflow."),

@@ -1,4 +1,4 @@
-"""`loopline runs`, `show` and `sync`."""
+"""`loopline show` and `sync`."""
 
 from __future__ import annotations
 
@@ -6,28 +6,6 @@ import sys
 from typing import Any
 
 import click
-
-
-@click.command()
-@click.option("--filter", "where", default="", help="As metrics.auc > 0.7 and params.model = 'tree'.")
-@click.option("--order-by", "order_by", multiple=True, help="As 'metrics.auc DESC'; may be repeated.")
-@click.option("--experiment", default="", help="Only runs of this experiment.")
-@click.option("--limit", default=20, show_default=True, help="How many.")
-@click.option("--page", default="", help="Go on where a page ended.")
-@click.pass_obj
-def runs(obj: Any, where: str, order_by: tuple[str, ...], experiment: str, limit: int, page: str) -> None:
-    """List and search runs, newest first."""
-    found = obj.client.call(
-        "tracking.search", filter=where, order_by=list(order_by), experiment=experiment, limit=limit, page=page
-    )
-    if obj.json:
-        obj.show(found)
-        return
-    rows = [row(run) for run in found["runs"]]
-    columns = ("RUN", "KIND", "NAME", "EXPERIMENT", "STATUS", "STARTED", "METRICS")
-    obj.show(rows, table=[(name, name.lower()) for name in columns], title="Runs")
-    if found["next"]:
-        obj.say(f"More with --page {found['next']}.")
 
 
 @click.command()
@@ -75,20 +53,6 @@ def write_artifact(obj: Any, run_id: str, name: str) -> None:
     content = found["content"]
     data: bytes = base64.b64decode(content) if isinstance(content, str) else content
     sys.stdout.buffer.write(data)
-
-
-def row(run: dict[str, Any]) -> dict[str, str]:
-    """A run as a line of a table."""
-    metrics = ", ".join(f"{key} {short(value)}" for key, value in sorted(run["metrics"].items())[:4])
-    return {
-        "run": run["id"][:8],
-        "kind": run["kind"],
-        "name": run["name"],
-        "experiment": run["experiment"],
-        "status": run["status"],
-        "started": run["started_at"][:19].replace("T", " "),
-        "metrics": metrics,
-    }
 
 
 def lines(run: dict[str, Any]) -> list[str]:
