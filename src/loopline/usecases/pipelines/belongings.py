@@ -81,6 +81,12 @@ class Owner(Belongings):
         service = self.service
         return eviction.collect(service._database, service._blobs, **asked)
 
+    def recent(self, done: Any) -> int:
+        """How many blobs that nothing refers to stay, because they were used within the last hour."""
+        from loopline.usecases.pipelines import eviction
+
+        return int(done.kept.get(eviction.RECENT, 0))
+
     def leftovers(self, referred: set[str], now: float, dry_run: bool) -> tuple[int, int]:
         """What runs left behind: how many files and folders, and their bytes."""
         from loopline.usecases.pipelines import leftovers

@@ -6,11 +6,12 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from loopline.core.belongings import Swept
+from loopline.core.errors import Conflict
 from loopline.usecases.retention import store
-from loopline.usecases.retention.model import Applied, Collected
+from loopline.usecases.retention.model import Applied, Collected, Purged
 from loopline.usecases.retention.needs import Cache
 from loopline.usecases.retention.planning import bytes_in
 
@@ -85,15 +86,13 @@ def aside(retention: Retention, dry_run: bool) -> list[Swept]:
     return [Swept("folders put aside", len(lost), size)]
 
 
-def free(retention: Retention) -> Any:
+def free(retention: Retention) -> Purged | None:
     """Free the bytes of what was just purged. None when somebody else clears up: they do it."""
-    from loopline.core.errors import Conflict
-
     cache = cast(Cache, retention._planning.owners["pipelines"])
     try:
         with cache.alone():
             done = cache.clear(in_use=retention._in_use, **cache.limits(None, None))
             retention._database.shrink()
-            return done
+            return Purged(0, done.size, cache.recent(done))
     except Conflict:
         return None

@@ -112,8 +112,7 @@ class Retention(Applying):
         done = self.purge(kind, name, actor, most)
         if done.left:
             return done
-        freed = free(self)
-        return Purged(0, freed.size, sum(freed.kept.values())) if freed is not None else done
+        return free(self) or done
 
     def collect(self, **asked: Any) -> Collected:
         """Clear up everything: see `collecting.collect`."""
