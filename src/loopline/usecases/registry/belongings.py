@@ -16,7 +16,13 @@ _REMEMBER = (
     "INSERT INTO registry_names (name, last_version) SELECT name, last_version FROM registry_models WHERE {}"
     " ON CONFLICT (name) DO UPDATE SET last_version = excluded.last_version"
 )
-OF_VERSION: tuple[str, ...] = ("registry_version_tags", "registry_versions")
+OF_VERSION: tuple[str, ...] = (
+    "registry_version_tags",
+    "registry_cards",
+    "registry_card_pins",
+    "registry_downloads",
+    "registry_versions",
+)
 # Owners of the files that only these versions share (see `tracking.share_in`).
 SHARED = (
     "SELECT 'version ' || v.digest FROM registry_versions v WHERE {0} AND NOT EXISTS "
@@ -61,7 +67,7 @@ class Owner(Belongings):
             where, params = among_pairs(("model", "version"), [pair(name) for name in names])
             yield Rows("tracking_artifacts", f"owner IN ({SHARED.format(where)})", params)
             for table in OF_VERSION:
-                yield Rows(table, where, params)
+                yield Rows(table, where, params, "card revisions" if table == "registry_cards" else "")
         elif kind == "model":
             where, params = among("model", names)
             for table in OF_MODEL:
@@ -115,6 +121,9 @@ class Owner(Belongings):
             ):
                 if digest:
                     yield Reference("version", name, digest, under)
+        for row in tx.rows("SELECT model, version, digest FROM registry_cards"):
+            under = ("model", row["model"])
+            yield Reference("version", model.version_key(row["model"], row["version"]), row["digest"], under)
 
 
 def pair(name: str) -> tuple[str, int]:

@@ -24,6 +24,7 @@ _RUNS_OF = (
 )
 OF_NUMBER = ("points", "blocks", "latest", "params", "tags")
 OF_MODEL = ("model_params", "model_tags", "model_metrics")
+OF_TRACE = ("spans", "trace_metadata", "trace_tags")
 WORDS = {"params": "params", "latest": "metrics"}
 
 
@@ -41,6 +42,10 @@ class Owner(Belongings):
         "tracking_batches": "",
         "tracking_datasets": "",
         "tracking_model_metrics": "",
+        "tracking_spans": "",
+        "tracking_traces": "",
+        "tracking_trace_metadata": "",
+        "tracking_trace_tags": "",
         "tracking_links": "kind = 'dataset' OR direction = 'input'",  # its bytes are the dataset's
     }
 
@@ -204,6 +209,10 @@ def of_experiments(names: Sequence[str]) -> Iterator[Rows]:
     yield from of_models(_MODELS.format(f"experiment_id IN ({ids})"), params)
     places = f"owner IN (SELECT 'e/' || id FROM tracking_experiments WHERE {where})"
     yield Rows("tracking_artifacts", places, params, "files beside the runs")
+    traces = f"trace_id IN (SELECT id FROM tracking_traces WHERE experiment_id IN ({ids}))"
+    for table in OF_TRACE:
+        yield Rows(f"tracking_{table}", traces, params, "spans" if table == "spans" else "")
+    yield Rows("tracking_traces", f"experiment_id IN ({ids})", params, "traces")
     yield Rows("tracking_datasets", f"experiment_id IN ({ids})", params)
     yield Rows("tracking_experiment_tags", f"experiment_id IN ({ids})", params)
     yield Rows("tracking_experiments", where, params)
