@@ -165,3 +165,29 @@ def test_only_what_a_browser_may_show_keeps_its_type(tracking: Any, tmp_path: Pa
     ):
         tracking.put_artifact(run.id, name, b"x", kind)
         assert tracking.shown(run.id, name)[1] == told
+
+
+def test_looking_again_sees_what_was_packed_meanwhile(tracking: Any) -> None:
+    run = tracking.start("again", actor="ann")
+    for part in range(3):
+        tracking.log(run.id, [Point("loss", float(at), at) for at in range(part * 2000, part * 2000 + 2000)])
+        assert tracking.curve(run.id, "loss").count == part * 2000 + 2000
+        tracking.pack(run.id)
+        assert tracking.curve(run.id, "loss").last == part * 2000 + 1999
+    tracking.log(run.id, [Point("loss", -1.0, -5)])
+    assert tracking.curve(run.id, "loss").points[0] == (-5.0, -1.0)
+
+
+def test_of_series_read_lately_those_not_asked_for_longest_go() -> None:
+    import numpy as np
+
+    from loopline.usecases.tracking.recent import Recent
+
+    recent = Recent(most=25)
+    series = points.Series(*(np.zeros(10, kind) for kind in ("int64", "int64", "float64")))
+    for run in (1, 2):
+        recent.put((run, 1), (1, 10), series)
+    assert recent.get((1, 1), (1, 10)) is series
+    assert recent.get((1, 1), (2, 10)) is None
+    recent.put((3, 1), (1, 10), series)
+    assert [recent.get((run, 1), (1, 10)) is not None for run in (1, 2, 3)] == [True, False, True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from loopline.usecases.tracking import curves, model, store
 from loopline.usecases.tracking import points as points_of_runs
 from loopline.usecases.tracking.looking import Looking
 from loopline.usecases.tracking.points import Series
+from loopline.usecases.tracking.recent import Recent
 
 Axis = Literal["step", "time", "relative"]
 Best = Literal["", "lowest", "highest"]
@@ -109,7 +111,21 @@ class Drawing(Looking):
 
         if self._database.read(full):
             self.pack(run_id)
-        return self._series(run_id, key)
+        return self._database.read(lambda tx: self._whole(tx, run_id, key))
+
+    def _whole(self, tx: Transaction, run_id: str, key: str) -> Series:
+        place = (store.number_of(tx, run_id), points_of_runs.known_key(tx, key))
+        stamp = points_of_runs.blocks_of(tx, *place)
+        packed = self._recent.get(place, stamp)
+        if packed is None:
+            packed = points_of_runs.in_blocks(tx, *place)
+            if stamp[0]:
+                self._recent.put(place, stamp, packed)
+        return points_of_runs.series(tx, *place, packed)
+
+    @functools.cached_property
+    def _recent(self) -> Recent:
+        return Recent()
 
 
 def checked(asked: Asked) -> Asked:

@@ -100,18 +100,38 @@ def has_blocks(tx: Transaction, run: int, key: int) -> bool:
     )
 
 
-def series(tx: Transaction, run: int, key: int) -> Series:
-    """All points of a metric."""
-    import numpy as np
+def series(tx: Transaction, run: int, key: int, packed: Series | None = None) -> Series:
+    """All points of a metric; `packed` are those in blocks, as `in_blocks` answered them before."""
+    known = in_blocks(tx, run, key) if packed is None else packed
+    rows = tx.rows(f"{_LOOSE} ORDER BY at_ms, step, value, is_nan", {"run": run, "key": key})
+    if not rows:
+        return known
+    return joined([known, loose(rows)]) if len(known.steps) else loose(rows)
 
-    blocks = tx.rows(
+
+def in_blocks(tx: Transaction, run: int, key: int) -> Series:
+    """The points of a metric that are packed."""
+    rows = tx.rows(
         "SELECT packed, points FROM tracking_blocks WHERE run = :run AND key = :key ORDER BY number",
         {"run": run, "key": key},
     )
-    rows = tx.rows(f"{_LOOSE} ORDER BY at_ms, step, value, is_nan", {"run": run, "key": key})
-    pieces = [*(unpacked(block["packed"], block["points"]) for block in blocks), loose(rows)]
-    if len(pieces) == 1:
-        return pieces[0]
+    return joined([unpacked(row["packed"], row["points"]) for row in rows]) if rows else loose(())
+
+
+def blocks_of(tx: Transaction, run: int, key: int) -> tuple[int, int]:
+    """How many blocks a metric has, and how many points they hold. A block never changes."""
+    found = tx.row(
+        """SELECT COUNT(*) AS blocks, COALESCE(SUM(points), 0) AS points FROM tracking_blocks
+        WHERE run = :run AND key = :key""",
+        {"run": run, "key": key},
+    )
+    return (int(found["blocks"]), int(found["points"])) if found else (0, 0)
+
+
+def joined(pieces: Sequence[Series]) -> Series:
+    """Several series as one."""
+    import numpy as np
+
     at_ms, steps, values = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
     return ordered(Series(at_ms, steps, values))
 
