@@ -255,7 +255,7 @@ def point(key: str, value: Any, step: int, at_ms: int) -> dict[str, Any]:
     """A point as the verb takes it; anything that `float` takes is a value."""
     if type(value) is not float:
         try:
-            value = float(value)
+            value = float(value.detach() if hasattr(value, "detach") else value)
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             raise Invalid(f"The metric {key!r} cannot be {str(value)[:80]!r} ({error}).", "Give a number.") from None
     if not math.isfinite(value):

@@ -19,7 +19,7 @@ def seeds() -> dict[str, str]:
                 found[name] = ask(module)
             except Exception:  # noqa: S112  (half imported, or another module of that name)
                 continue
-    return found
+    return {name: state for name, state in found.items() if state}
 
 
 def of_random(module: Any) -> str:

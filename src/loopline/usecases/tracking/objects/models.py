@@ -71,7 +71,10 @@ def weights(module: Any, folder: Path) -> str:
     try:
         from safetensors.torch import save_file
     except ImportError:
-        raise Invalid("The weights cannot be kept without the package safetensors.", "Install safetensors.") from None
+        raise Invalid(
+            "The weights cannot be kept without the package safetensors.",
+            "Install the extra: pip install 'loopline[torch]'.",
+        ) from None
     save_file({name: one.contiguous() for name, one in module.state_dict().items()}, str(folder / "model.safetensors"))
     return "torch-safetensors"
 
