@@ -111,9 +111,9 @@ class Drawing(Looking):
 
         if self._database.read(full):
             self.pack(run_id)
-        return self._database.read(lambda tx: self._whole(tx, run_id, key))
+        return self._database.read(lambda tx: self._all_points(tx, run_id, key))
 
-    def _whole(self, tx: Transaction, run_id: str, key: str) -> Series:
+    def _all_points(self, tx: Transaction, run_id: str, key: str) -> Series:
         place = (store.number_of(tx, run_id), points_of_runs.known_key(tx, key))
         stamp = points_of_runs.blocks_of(tx, *place)
         packed = self._recent.get(place, stamp)
