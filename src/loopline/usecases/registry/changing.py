@@ -5,6 +5,7 @@ A name that a gate guards is moved by promotion alone: here every way to move, e
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 
@@ -17,6 +18,7 @@ from loopline.usecases.registry.model import RegisteredModel, Version
 LONGEST_NAME, LONGEST_ALIAS, LONGEST_KEY, LONGEST_VALUE, LONGEST_TOLD = 256, 255, 250, 100_000, 1_000
 LONGEST_DESCRIPTION = 100_000
 _ALIAS = re.compile(r"[\w\-]+\Z")
+_KEY = re.compile(r"[\w\-./: ]+\Z")
 _RESERVED = re.compile(r"latest\Z|v[0-9]+\Z", re.I)
 
 
@@ -91,6 +93,8 @@ class Changing(Base):
         """Give a model another name, under which it keeps versions, aliases and history. Taken when the name is;
         Refused while it is served or holds a name that a gate guards under either name."""
         checked_model_name(new)
+        if new == name:
+            return self.one(name)
         self._check_not_served(name, None)
         found = self._database.read(lambda tx: self._versions(tx, name))
         for held in names_held(found):
@@ -300,17 +304,18 @@ def checked_stage(stage: str) -> str:
 
 
 def checked_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Tags of models and versions; Invalid for one that is too long."""
+    """Tags of models and versions; Invalid for a key that would be another one as a path, or for one too long."""
     for key, value in tags.items():
-        if not 0 < len(key) <= LONGEST_KEY:
+        if len(key) > LONGEST_KEY:
+            raise Invalid(f"'key' exceeds the maximum length of {LONGEST_KEY} characters.", "Shorten it.")
+        if not _KEY.match(key) or posixpath.normpath(key) != key or key.startswith(("/", "..")):
             raise Invalid(
-                f"A tag's key of {len(key)} characters cannot be kept.",
-                f"'key' exceeds the maximum length of {LONGEST_KEY} characters, or is empty.",
+                f"Invalid value {key[:80]!r} for parameter 'key' supplied.",
+                "Use letters, digits, spaces and - _ . / : only.",
             )
         if len(value) > LONGEST_VALUE:
             raise Invalid(
-                f"The value of the tag {key!r} exceeds the maximum length of {LONGEST_VALUE} characters.",
-                "Keep it as an artifact.",
+                f"'value' exceeds the maximum length of {LONGEST_VALUE} characters.", "Keep it as an artifact."
             )
     return dict(tags)
 

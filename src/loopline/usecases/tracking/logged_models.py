@@ -123,10 +123,12 @@ class LoggedModels(Base):
         return self._database.write(work)
 
     def delete_model(self, model_id: str, actor: str) -> None:
-        """Put a model into the trash."""
+        """Put a model into the trash; one that is there already stays there."""
 
         def work(tx: Transaction) -> None:
-            row, at = self._model(tx, model_id), self._clock.text()
+            row, at = self._model(tx, model_id, deleted=True), self._clock.text()
+            if row["state"] == "deleted":
+                return
             store.change(tx, model_id, at, state="deleted", deleted_at=at)
             self._ledger.append(tx, DELETED, model_id, actor, {"name": row["name"]})
 

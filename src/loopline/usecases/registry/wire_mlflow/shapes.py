@@ -50,7 +50,8 @@ def version_shown(found: Version) -> dict[str, Any]:
         "aliases": list(found.aliases),
         "model_id": found.model_id,
     }
-    return {key: value for key, value in shown.items() if value not in ("", [])}
+    always = ("description", "run_id", "run_link")
+    return {key: value for key, value in shown.items() if value not in ("", []) or key in always}
 
 
 def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -23,7 +23,7 @@ def create(tracking: Any, fields: dict[str, Any], caller: Caller) -> dict[str, A
     try:
         made = tracking.create_model(
             experiment(read.required(fields, "experiment_id")),
-            name_of(fields),
+            read.text(fields, "name", default=""),
             actor=caller.name,
             model_type=read.text(fields, "model_type", default=""),
             source_run_id=read.text(fields, "source_run_id", default=""),
@@ -33,16 +33,6 @@ def create(tracking: Any, fields: dict[str, Any], caller: Caller) -> dict[str, A
     except Conflict as error:
         raise Invalid(error.message, error.hint) from None
     return {"model": shown(made)}
-
-
-def name_of(fields: dict[str, Any]) -> str:
-    """The name given, "" for none; an empty one is refused."""
-    name = read.text(fields, "name", default="")
-    if not name and read.given(fields, "name") is not None:
-        raise Invalid(
-            "Invalid model name ('') provided. It must be a non-empty string.", "Give a name, or leave it out."
-        )
-    return name
 
 
 def get(tracking: Any, fields: dict[str, Any], caller: Caller) -> dict[str, Any]:
@@ -94,7 +84,7 @@ def add_params(tracking: Any, fields: dict[str, Any], caller: Caller) -> dict[st
 def search(tracking: Any, fields: dict[str, Any], caller: Caller) -> dict[str, Any]:
     """Models of experiments, in pages."""
     experiments = [experiment(one) for one in read.texts(fields, "experiment_ids")]
-    if not experiments:
+    if read.given(fields, "experiment_ids") is None:
         raise read.missing("experiment_ids")
     if len(experiments) > MOST_EXPERIMENTS:
         raise Invalid(f"{len(experiments)} experiments are too many.", f"Ask for at most {MOST_EXPERIMENTS}.")
