@@ -168,6 +168,29 @@ def test_runs_of_any_number_of_points(loopline: Loopline, mlruns: Path) -> None:
     assert [(one.step, one.value) for one in history] == [(step, math.sin(step)) for step in range(3_000)]
 
 
+def test_what_was_removed_here_stays_away(loopline: Loopline, mlruns: Path, add_run: Any) -> None:
+    brought(loopline, mlruns)
+    number = loopline.tracking.get(A).experiment_id
+    loopline.tracking.delete_experiment(number, actor="ada")
+    add_run(mlruns, B)
+    told = brought(loopline, mlruns)
+    assert (told.runs, losses(told)) == (0, {"experiment flights": "it is in the trash here; restore it first"})
+    assert "in the trash" in losses(brought(loopline, mlruns.rename(mlruns.with_name("moved"))))["experiment flights"]
+    loopline.tracking.restore_experiment(number, actor="ada")
+    assert brought(loopline, mlruns.with_name("moved")).runs == 1
+
+
+def test_times_beyond_the_calendar(loopline: Loopline, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE runs SET start_time = -5, end_time = 9223372036854775807")
+        db.execute("UPDATE model_versions SET creation_time = 9223372036854775807")
+    told = losses(brought(loopline, database))
+    assert sorted(name for name in told if name.startswith("time")) == [f"time {A}/ended_ms", f"time {A}/started_ms"]
+    run = loopline.tracking.get(A)
+    assert (run.started_at, run.ended_at) == ("1970-01-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z")
+    assert brought(loopline, database).runs == 0
+
+
 @pytest.mark.parametrize("source", ["nowhere", "ftp://host/x", "http://127.0.0.1:9", "sqlite:///nowhere.db"])
 def test_a_source_that_cannot_be_read_is_refused(loopline: Loopline, source: str, tmp_path: Path) -> None:
     from loopline.core.errors import LooplineError

@@ -291,6 +291,8 @@ def test_tags_and_deletion(loopline: Any, several: Any) -> None:
         {"trace_metadata": [1]},
         {"trace_location": "here"},
         {"request_time": "1900-01-01T00:00:00Z"},
+        {"request_time": "0001-01-01T00:00:00+14:00"},
+        {"execution_duration": "999999999999s"},
     ],
 )
 def test_what_is_no_trace_is_refused(tracking: Any, change: dict[str, Any]) -> None:

@@ -4,16 +4,17 @@ together with the note that they came, so that an import which was killed goes o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from blake3 import blake3
 
-from loopline.core.errors import Invalid
+from loopline.core.errors import Conflict, Invalid
 from loopline.core.times import from_ms
 from loopline.ports.blobs import Blobs
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.imports import model, store
-from loopline.usecases.imports.fitting import MODEL_TAG, RUN_TAG, model_fitted, run_fitted
+from loopline.usecases.imports.fitting import MODEL_TAG, RUN_TAG, model_fitted, moment, run_fitted, run_timed
 from loopline.usecases.imports.keeping import Kept, kept
 from loopline.usecases.imports.model import Experiment, LoggedModel, Report, Run, Source
 from loopline.usecases.imports.needs import Ledger, Tracking
@@ -51,7 +52,6 @@ class Bringing:
         self._dry_run = dry_run
         self._tell = tell or (lambda done, total, what: None)
         self.report = Report(source=source.name, dry_run=dry_run)
-        self.experiments: dict[str, int] = {}
         self.renamed: dict[str, str] = {}
         self.ids: dict[str, str] = {}
         self.models: dict[str, str] = {}
@@ -65,6 +65,8 @@ class Bringing:
         for experiment in self._source.experiments(self.report):
             self._tell(self._done, total, experiment.name)
             number = self._experiment(experiment)
+            if number is None:
+                continue
             models = list(self._source.logged_models(experiment, self.report))
             self.models.update((one.id, own_model_id(one)) for portion in models for one in portion)
             for portion in self._source.runs(experiment, self.report):
@@ -83,32 +85,50 @@ class Bringing:
         """Note that things came in, as (name, target, stamp)."""
         store.remember(tx, self._source.name, kind, things, self._now())
 
-    def _experiment(self, one: Experiment) -> int:
+    def _experiment(self, one: Experiment) -> int | None:
+        """The number of an experiment here, made when it is new; None when it cannot be written to."""
         known = self.known("experiment", [one.id]).get(one.id)
+        there = self._there_now(known.target) if known is not None else None
         stamp = model.stamp_of(one)
-        if known is not None and known.stamp == stamp:
-            self.experiments[one.id] = int(known.target)
-            return int(known.target)
+        if known is not None and there is not None and known.stamp == stamp:
+            return self._usable(one, there)
         self.report.experiments += 1
         if self._dry_run:
             return 0
-        name = f"{self._prefix}{one.name}"
+        name = f"{self._prefix}{one.name}" if there is None else there.name
+        try:
+            return self._database.write(lambda tx: self._make(tx, one, name, stamp))
+        except (Conflict, Invalid) as error:
+            self.report.experiments -= 1
+            self.report.lose("experiment", one.name, str(error))
+            return None
 
-        def work(tx: Transaction) -> int:
-            number, fresh = self._tracking.take_experiment_in(
-                tx, name, one.state, one.created_ms, one.updated_ms, one.tags, self._actor
-            )
-            self.remember(tx, "experiment", [(one.id, str(number), stamp)])
-            body = {"source": self._source.name, "id": one.id, "name": name, "made": fresh}
-            self._ledger.append(tx, model.EXPERIMENT_IMPORTED, str(number), self._actor, body)
-            return number
+    def _there_now(self, number: str) -> Any:
+        return next((one for one in self._tracking.given_experiments() if str(one.id) == number), None)
 
-        number = self.experiments[one.id] = self._database.write(work)
+    def _usable(self, one: Experiment, there: Any) -> int | None:
+        """The number of an experiment that came before, unless it went into the trash here since."""
+        if there.state == "deleted" and one.state != "deleted":
+            self.report.lose("experiment", one.name, "it is in the trash here; restore it first")
+            return None
+        return int(there.id)
+
+    def _make(self, tx: Transaction, one: Experiment, name: str, stamp: str) -> int:
+        number, fresh = self._tracking.take_experiment_in(
+            tx, name, one.state, moment(one.created_ms), moment(one.updated_ms), one.tags, self._actor
+        )
+        self.remember(tx, "experiment", [(one.id, str(number), stamp)])
+        body = {"source": self._source.name, "id": one.id, "name": name, "made": fresh}
+        self._ledger.append(tx, model.EXPERIMENT_IMPORTED, str(number), self._actor, body)
         return number
 
     def _portion(self, experiment: Experiment, number: int, portion: list[Run]) -> None:
         known = self.known("run", [run.id for run in portion])
         changed = [run for run in portion if run.id not in known or known[run.id].stamp != run.stamp]
+        here = self._tracking.started_ats([known[run.id].target for run in changed if run.id in known])
+        changed = [run for run in changed if run.id not in known or known[run.id].target in here]  # removed stays so
+        for run in changed:
+            run_timed(run, self.report)
         self.report.runs_known += len(portion) - len(changed)
         ids = {name: one.target for name, one in known.items()} | self._targets(changed, known)
         self.ids.update(ids)
@@ -168,8 +188,12 @@ class Bringing:
     def _points(self, runs: list[Run], ids: Mapping[str, str]) -> Iterator[tuple[str, str, int, int, float]]:
         keys = {run.id: frozenset(run.keys) for run in runs}
         for run_id, key, at_ms, step, value in self._source.points(list(runs), self.report):
-            if key in keys[run_id]:
+            if key not in keys[run_id]:
+                continue
+            if -(2**63) <= step < 2**63 and at_ms < 2**63:
                 yield ids[run_id], key, max(at_ms, 0), step, value
+            else:
+                self.report.lose("point", f"{run_id}/{key}", "its step or time has more than 64 bits")
 
     def _files(self, owners: Sequence[Run] | Sequence[LoggedModel], ids: Mapping[str, str]) -> list[Kept]:
         found: list[Kept] = []

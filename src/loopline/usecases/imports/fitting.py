@@ -10,6 +10,21 @@ LONGEST_VALUE = 8_000
 RUN_TAG, MODEL_TAG, STAMP_TAG = "loopline.run_id", "loopline.model_id", "loopline.stamp"
 MARKS = (RUN_TAG, MODEL_TAG, STAMP_TAG)
 Fits = Callable[[str, str], str]
+LATEST_MS = 253_402_300_799_000  # the end of the year 9999
+
+
+def moment(at_ms: int | None) -> int:
+    """A time that can be written down: none before 1970, none after the year 9999."""
+    return min(max(at_ms or 0, 0), LATEST_MS)
+
+
+def run_timed(run: Run, report: Report) -> None:
+    """Times of a run that can be written down."""
+    for name in ("started_ms", "ended_ms", "deleted_ms"):
+        given = getattr(run, name)
+        if given is not None and moment(given) != given:
+            report.lose("time", f"{run.id}/{name}", f"{given} is no time between 1970 and 9999")
+            setattr(run, name, moment(given))
 
 
 def run_fitted(run: Run, fits: Fits, report: Report) -> None:
@@ -23,6 +38,7 @@ def run_fitted(run: Run, fits: Fits, report: Report) -> None:
 
 def model_fitted(model: LoggedModel, fits: Fits, report: Report) -> None:
     """The same for a logged model."""
+    model.created_ms, model.updated_ms = moment(model.created_ms), moment(model.updated_ms)
     model.params = texts_fitted("param", model.id, model.params, fits, report)
     model.tags = texts_fitted("tag", model.id, model.tags, fits, report, longest=100_000)
     model.metrics = [one for one in model.metrics if not fits("metric", one.key)]

@@ -10,7 +10,7 @@ from loopline.core.times import from_ms
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.imports import model
 from loopline.usecases.imports.bringing import Bringing
-from loopline.usecases.imports.fitting import MARKS
+from loopline.usecases.imports.fitting import MARKS, moment
 from loopline.usecases.imports.model import RegisteredModel, Source, Version
 from loopline.usecases.imports.needs import Registry
 
@@ -97,7 +97,7 @@ class Registering:
             tags={key: value for key, value in version.tags.items() if key not in MARKS},
             run_link=version.run_link,
             user_id=version.user_id,
-            created_at=from_ms(version.created_ms),
+            created_at=from_ms(moment(version.created_ms)),
             number=version.number,
             then=note,
         )

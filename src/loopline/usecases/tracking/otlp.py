@@ -16,6 +16,7 @@ from loopline.usecases.tracking.trace_rows import Span
 
 LARGEST = 16 << 20
 MOST_SPANS = 10_000
+LATEST_NS = 2**63 - 1
 STATUSES = {"STATUS_CODE_OK": "OK", "STATUS_CODE_ERROR": "ERROR"}
 TYPE = "mlflow.spanType"
 
@@ -75,7 +76,7 @@ def span_of(told: Mapping[str, Any]) -> Span:
     if len(trace_id) != 32 or len(span_id) != 16:
         raise Invalid("A span has no valid trace_id and span_id.", "They are 16 and 8 bytes long.")
     times = [int(told.get(name, 0)) for name in ("start_time_unix_nano", "end_time_unix_nano")]
-    if any(time >= 2**63 for time in times):
+    if any(time > LATEST_NS for time in times):
         raise Invalid("A span's time is out of range.", "Give nanoseconds since 1970.")
     return Span(
         trace_id=f"tr-{trace_id}",

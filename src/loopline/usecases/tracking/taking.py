@@ -9,13 +9,13 @@ import mimetypes
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from loopline.core.errors import Invalid
+from loopline.core.errors import Conflict, Invalid
 from loopline.core.times import from_ms
 from loopline.ports.database import Transaction
 from loopline.usecases.tracking import files, points, store
 from loopline.usecases.tracking.base import Base
 from loopline.usecases.tracking.intake import row_of
-from loopline.usecases.tracking.model import ENDED, checked_key, order
+from loopline.usecases.tracking.model import ENDED, checked_experiment, checked_key, order
 
 _ADD_RUN = """INSERT INTO tracking_runs (id, experiment_id, name, kind, status, state, deleted_at, started_at, ended_at,
  created_by, user_id) VALUES (:id, :experiment_id, :name, 'run', :status, :state, :deleted_at, :started_at, :ended_at,
@@ -97,8 +97,12 @@ class Taking(Base):
         tags: Mapping[str, str],
         actor: str,
     ) -> tuple[int, bool]:
-        """The number of the experiment of that name and whether it was made just now; one that is there gets the tags."""
-        found = tx.row("SELECT id FROM tracking_experiments WHERE name = :name", {"name": name})
+        """The number of the experiment of that name and whether it was made just now; one that is there gets the tags.
+        Conflict when it is in the trash here, Invalid for a bad name."""
+        checked_experiment(name)
+        found = tx.row("SELECT id, state FROM tracking_experiments WHERE name = :name", {"name": name})
+        if found is not None and found["state"] == "deleted" and state != "deleted":
+            raise Conflict(f"The experiment {name[:80]!r} is in the trash.", "Restore it first, or give a prefix.")
         if found is None:
             row = {"name": name, "state": state, "created_by": actor}
             tx.run(_ADD_EXPERIMENT, {**row, "created_at": from_ms(created_ms), "updated_at": from_ms(updated_ms)})

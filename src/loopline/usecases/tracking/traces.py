@@ -19,6 +19,7 @@ from loopline.usecases.tracking.trace_rows import Span, Trace
 DELETED = "traces.deleted"
 LONGEST_KEY, LONGEST_VALUE, LONGEST_PREVIEW = 250, 8_000, 10_000
 MOST_TEXTS, MOST_SEARCHED = 1_000, 100_000
+LATEST_MS = 253_402_300_799_000  # the end of the year 9999
 NAME_TAG, RUN_METADATA = "mlflow.traceName", "mlflow.sourceRun"
 STATES = ("OK", "ERROR", "IN_PROGRESS", "STATE_UNSPECIFIED")
 LOCATION_TAG, PLACE_TAG, HERE = "mlflow.trace.spansLocation", "mlflow.artifactLocation", "TRACKING_STORE"
@@ -206,7 +207,7 @@ def fitted(trace: Trace) -> Trace:
     if trace.state not in STATES:
         raise Invalid(f"{trace.state[:40]!r} is no state of a trace.", f"Use one of {', '.join(STATES)}.")
     for what in (trace.started_ms, trace.duration_ms or 0):
-        if not 0 <= what < 2**53:
+        if not 0 <= what <= LATEST_MS:
             raise Invalid(f"{what} cannot be a time of a trace.", "Give milliseconds since 1970.")
     return msgspec.structs.replace(
         trace,

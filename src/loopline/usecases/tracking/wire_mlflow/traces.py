@@ -149,7 +149,7 @@ def trace_of(told: Mapping[str, Any]) -> Trace:
         experiment_id=experiment_number(read.text(where, "experiment_id", default="0")),
         name="",
         state=state_of(read.text(told, "state", default="STATE_UNSPECIFIED")),
-        started_ms=to_ms(read.text(told, "request_time", default="1970-01-01T00:00:00Z")),
+        started_ms=moment(read.text(told, "request_time", default="1970-01-01T00:00:00Z")),
         duration_ms=None if duration is None else milliseconds(duration),
         client_request_id=read.text(told, "client_request_id", default=""),
         request_preview=read.text(told, "request_preview", default=""),
@@ -214,6 +214,14 @@ def info_v2(trace: Trace) -> Values:
 def state_of(word: str) -> str:
     """A state by the name that either client has for it."""
     return "STATE_UNSPECIFIED" if word == "TRACE_STATUS_UNSPECIFIED" else word
+
+
+def moment(text: str) -> int:
+    """A time as milliseconds; Invalid for what is none, or lies beyond the calendar."""
+    try:
+        return to_ms(text)
+    except (OverflowError, OSError):
+        raise read.wrong("request_time", text) from None
 
 
 def milliseconds(duration: Any) -> int:
