@@ -80,32 +80,36 @@ def at_work(
     }
 
 
-def writes(servers: dict[str, Server], seconds: float) -> dict[str, Any]:
-    """Operations a second by the stock client with 1 and 8 processes, and plain POSTs."""
+def writes(servers: dict[str, Server], seconds: float, many: tuple[int, ...]) -> dict[str, Any]:
+    """Operations a second by the stock client in so many processes, and plain POSTs."""
     python = peers.python_of("mlflow-3")
     found: dict[str, Any] = {}
     for operation in OPERATIONS:
-        for clients in (1, 8):
+        for clients in many:
             for name, server in servers.items():
                 if name == "null" and operation in ("register",):
                     continue
                 print(f"{operation}, {clients} clients, {name}", file=sys.stderr)
                 key = f"{operation}, {clients} client{'s' if clients > 1 else ''}"
+                before = server.cpu_s()
                 figures = at_work(python, "stock.py", server.url, operation, clients, seconds)
+                figures["server_cpu_ms"] = 1000 * (server.cpu_s() - before) / max(1.0, figures["per_s"] * seconds)
                 print(f"  {figures['per_s']:.0f} a second", file=sys.stderr)
                 found.setdefault(key, {})[name] = figures
     for name, server in servers.items():
         run_id = server.ask("POST", "runs/create", {"experiment_id": "0"})["run"]["info"]["run_id"]
+        before = server.cpu_s()
         rate = posts.per_second(server.url, run_id, server.token, 8, seconds)
-        found.setdefault("plain POST, 8 connections", {})[name] = {"per_s": rate, "load": load()}
+        cpu = 1000 * (server.cpu_s() - before) / max(1.0, rate * seconds)
+        found.setdefault("plain POST, 8 connections", {})[name] = {"per_s": rate, "server_cpu_ms": cpu, "load": load()}
     return found
 
 
-def native(server: Server, folder: Path, seconds: float) -> dict[str, Any]:
+def native(server: Server, folder: Path, seconds: float, many: tuple[int, ...]) -> dict[str, Any]:
     """Our own client against our server."""
     found = {}
     for operation in ("log_metric", "log_batch", "log_param", "create_run"):
-        for clients in (1, 8):
+        for clients in many:
             spool = str(folder / f"spool-{operation}-{clients}")
             more = {"LOOPLINE_URL": server.url, "LOOPLINE_SPOOL": spool}
             found[f"{operation}, {clients}"] = at_work(
@@ -114,18 +118,19 @@ def native(server: Server, folder: Path, seconds: float) -> dict[str, Any]:
     return found
 
 
-def timed(call: Callable[[], Any], times: int, budget_s: float = 15.0) -> dict[str, float]:
-    """Milliseconds: the middle and the 99th of a hundred; fewer calls (at least two) when they take long."""
+def timed(server: Server, call: Callable[[], Any], times: int, budget_s: float = 15.0) -> dict[str, float]:
+    """Milliseconds: the middle and the 99th of a hundred, and the server's CPU; fewer calls (at least two) when they take long."""
     call()
     took: list[float] = []
-    until = time.perf_counter() + budget_s
+    until, before = time.perf_counter() + budget_s, server.cpu_s()
     while len(took) < 2 or (len(took) < times and time.perf_counter() < until):
         began = time.perf_counter()
         call()
         took.append(1000 * (time.perf_counter() - began))
+    cpu = 1000 * (server.cpu_s() - before) / len(took)
     took.sort()
     last = took[min(len(took) - 1, int(len(took) * 0.99))]
-    return {"p50_ms": statistics.median(took), "p99_ms": last, "times": len(took), "load": load()}
+    return {"p50_ms": statistics.median(took), "p99_ms": last, "server_cpu_ms": cpu, "times": len(took), "load": load()}
 
 
 def searched(server: Server, times: int) -> dict[str, Any]:
@@ -135,7 +140,7 @@ def searched(server: Server, times: int) -> dict[str, Any]:
     for name, fields in SEARCHES.items():
         asked = {"experiment_ids": [experiment], "max_results": 100, **fields}
         print(f"search, {name}, {server.name}", file=sys.stderr)
-        found[name] = timed(lambda asked=asked: server.ask("POST", "runs/search", asked), times)
+        found[name] = timed(server, lambda asked=asked: server.ask("POST", "runs/search", asked), times)
     return found
 
 
@@ -188,7 +193,7 @@ def long_history(server: Server, database: Path, points: int = 100_000) -> dict[
                 break
         assert seen == points, seen
 
-    return timed(whole, 5)
+    return timed(server, whole, 5)
 
 
 def weight(folder: Path) -> dict[str, Any]:
@@ -236,8 +241,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--many", type=int, default=100_000, help="0 leaves them out")
+    parser.add_argument("--clients", default="1,8", help="how many client processes at once")
     parser.add_argument("--only", default="writes,native,reads,weight,plugin")
     given = parser.parse_args()
+    many = tuple(int(one) for one in given.clients.split(","))
     parts, file = given.only.split(","), HERE / "results.json"
     results: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
     results["machine"] = showing.machine()
@@ -247,9 +254,9 @@ def main() -> None:
             servers = {one: Server(one, folder / one) for one in ("loopline", "mlflow", "null")}
             try:
                 if "writes" in parts:
-                    results["writes"] = writes(servers, given.seconds)
+                    results.setdefault("writes", {}).update(writes(servers, given.seconds, many))
                 if "native" in parts:
-                    results["native"] = native(servers["loopline"], folder, given.seconds)
+                    results.setdefault("native", {}).update(native(servers["loopline"], folder, given.seconds, many))
             finally:
                 for server in servers.values():
                     server.stop()

@@ -33,17 +33,19 @@ def text(results: dict[str, Any]) -> str:
     if "native" in results:
         rows = [["our own client, calls/s", "1 process", "8 processes", "all delivered after, s"]]
         for name in ("log_metric", "log_batch", "log_param", "create_run"):
-            one, many = (results["native"][f"{name}, {count}"] for count in (1, 8))
-            rows.append([name, number(one["per_s"]), number(many["per_s"]), number(one["delivered_s"])])
+            one, many = (results["native"].get(f"{name}, {count}", {}) for count in (1, 8))
+            rows.append([name, number(one.get("per_s")), number(many.get("per_s")), number(one.get("delivered_s"))])
         parts.append(aligned(rows))
     if "reads" in results:
-        rows = [["milliseconds, p50 / p99", "Loopline", "MLflow", "times"]]
+        rows = [["milliseconds, p50 / p99", "Loopline", "MLflow", "times", "server's CPU", "MLflow's", "times"]]
         for name, of in results["reads"].items():
             cells = [
                 f"{number(of[one]['p50_ms'])} / {number(of[one]['p99_ms'])}" if one in of else "-"
                 for one in ("loopline", "mlflow")
             ]
-            rows.append([name, *cells, ratio(of.get("mlflow", {}).get("p50_ms"), of["loopline"]["p50_ms"])])
+            row = [name, *cells, ratio(of.get("mlflow", {}).get("p50_ms"), of["loopline"]["p50_ms"])]
+            ours, theirs = (of.get(one, {}).get("server_cpu_ms") for one in ("loopline", "mlflow"))
+            rows.append([*row, number(ours), number(theirs), ratio(theirs, ours)])
         parts.append(aligned(rows))
     if "weight" in results:
         rows = [["weight", "Loopline", "MLflow", "times"]]
@@ -60,11 +62,23 @@ def text(results: dict[str, Any]) -> str:
 
 def written(found: dict[str, Any]) -> str:
     """Writes a second, beside MLflow's server and the client's own ceiling."""
-    rows = [["calls/s, each durable", "Loopline", "MLflow", "times", "ceiling", "of the ceiling"]]
+    rows = [
+        [
+            "calls/s, each durable",
+            "Loopline",
+            "MLflow",
+            "times",
+            "ceiling",
+            "of the ceiling",
+            "server's CPU ms",
+            "MLflow's",
+        ]
+    ]
     for name, of in found.items():
         ours, theirs, most = (of.get(one, {}).get("per_s") for one in ("loopline", "mlflow", "null"))
         share = f"{100 * ours / most:.0f} %" if ours and most else "-"
-        rows.append([name, number(ours), number(theirs), ratio(ours, theirs), number(most), share])
+        cpu = [number(of.get(one, {}).get("server_cpu_ms")) for one in ("loopline", "mlflow")]
+        rows.append([name, number(ours), number(theirs), ratio(ours, theirs), number(most), share, *cpu])
     return aligned(rows)
 
 

@@ -1,14 +1,13 @@
 """The unmodified mlflow client at work: `stock.py OPERATION SECONDS`, in the peer's environment; the address is in
 MLFLOW_TRACKING_URI. Waits for a line on stdin, works for so many seconds, prints operations a second (CPU seconds too)."""
 
+import contextlib
 import json
 import sys
 import time
 import warnings
 
 warnings.simplefilter("ignore")
-
-import contextlib
 
 from mlflow import MlflowClient  # noqa: E402
 from mlflow.entities import Metric  # noqa: E402

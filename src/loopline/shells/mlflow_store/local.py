@@ -23,6 +23,9 @@ from loopline.shells.mlflow_store.backends import ARTIFACTS
 PREFIX = re.compile(r"/(?:ajax-)?api/[23]\.0/mlflow/")
 
 
+_PARENTS: list[Loopline | None] = []
+
+
 class Bound(NamedTuple):
     """A route and the part that answers it."""
 
@@ -53,7 +56,8 @@ class Verbs:
         return msgspec.to_builtins(verb.call(self.loopline.get(name.partition(".")[0]), request, self.caller))
 
     def reopened(self) -> Verbs:
-        """The same in a forked child, where the parent's connections may not be used."""
+        """The same in a forked child, where the parent's connections may be neither used nor closed."""
+        _PARENTS.append(self._loopline)
         self._loopline = None
         return self
 
@@ -67,7 +71,6 @@ class Local:
         self.client = Verbs(home)
         self.target = self.client.target
         self._routes, self._intake = routes()
-        self._found: dict[tuple[str, str], Bound | None] = {}
 
     def answer(self, method: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:
         loopline = self.client.loopline

@@ -7,10 +7,11 @@ about the run, further points of that key only need a value, a time and a step.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Sequence
 from typing import Any
 
-from loopline.core.errors import LooplineError
+from loopline.core.errors import LooplineError, Unavailable
 from loopline.shells.mlflow_store.backends import Backend
 from loopline.usecases.tracking.delivery import Delivery
 from loopline.usecases.tracking.spool import synced
@@ -28,12 +29,12 @@ class Quick:
         self._backend = backend
         self._delivery = Delivery(backend.client, PAUSE_S)
         self._keys: set[str] = set()
-        self._alive: dict[str, float] = {}
+        self._alive: dict[tuple[str, int], float] = {}  # by run and thread: what a thread sees change is its own
         self._looked = False
 
     def take(self, run_id: str, metrics: Sequence[Any]) -> bool:
         """Journal the points; False, with nothing written, when one of them or the run must be looked at first."""
-        if run_id not in self._alive or not metrics:
+        if not metrics or (run_id, threading.get_ident()) not in self._alive:
             return False
         keys, points = self._keys, []
         for one in metrics:
@@ -53,7 +54,7 @@ class Quick:
         if len(self._keys) + len(metrics) > MOST_KEYS:
             self._keys = set()
         self._keys.update(one.key for one in metrics)
-        self._alive[run_id] = self._backend.changed()
+        self._alive[run_id, threading.get_ident()] = self._backend.changed()
 
     def flush(self, seconds: float) -> None:
         """Wait until all points have arrived (or nobody answers), so that what is read next shows them; the first time
@@ -70,16 +71,21 @@ class Quick:
 
     def _still(self, run_id: str) -> bool:
         """Whether the run may still be written to; asked again whenever somebody may have changed it."""
-        now = self._backend.changed()
-        if self._alive.get(run_id) == now:
+        now, mine = self._backend.changed(), (run_id, threading.get_ident())
+        if self._alive.get(mine) == now:
             return True
+        alive = self._asked(run_id)
+        if alive:
+            self._alive[mine] = now
+        else:
+            self._alive.pop(mine, None)
+        return alive
+
+    def _asked(self, run_id: str) -> bool:
         try:
             found = self._backend.answer("GET", "/api/2.0/mlflow/runs/get", {"run_id": run_id})
+        except Unavailable:  # it was alive when somebody last answered
+            return True
         except LooplineError:
             return False
-        alive: bool = found["run"]["info"]["lifecycle_stage"] == "active"
-        if alive:
-            self._alive[run_id] = now
-        else:
-            self._alive.pop(run_id, None)
-        return alive
+        return bool(found["run"]["info"]["lifecycle_stage"] == "active")

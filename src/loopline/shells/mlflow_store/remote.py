@@ -141,7 +141,12 @@ class Remote:
         return pieces(answer)
 
     def send(self, path: str, content: bytes, headers: dict[str, str]) -> None:
-        self._wire.asked("POST", path, content, **headers).read()
+        answer = self._wire.asked("POST", path, content, **headers)
+        said = answer.read()
+        if answer.status >= 400:
+            with contextlib.suppress(msgspec.DecodeError):
+                raise refusal(answer.status, _decode(said))
+            raise Unavailable(f"The server answered {answer.status}.")
 
     def close(self) -> None:
         """In a forked child connections belong to the parent; each thread opens its own anew."""
