@@ -249,3 +249,44 @@ def test_the_trash_is_emptied_after_its_days(loopline: Loopline, make: Any, coun
     loopline.retention.collect()
     assert loopline.retention.trash() == []
     assert count("tracking_runs") == 0
+
+
+def test_a_release_goes_unless_it_is_promoted_somewhere(loopline: Loopline) -> None:
+    digests = ["a" * 64, "b" * 64]
+
+    def work(tx: Any) -> None:
+        for seq, digest in enumerate(digests):
+            tx.run(
+                "INSERT INTO releases_releases (digest, seq, project, pipeline, manifest, signature, public_key, content,"
+                " created_at, created_by) VALUES (:d, :n, 'small', 'training', :d, '', '', :d, '2013', 'ann')",
+                {"d": digest, "n": seq},
+            )
+        tx.run(
+            "INSERT INTO releases_moves (seq, project, pipeline, environment, release, from_release, gate, reason,"
+            " moved_at, moved_by) VALUES (1, 'small', 'training', 'prod', :d, '', '', '', '2013', 'ann')",
+            {"d": digests[1]},
+        )
+
+    loopline.database.write(work)
+    before = everything(loopline)
+    with pytest.raises(Conflict, match="it is promoted: small/training in prod"):
+        loopline.retention.remove("release", "bbbbbbbb", "ann")
+    loopline.retention.remove("release", "aaaaaaaa", "ann")
+    assert [one.digest for one in loopline.releases.releases("small", "training", 10)] == [digests[1]]
+    assert loopline.retention.tombstone("release", "aaaaaaaa").name == digests[0]
+    loopline.retention.restore("release", "aaaaaaaa", "ann")
+    assert everything(loopline) == before
+
+
+def test_impact_and_trace_say_what_was_removed(loop: Loopline, make: Any) -> None:
+    first = loop.datasets.snapshots("rows")[0].digest
+    run = loop.registry.version("small", 1).run_id
+    loop.retention.remove("version", "small/1", "ann")
+    loop.retention.remove("snapshot", first, "bob")
+    assert loop.lineage.impact(first[:12]).nodes[0].lines[0].endswith("by bob")
+    loop.retention.restore("version", "small/1", "ann")
+    kinds = {node.kind: node for node in loop.lineage.trace(make.asked).nodes}
+    assert kinds["snapshot"].lines[0].endswith("by bob")
+    assert kinds["run"].ref["run"] == run
+    loop.retention.restore("snapshot", first[:12], "bob")
+    assert loop.lineage.impact(first[:12]).nodes[0].lines[0].startswith("2000 rows")

@@ -30,6 +30,8 @@ from loopline.usecases.retention.model import (
 )
 from loopline.usecases.retention.planning import Things
 
+SHORTEST = 4
+
 
 class Retention(Applying):
     """What is removed goes to the trash, from which it comes back whole, and is purged after a time. A tombstone says
@@ -72,7 +74,8 @@ class Retention(Applying):
         self._planning.owner(kind)
         every = [each for each in self.trash() if each.kind == kind]
         exact = [each for each in every if name in (each.name, each.title)]
-        found = exact[:1] or [each for each in every if len(name) >= 4 and each.name.startswith(name)]
+        begun = [each for each in every if each.name.startswith(name) or each.name.partition("/")[2].startswith(name)]
+        found = exact[:1] or (begun if len(name) >= SHORTEST else [])
         if not found:
             raise NotFound(f"There is no {kind} {name[:80]!r} in the trash.", "`loopline trash` lists what is there.")
         if len(found) > 1:

@@ -91,7 +91,8 @@ class Owner(Belongings):
 
     def references(self, tx: Any) -> Iterable[Reference]:
         owners, names = owners_of(tx)
-        for row in tx.rows("SELECT owner, digest FROM tracking_artifacts"):
+        # what is shared with a version is counted there: its manifest names the same files
+        for row in tx.rows("SELECT owner, digest FROM tracking_artifacts WHERE owner NOT LIKE 'version %'"):
             yield reference(row["owner"], row["digest"], owners, names)
         statement = "SELECT run_id, digest FROM tracking_links WHERE direction = 'output' AND kind <> 'dataset'"
         for row in tx.rows(statement):
