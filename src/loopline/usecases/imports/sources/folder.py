@@ -20,8 +20,8 @@ from loopline.usecases.imports.model import (
     Report,
     Run,
 )
-from loopline.usecases.imports.sources.database import DELETED, version_of
 from loopline.usecases.imports.sources.places import Places, walked
+from loopline.usecases.imports.sources.rows import DELETED, version_of
 
 T = TypeVar("T")
 PORTION = 500
@@ -73,7 +73,7 @@ class Folder:
         yield from readable(report, "registered model", places, registered)
 
     def files(self, owner: Run | LoggedModel, report: Report) -> Iterator[File]:
-        from loopline.usecases.imports.sources.database import files_of
+        from loopline.usecases.imports.sources.rows import files_of
 
         tail = f"{'' if isinstance(owner, Run) else 'models/'}{owner.id}/artifacts"
         beside = self._folder_of(owner.experiment) / tail

@@ -24,7 +24,7 @@ from loopline.usecases.imports.model import (
     Report,
     Run,
 )
-from loopline.usecases.imports.sources.database import DELETED, version_of
+from loopline.usecases.imports.sources.rows import DELETED, version_of
 
 PAGE = 500
 BULK_RUNS = 100
