@@ -60,24 +60,31 @@ def at_work(
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         for _ in range(clients)
     ]
-    for one in working:
-        assert one.stdout is not None
-        if one.stdout.readline().strip() != "ready":
-            raise RuntimeError(f"{operation} at {uri} did not begin")
-    found = []
-    for one in working:
-        assert one.stdin is not None
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    for one in working:
-        said, _ = one.communicate(timeout=300)
-        found.append(json.loads(said.strip().splitlines()[-1]))
+    try:
+        found = told(working, f"{operation} at {uri}")
+    finally:
+        for one in working:
+            one.kill()
+            one.wait()
     return {
         "per_s": sum(one["per_s"] for one in found),
         "delivered_s": max(one["delivered_s"] for one in found),
         "cpu_ms": 1000 * sum(one["cpu_s"] for one in found) / max(1, sum(one["per_s"] * seconds for one in found)),
         "load": load(),
     }
+
+
+def told(working: list[subprocess.Popen[str]], what: str) -> list[dict[str, float]]:
+    """Begin all at once, and what each measured."""
+    for one in working:
+        assert one.stdout is not None
+        if one.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"{what} did not begin")
+    for one in working:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    return [json.loads(one.communicate(timeout=300)[0].strip().splitlines()[-1]) for one in working]
 
 
 def writes(servers: dict[str, Server], seconds: float, many: tuple[int, ...]) -> dict[str, Any]:
