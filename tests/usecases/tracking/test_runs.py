@@ -128,8 +128,17 @@ def test_a_batch_that_comes_again_changes_nothing(tracking: Any, run: Run) -> No
 def test_a_key_that_could_leave_its_place_is_refused(tracking: Any, run: Run, key: str) -> None:
     with pytest.raises(Invalid):
         tracking.log(run.id, [Point(key, 1.0)])
+
+
+@pytest.mark.parametrize("name", ["", "/x", "a/../b", "..", ".", "a\nb", "a\x00b", "x" * 3000])
+def test_a_file_that_could_leave_its_place_is_refused(tracking: Any, run: Run, name: str) -> None:
     with pytest.raises(Invalid):
-        tracking.put_artifact(run.id, key, b"")
+        tracking.put_artifact(run.id, name, b"")
+
+
+@pytest.mark.parametrize(("name", "kept"), [("a//b", "a/b"), ("./a", "a"), ("a/", "a"), ("x" * 251, "x" * 251)])
+def test_a_file_is_kept_under_the_plain_form_of_its_name(tracking: Any, run: Run, name: str, kept: str) -> None:
+    assert tracking.put_artifact(run.id, name, b"").name == kept
 
 
 def test_artifacts_are_kept_by_content_and_listed(tracking: Any, run: Run) -> None:
