@@ -139,6 +139,11 @@ def test_a_tree_is_drawn(loopline: Any, tracking: Any, tmp_path: Path) -> None:
     assert traces_page(caller(loopline), {"filter": "status ="})["mistake"] is not None
 
 
+def test_spans_that_are_each_others_parents_are_shown(tracking: Any, tmp_path: Path) -> None:
+    sent(tracking, tmp_path, message(FIRST, (ROOT, CHILD, "one", 1, 2), (CHILD, ROOT, "two", 1, 2)))
+    assert sorted(one.name for one in tracking.trace_tree(f"tr-{FIRST}").nodes) == ["one", "two"]
+
+
 def caller(loopline: Any) -> Any:
     import msgspec
 
@@ -177,7 +182,7 @@ def test_spans_that_a_client_kept_as_a_file_are_shown(tracking: Any) -> None:
             "attributes": {},
         },
     ]
-    tracking.put_bytes("/", f"0/traces/{trace_id}/artifacts/traces.json", json.dumps({"spans": spans}).encode())
+    tracking.put_bytes("e/0", f"traces/{trace_id}/artifacts/traces.json", json.dumps({"spans": spans}).encode())
     ended = {
         "trace_id": trace_id,
         "timestamp_ms": 1_500,
@@ -194,7 +199,7 @@ def test_spans_that_a_client_kept_as_a_file_are_shown(tracking: Any) -> None:
     assert wire.get_v2(tracking, {"trace_id": trace_id}, ADA)["trace_info"]["status"] == "ERROR"
     listed = wire.search_v2(tracking, {"experiment_ids": ["0"], "max_results": "1"}, ADA)
     assert [one["request_id"] for one in listed["traces"]] == [trace_id]
-    tracking.put_bytes("/", f"0/traces/{trace_id}/artifacts/traces.json", b'{"spans": [{"start_time": "x"}]}')
+    tracking.put_bytes("e/0", f"traces/{trace_id}/artifacts/traces.json", b'{"spans": [{"start_time": "x"}]}')
     assert tracking.trace_tree(trace_id).nodes == []
 
 

@@ -285,4 +285,4 @@ def tree(spans: Iterable[Span]) -> list[tuple[int, Span]]:
         depth, one = waiting.pop()
         placed.append((depth, one))
         waiting += [(depth + 1, child) for child in reversed(children.pop(one.span_id, []))]
-    return placed
+    return placed + [(0, one) for some in children.values() for one in some]  # those that are each other's parents
