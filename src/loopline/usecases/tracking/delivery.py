@@ -308,6 +308,8 @@ def copied(content: bytes | Path, place: Path) -> None:
 
 
 def _after_fork() -> None:
+    global _guard
+    _guard = threading.Lock()  # another thread of the parent may have held it
     for one in list(_all):
         one.after_fork()
 
