@@ -133,7 +133,9 @@ def test_a_path_says_whose_file_it_is() -> None:
     assert files.place(f"{RUN}/artifacts/{'c' * 32}/artifacts/x") == (RUN, f"{'c' * 32}/artifacts/x")
     assert files.place(f"7/models/{MODEL}/artifacts/MLmodel") == (MODEL, "MLmodel")
     assert files.place(f"registered/{'d' * 64}/artifacts/MLmodel") == ("version " + "d" * 64, "MLmodel")
-    for other in ("7/traces/tr-1/artifacts/x", f"7/{RUN}/x", f"7/{RUN}", "MLmodel", ""):
+    assert files.place("7/traces/tr-1/artifacts/x") == ("e/7", "traces/tr-1/artifacts/x")
+    assert files.place(f"07/{RUN}") == ("e/7", RUN)
+    for other in ("team/x/y", "MLmodel", "", "²/x", f"{'9' * 19}/x"):
         assert files.place(other) == ("/", other)
 
 

@@ -39,7 +39,8 @@ class Place(NamedTuple):
 
 class Files(Base):
     """Files by owner and name; the bytes are kept once by their digest. An owner is a run's id, a logged model's id,
-    `version <digest>` for the files of a registered version (which never change), or "/" for any other path."""
+    `version <digest>` for the files of a registered version (which never change), `e/<number>` for what lies beside the
+    runs of an experiment, or "/" for any other path."""
 
     def put_file(self, owner: str, name: str, source: Path, media_type: str = "") -> Artifact:
         """Keep the file at `source`, which is moved away; the same name again replaces it. It survives a power cut
@@ -185,11 +186,14 @@ def artifact(name: str, digest: str, size: int, media_type: str, at: str) -> Art
 
 def place(path: str) -> Place:
     """Whose file a path is, by its form alone: `…/<run>/artifacts/<name>`, `…/models/<model>/artifacts/<name>`,
-    `registered/<digest>/artifacts/<name>`; any other path is a name among the files of "/". Invalid for a bad path."""
+    `registered/<digest>/artifacts/<name>`; below an experiment's number it is a file beside its runs, and any other path a
+    name among the files of "/". Invalid for a bad path."""
     path = checked_folder(path)
     found = _OWNED.match(path)
     if found is None:
-        return Place(ELSEWHERE, path)
+        number, _, name = path.partition("/")
+        beside = number.isascii() and number.isdecimal() and len(number) < 19
+        return Place(f"e/{int(number)}", name) if beside else Place(ELSEWHERE, path)
     model, run, version, name = found.groups()
     return Place(model or run or _FROZEN + version, name or "")
 

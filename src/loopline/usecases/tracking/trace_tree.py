@@ -12,6 +12,7 @@ import msgspec
 from loopline.core.errors import LooplineError
 from loopline.usecases.tracking import otlp
 from loopline.usecases.tracking.file_rows import one as file_row
+from loopline.usecases.tracking.files import place
 from loopline.usecases.tracking.trace_rows import Span, Trace
 from loopline.usecases.tracking.traces import PLACE_TAG, Traces, tree
 
@@ -64,7 +65,8 @@ class Trees(Traces):
         """Spans that a client kept as an artifact, as clients of 2.x do."""
         name = trace.tags.get(PLACE_TAG, "").removeprefix("mlflow-artifacts:/")
         try:
-            row = self._database.read(lambda tx: file_row(tx, "/", f"{name}/{FILE}")) if name else None
+            found = place(f"{name}/{FILE}") if name else None
+            row = self._database.read(lambda tx: file_row(tx, *found)) if found else None
             if row is None or row.size > LARGEST_FILE:
                 return []
             told = msgspec.json.decode(self._blobs.get(row.digest))
