@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from loopline.ports.blobs import Blobs
@@ -80,9 +81,10 @@ class Base:
         for name in entry["folders"]:
             source, target = (aside / name, self._home / name) if back else (self._home / name, aside / name)
             if source.is_dir() and not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                source.rename(target)
-        if back:
+                with suppress(OSError):  # somebody else did it just now, or the next clearing up does
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    source.rename(target)
+        if back and not any((aside / name).exists() for name in entry["folders"]):
             shutil.rmtree(aside, ignore_errors=True)
             self._database.write(lambda tx: store.drop_entry(tx, entry_id))
 
