@@ -349,6 +349,20 @@ def test_a_gate_judges_bytes_and_not_a_name(loopline: Loopline, tmp_path: Path) 
         loopline.promotion.promote("b", 1, "production", "ada")
 
 
+def test_a_copy_is_what_it_copies(loopline: Loopline, tmp_path: Path) -> None:
+    native(loopline, tmp_path / "a", "late")
+    ask(loopline, "POST", "registered-models/alias", name="late", alias="x", version="1")
+    made(loopline, "other", versions=0)
+    fields = {"name": "other", "source": "models:/late@x", "tags": [{"key": "loopline.label", "value": "y"}]}
+    answer = ask(loopline, "POST", "model-versions/create", **fields)["model_version"]
+    assert (answer["source"], answer["run_id"]) == ("models:/late/1", "run")
+    first, copy = loopline.registry.version("late", 1), loopline.registry.version("other", 1)
+    for name in ("digest", "format", "signature", "servable", "metrics", "evaluation_digest"):
+        assert getattr(first, name) == getattr(copy, name)
+    assert (copy.aliases, copy.metadata["label"], copy.created_by) == ((), "y", "ada")
+    assert sound(loopline)
+
+
 def test_what_is_served_stays(loopline: Loopline, tmp_path: Path) -> None:
     native(loopline, tmp_path / "a", "late")
     endpoint = SimpleNamespace(name="door", model="late", live=1, wanted=None)

@@ -31,12 +31,14 @@ _LOCAL = re.compile(r"[A-Za-z]:[\\/]|[^:]*\Z", re.S)
 
 
 class Origin(NamedTuple):
-    """Where a version comes from: its files by name, and the address, run and model to note with it."""
+    """Where a version comes from: its files by name, and the address, run and model to note with it. `copied` is the
+    version of which it is a copy."""
 
     files: dict[str, str]
     source: str
     run_id: str
     model_id: str
+    copied: Version | None = None
 
 
 class Arriving(Base):
@@ -70,27 +72,14 @@ class Arriving(Base):
         self._database.read(lambda tx: self._known(tx, name))
         prompt = given.get(IS_PROMPT, "").lower() == "true"
         origin = prompt_origin(source) if prompt else self._origin(source, run_id, model_id)
-        found = flavors.examined(origin.files, self._head, self._blobs.path, self._runtimes)
-        manifest = Manifest(format=found.format, signature=found.signature, files=found.files, beside=origin.files)
-        draft = Version(
+        draft = msgspec.structs.replace(
+            self._draft(origin, given),
             model=name,
-            version=0,
-            digest=self._blobs.put(model.encoded_manifest(manifest)),
-            format=found.format,
-            signature=found.signature,
-            metrics=self._metrics(origin),
-            run_id=origin.run_id,
-            metadata=found.told
-            | {key: given[tag] for tag, key in FROM_TAGS.items() if tag in given}
-            | ({"not_servable": found.reason} if found.reason else {}),
-            servable=not found.reason,
             created_at=created_at or self._clock.text(),
             created_by=actor,
             user_id=user_id[:200] or actor,
             source=origin.source,
             run_link=run_link[:LONGEST_SOURCE],
-            model_id=origin.model_id,
-            evaluation_digest=self._held_out(origin),
             description=checked_description(description),
             tags=given,
         )
@@ -108,6 +97,31 @@ class Arriving(Base):
             return made
 
         return self._database.write(work)
+
+    def _draft(self, origin: Origin, tags: Mapping[str, str]) -> Version:
+        """What is known of a version by its files, or by the version that it copies."""
+        told = {key: tags[tag] for tag, key in FROM_TAGS.items() if tag in tags}
+        if origin.copied is not None:
+            copied = origin.copied
+            fresh = {"version": 0, "aliases": (), "stage": model.NO_STAGE, "metadata": copied.metadata | told}
+            return msgspec.structs.replace(copied, **fresh)
+        found = flavors.examined(origin.files, self._head, self._blobs.path, self._runtimes)
+        manifest = Manifest(format=found.format, signature=found.signature, files=found.files, beside=origin.files)
+        return Version(
+            model="",
+            version=0,
+            digest=self._blobs.put(model.encoded_manifest(manifest)),
+            format=found.format,
+            signature=found.signature,
+            metrics=self._metrics(origin),
+            run_id=origin.run_id,
+            metadata=found.told | told | ({"not_servable": found.reason} if found.reason else {}),
+            servable=not found.reason,
+            created_at="",
+            created_by="",
+            model_id=origin.model_id,
+            evaluation_digest=self._held_out(origin),
+        )
 
     def download_address(self, name: str, version: int) -> str:
         """Where the files of a version are read: under its own digest when they are kept here, so that what is loaded
@@ -177,7 +191,7 @@ class Arriving(Base):
             raise wrong_source(source, "The run_id and model_id parameters must match the referenced model version.")
         kept = self._manifest(found.digest)
         canonical = f"models:/{found.model}/{found.version}"
-        return Origin(dict(kept.beside or kept.files), canonical, found.run_id, found.model_id)
+        return Origin(dict(kept.beside or kept.files), canonical, found.run_id, found.model_id, found)
 
     def _version_at(self, source: str, rest: str) -> Version:
         """The version that `name/3`, `name/Production`, `name/latest` or `name@alias` means."""
