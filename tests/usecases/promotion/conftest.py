@@ -56,12 +56,14 @@ class Shelf:
     tables: dict[int, pa.Table] = field(default_factory=dict)
     moves: list[SimpleNamespace] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    frozen: list[int] = field(default_factory=list)
 
     def add(self, answer: Callable[[Mapping[str, Any]], Any], table: pa.Table, by: str = "ada", **metadata: str) -> int:
         number = len(self.versions) + 1
         self.versions[number] = SimpleNamespace(
-            model="late", version=number, digest=f"{number:064}", created_by=by, signature=SIGNATURE, metadata=metadata
-        )
+            model="late", version=number, digest=f"{number:064}", created_by=by, signature=SIGNATURE, metadata=metadata,
+            evaluation_digest=f"e{number:063}", aliases=(),
+        )  # fmt: skip
         self.loaded[number], self.tables[number] = Model(answer), table
         return number
 
@@ -87,6 +89,9 @@ class Shelf:
 
     def point(self, name: str, alias: str, version: int, actor: str, reason: str) -> None:
         self.moves.append(SimpleNamespace(alias=alias, version=version, actor=actor, reason=reason))
+
+    def freeze_card(self, name: str, version: int, actor: str) -> None:
+        self.frozen.append(version)
 
 
 def flights(days: int = 20, per_day: int = 300, seed: int = 0, start: str = "2013-04-01") -> pa.Table:
@@ -140,7 +145,7 @@ def migrated(path: Path, *revisions: str) -> None:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    migrated(tmp_path / "loopline.db", "0008_promotion")
+    migrated(tmp_path / "loopline.db", "0008_promotion", "0022_cards")
     database, shelf, facts, rules = SQLite(tmp_path / "loopline.db"), Shelf(), Facts(), dict[str, Any]()
     moment = datetime(2013, 5, 1, tzinfo=UTC)
     clock = SimpleNamespace(now=lambda: moment, text=lambda: "2013-05-01T00:00:00.000Z")

@@ -105,7 +105,8 @@ def test_every_decision_is_a_fact_and_the_ledger_bears_it_out(shell: Shell, tmp_
     with installation(tmp_path) as loopline:
         assert loopline.promotion.rollback("late", "production", "ada", "errors") == 1
         kinds = [fact.kind for fact in loopline.ledger.since(0)]
-        assert kinds[-5:] == ["gate.decided", "alias.moved", "gate.decided", "alias.moved", "alias.moved"]
+        promoted = ["gate.decided", "card.written", "alias.moved"]
+        assert kinds[-7:] == [*promoted, *promoted, "alias.moved"]
         gate = loopline.promotion.gates("late")[0]
         assert loopline.ledger.about("late/2", ["gate.decided"])[-1].body["gate"] == gate.id
     assert shell("audit", "verify")[0] == 0

@@ -15,6 +15,7 @@ from loopline.app.wiring import Loopline, all_verbs
 from loopline.core.errors import Invalid, LooplineError, Refused
 from loopline.core.verbs import Caller, Verb
 from loopline.shells.http.guard import error_body
+from loopline.shells.http.loading import elsewhere
 from loopline.shells.http.reporting import logged
 
 JSON = "application/json"
@@ -59,6 +60,8 @@ def perform(loopline: Loopline, verb: Verb, fields: Mapping[str, Any], caller: C
         request = msgspec.convert(fields, verb.request, strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(f"{verb.name} was asked wrongly: {error}.", verb.summary + ".") from None
+    if verb.loads:
+        return elsewhere(loopline, verb, request, caller)
     return verb.call(loopline.get(verb.name.partition(".")[0]), request, caller)
 
 

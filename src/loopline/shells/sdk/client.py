@@ -51,6 +51,15 @@ class Local:
             shutil.copyfile(path, second)
         tracking.put_file(tracking.resolved(run_id), name, second, media_type)
 
+    def download(self, model: str, version: int, target: Path) -> Path:
+        """Write a model version as the folder MODEL-VERSION into `target`; answers it."""
+        from typing import IO, cast
+
+        from loopline.usecases.registry.downloading import Stream, unpacked
+
+        found = self.loopline.get("registry").archive(model, version)
+        return unpacked(cast("IO[bytes]", Stream(found.pieces)), target)
+
     def close(self) -> None:
         self.loopline.close()
 

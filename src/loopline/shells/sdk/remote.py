@@ -54,6 +54,26 @@ class Remote:
         with path.open("rb") as file:
             self._ask("PUT", f"{target}?{urlencode({'media_type': media_type})}", file, headers)
 
+    def download(self, model: str, version: int, target: Path) -> Path:
+        """Write a model version as the folder MODEL-VERSION into `target`, as it comes; answers it."""
+        from typing import cast
+
+        from loopline.usecases.registry.downloading import unpacked
+
+        place = f"/api/v1/models/{quote(model, safe='')}/versions/{version}/files/version.tar"
+        self._drop_if_stale()
+        try:
+            self._connection.request("GET", f"{self._base}{place}", None, self._headers)
+            answer = self._connection.getresponse()
+            if answer.status >= 400:
+                understood(answer.status, answer.read())
+            folder = unpacked(cast("IO[bytes]", answer), target)
+            answer.read()
+            return folder
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise Unavailable(f"The download from {self._url} broke off ({error}).", "Try again.") from None
+
     def reopened(self) -> Remote:
         """A client for a forked child, which must not use its parent's connections."""
         return Remote(self._url, self._token)

@@ -7,10 +7,15 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from loopline.app.wiring import Loopline, open_home
-from loopline.core.errors import LooplineError
+import msgspec
+
+from loopline.app.wiring import Loopline, open_home, verb_named
+from loopline.core.errors import Invalid, LooplineError
+from loopline.core.verbs import Caller, Role
 from loopline.kit.processes import die_with_parent
 
 LESS_URGENT = 5
@@ -37,6 +42,8 @@ def answered(loopline: Loopline, question: dict[str, str]) -> dict[str, str]:
             loopline.serving.seal()
         elif question["do"] == "clear":
             loopline.retention.collect()
+        elif question["do"] == "judge":
+            loopline.promotion.answer(lambda *asked: performed(loopline, *asked))
         else:
             loopline.monitoring.evaluate(question["endpoint"])
     except LooplineError as error:
@@ -45,6 +52,15 @@ def answered(loopline: Loopline, question: dict[str, str]) -> dict[str, str]:
         traceback.print_exc()
         return {"error": f"{type(error).__name__}: {error}"}
     return {"error": ""}
+
+
+def performed(loopline: Loopline, name: str, fields: Mapping[str, Any], caller: str, role: int) -> Any:
+    """A verb that loads models, as who asked for it."""
+    verb = verb_named(name)
+    if not verb.loads:
+        raise Invalid(f"{name} is not done here.", "Ask for it directly.")
+    request = msgspec.convert(fields, verb.request, strict=False)
+    return verb.call(loopline.get(name.partition(".")[0]), request, Caller(caller, Role(role)))
 
 
 if __name__ == "__main__":

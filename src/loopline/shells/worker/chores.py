@@ -11,12 +11,13 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from loopline.usecases.serving.records.segments import SUFFIX, closed
 
-LOOK_S = 0.5
+LOOK_S, QUICK_S = 0.5, 0.1
 SEAL_S = 10.0
 WARM_S = 15.0
 FIRST_CLEARING_S = 600.0  # not while everything starts
@@ -34,6 +35,7 @@ class Chores:
         self._child: Child | None = None
         self._doing: tuple[str, float] | None = None
         self._done: dict[str, Stamp] = {}
+        self.asked: Sequence[str] = ()  # ids of questions that need models
         self._not_before: dict[str, float] = {"clear": time.monotonic() + FIRST_CLEARING_S}
         self._next_look = 0.0
         self._idle_since = 0.0
@@ -45,7 +47,7 @@ class Chores:
             return
         if now < self._next_look:
             return
-        self._next_look = now + LOOK_S
+        self._next_look = now + (QUICK_S if self.asked else LOOK_S)
         wanted = self._wanted(now)
         if wanted is not None:
             self._ask(*wanted, now)
@@ -54,7 +56,7 @@ class Chores:
 
     def look_again(self) -> None:
         """Evaluate everything once more: rules have changed."""
-        self._done = {name: stamp for name, stamp in self._done.items() if name in ("seal", "clear")}
+        self._done = {name: stamp for name, stamp in self._done.items() if name in ("seal", "clear", "judge")}
 
     def close(self) -> None:
         """End the child. What it was doing may be broken off anywhere."""
@@ -71,9 +73,11 @@ class Chores:
             return False
         (name, began), self._doing = self._doing, None
         self._idle_since = now
-        self._not_before[name] = now + (SEAL_S if name == "seal" else max(LOOK_S, REST * (now - began)))
+        rest = SEAL_S if name == "seal" else 0.0 if name == "judge" else max(LOOK_S, REST * (now - began))
+        self._not_before[name] = now + rest
         if answer == "":
             self.close()
+            self._done.pop("judge", None)  # who asked is told, instead of waiting for ever
             log.warning("the process that evaluates and seals ended while doing %s", name)
         elif error := json.loads(answer).get("error"):
             log.warning("%s: %s", name, error)
@@ -84,6 +88,7 @@ class Chores:
         folders = [self._home / kind for kind in ("predictions", "truth")]
         names = sorted({entry.name for folder in folders if folder.is_dir() for entry in os.scandir(folder)})
         stamps = {f"evaluate {name}": stamp_of(*(folder / name for folder in folders)) for name in names}
+        stamps["judge"] = tuple((one, 0, 0) for one in self.asked)
         stamps["clear"] = ((time.strftime("%Y-%m-%d", time.gmtime()), 0, 0),)
         stamps["seal"] = tuple(each for stamp in stamps.values() for each in stamp if self._closed(each[0]))
         ready = [

@@ -24,6 +24,7 @@ from loopline.shells.worker.firing import Firings
 
 BEAT_S = 0.2
 TICK_S = 1.0
+LOOK_S = 5.0
 SWEEP_S = 3.0
 PACK_S = 60.0
 PACKED_BEFORE = timedelta(days=2)  # a worker that starts looks at runs that ended since; others were packed before
@@ -69,11 +70,13 @@ class Worker:
         more = (new or self._time("tick", TICK_S)) and self._part("policies", lambda: self._tick(loopline, chores))
         self._part("firings", lambda: firings.look(new))
         if first.is_mine():
-            self._alone(loopline, chores)
+            self._alone(loopline, chores, new)
         return bool(more)
 
-    def _alone(self, loopline: Loopline, chores: Chores) -> None:
+    def _alone(self, loopline: Loopline, chores: Chores, new: bool) -> None:
         """What one worker of a home does."""
+        if new or self._time("questions", LOOK_S):
+            self._part("questions", lambda: setattr(chores, "asked", loopline.promotion.waiting()))
         if self._follow or self._approved:
             self._part("aliases", lambda: self._followed(loopline))
         self._part("logs", chores.look)

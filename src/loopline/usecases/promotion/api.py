@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from loopline.core.errors import Invalid
 from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.promotion.model import Approval, Gate, GateConfig, Standing
+from loopline.usecases.promotion.model.sides import Sides
 
 
 class GateOf(msgspec.Struct):
@@ -66,6 +68,51 @@ class RolledBack(msgspec.Struct):
     version: int
 
 
+class Several(msgspec.Struct):
+    """`versions` as "3,4"; the rows are those held out of version `on` (0: of the newest that has some)."""
+
+    model: str
+    versions: str
+    on: int = 0
+
+
+class Beside(msgspec.Struct):
+    """What was measured, or None; whether somebody is about to measure it, or why it could not be."""
+
+    sides: Sides | None
+    open: bool = False
+    problem: str = ""
+
+
+def side_by_side(promotion: Any, request: Several, caller: Caller) -> Sides:
+    found: Sides = promotion.side_by_side(request.model, numbers(request.versions), request.on)
+    return found
+
+
+def sides(promotion: Any, request: Several, caller: Caller) -> Beside:
+    """What is known, without loading a model."""
+    found = promotion.sides(request.model, numbers(request.versions), request.on)
+    asked = promotion.last_asked("promotion.side_by_side", msgspec.structs.asdict(request))
+    failed = asked is not None and asked.state == "failed" and found is None
+    problem = msgspec.json.decode(asked.answer)["message"] if failed else ""
+    return Beside(found, asked is not None and asked.state == "open", problem)
+
+
+def ask(promotion: Any, request: Several, caller: Caller) -> Beside:
+    """Have it measured by the worker; `promotion.sides` tells when it is there."""
+    promotion.sides(request.model, numbers(request.versions), request.on)  # what cannot be is said at once
+    promotion.ask("promotion.side_by_side", msgspec.structs.asdict(request), caller.name, int(caller.role))
+    return sides(promotion, request, caller)
+
+
+def numbers(text: str) -> list[int]:
+    """ "3,4" as numbers; Invalid for anything else."""
+    found = [one.strip() for one in text.split(",") if one.strip()]
+    if not all(one.isascii() and one.isdecimal() and len(one) <= 9 for one in found):
+        raise Invalid(f"{text[:80]!r} names no versions.", "Write their numbers with commas: 3,4.")
+    return [int(one) for one in found]
+
+
 def gate(promotion: Any, request: GateOf, caller: Caller) -> Gate:
     found: Gate = promotion.gate(request.model, request.version, request.alias, caller.name)
     return found
@@ -113,8 +160,30 @@ _VERSION = "/models/{model}/versions/{version}"
 _ALIAS = "/models/{model}/aliases/{alias}"
 _STANDING = _VERSION + "/standing/{alias}"
 _BACK = _ALIAS + "/rollback"
+_SIDES = "/models/{model}/side-by-side"
 VERBS: tuple[Verb, ...] = (
-    Verb("promotion.gate", "POST", _VERSION + "/gates", Role.EDITOR, GateOf, gate, "Judge a version for an alias"),
+    Verb(
+        "promotion.gate",
+        "POST",
+        _VERSION + "/gates",
+        Role.EDITOR,
+        GateOf,
+        gate,
+        "Judge a version for an alias",
+        loads=True,
+    ),
+    Verb(
+        "promotion.side_by_side",
+        "POST",
+        _SIDES,
+        Role.EDITOR,
+        Several,
+        side_by_side,
+        "Measure versions on the same held-out rows",
+        loads=True,
+    ),
+    Verb("promotion.sides", "GET", _SIDES, Role.VIEWER, Several, sides, "Show what was measured of versions"),
+    Verb("promotion.ask", "POST", _SIDES + "/requests", Role.EDITOR, Several, ask, "Have versions measured"),
     Verb("promotion.gates", "GET", "/gates", Role.VIEWER, Listed, gates, "List gates, newest first"),
     Verb("promotion.verdict", "GET", "/gates/{id}", Role.VIEWER, One, verdict, "Show one gate with its evidence"),
     Verb("promotion.standing", "GET", _STANDING, Role.VIEWER, GateOf, standing, "Show what a candidate lacks"),

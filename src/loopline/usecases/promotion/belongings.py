@@ -23,6 +23,7 @@ class Owner(Belongings):
             yield Rows("promotion_checks", gates, params)
             yield Rows("promotion_approvals", gates, params, "approvals")
             yield Rows("promotion_gates", where, params, "gates")
+            yield from (measured(owner, int(number)) for owner, _, number in parts)
 
     def references(self, tx: Any) -> Iterable[Reference]:
         rows = tx.rows(
@@ -32,3 +33,9 @@ class Owner(Belongings):
         for row in rows:
             for digest in DIGEST.findall(row["evidence"]):
                 yield Reference("version", f"{row['model']}/{row['version']}", digest, ("model", row["model"]))
+
+
+def measured(model: str, version: int) -> Rows:
+    """What was measured with a version, or on its rows."""
+    where = "model = :model AND (versions LIKE :among OR held_out_of = :version)"
+    return Rows("promotion_sides", where, {"model": model, "version": version, "among": f"%,{version},%"})

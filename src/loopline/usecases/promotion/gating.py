@@ -24,9 +24,7 @@ def gathered(registry: Registry, challenger: Version, champion: Version | None, 
     from loopline.usecases.promotion.model import comparison
 
     number = None if champion is None else champion.version
-    evidence = Evidence(
-        metric=config.metric, challenger=challenger.version, champion=number, digest=challenger.digest
-    )
+    evidence = Evidence(metric=config.metric, challenger=challenger.version, champion=number, digest=challenger.digest)
     try:
         table = registry.evaluation(challenger.model, challenger.version)
         rows = comparison.held_out(table, label_of(challenger, table), config)

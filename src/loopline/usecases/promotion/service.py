@@ -13,6 +13,7 @@ from loopline.core.ids import checked_name, new_id
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.promotion import gating, store
+from loopline.usecases.promotion.beside import Beside
 from loopline.usecases.promotion.model import (
     APPROVAL_GIVEN,
     GATE_DECIDED,
@@ -28,7 +29,7 @@ from loopline.usecases.promotion.needs import Ledger, Move, Projects, Registry
 _REFERENCE = re.compile(r"(?:(?P<model>[A-Za-z0-9][A-Za-z0-9_.-]*)[:/])?v?(?P<version>[0-9]{1,9})\Z")
 
 
-class Promotion:
+class Promotion(Beside):
     """Nothing reaches a guarded alias by being new: a gate decides, people approve, the alias moves, or moves back."""
 
     def __init__(
@@ -164,6 +165,7 @@ class Promotion:
                 f"{alias} moved to version {current} since the gate compared {model}:{version} with {gate.champion}.",
                 f"Run `loopline gate {model}:{version} --to {alias}` again.",
             )
+        self._registry.freeze_card(model, version, actor)
         self._registry.point(model, alias, version, actor, f"gate {gate.id} passed")
         return self.standing(model, version, alias)
 

@@ -17,5 +17,19 @@ def build(**needs: Any) -> Any:
 PART = Part(
     "registry",
     build=build,
-    needs=("database", "ledger", "blobs", "clock", "home", "runtimes", "tracking", "projects", "serving"),
+    needs=(
+        "database",
+        "ledger",
+        "blobs",
+        "clock",
+        "home",
+        "runtimes",
+        "tracking",
+        "projects",
+        "serving",
+        "promotion",
+        "datasets",
+        "monitoring",
+        "automation",
+    ),
 )

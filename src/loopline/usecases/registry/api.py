@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
+from loopline.usecases.registry.cards_api import CARD_VERBS
 from loopline.usecases.registry.model import AliasMove, RegisteredModel, Version
 
 
@@ -120,4 +121,5 @@ VERBS = (
         alias,
         "Show where an alias points and has pointed",
     ),
+    *CARD_VERBS,
 )

@@ -13,9 +13,18 @@ from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.ports.runtime import Runtime
-from loopline.usecases.registry import model, store
+from loopline.usecases.registry import cards_store, model, store
 from loopline.usecases.registry.model import AliasMove, Manifest, Version
-from loopline.usecases.registry.needs import Ledger, Projects, Serving, Tracking
+from loopline.usecases.registry.needs import (
+    Automation,
+    Datasets,
+    Ledger,
+    Monitoring,
+    Projects,
+    Promotion,
+    Serving,
+    Tracking,
+)
 
 
 class Base:
@@ -32,6 +41,10 @@ class Base:
         tracking: Tracking,
         projects: Projects,
         serving: Serving,
+        promotion: Promotion,
+        datasets: Datasets,
+        monitoring: Monitoring,
+        automation: Automation,
     ) -> None:
         self._database = database
         self._ledger = ledger
@@ -42,6 +55,11 @@ class Base:
         self._tracking = tracking
         self._projects = projects
         self._serving = serving
+        self._promotion = promotion
+        self._datasets = datasets
+        self._monitoring = monitoring
+        self._automation = automation
+        self._noted: set[tuple[str, int, str, str, str]] = set()  # downloads written today
 
     def _known(self, tx: Transaction, name: str) -> None:
         """NotFound for a model that is not registered."""
@@ -109,6 +127,8 @@ class Base:
             moved_at=fact.at,
         )
         store.point(tx, move)
+        if after is not None:
+            cards_store.pin(tx, fact.seq, name, after, alias, fact.at)
         return move
 
     def _manifest(self, digest: str) -> Manifest:

@@ -75,9 +75,10 @@ class Tracking(Protocol):
 
 
 class Projects(Protocol):
-    """Who knows which aliases a gate guards: its rules, or None."""
+    """Who knows which aliases a gate guards (its rules, or None), and what else loopline.yaml says."""
 
     def gate(self, model_name: str, alias: str) -> Mapping[str, Any] | None: ...
+    def projects(self) -> Sequence[Any]: ...
 
 
 class Endpoint(Protocol):
@@ -107,3 +108,28 @@ class Serving(Protocol):
 
     def endpoints(self) -> Sequence[Endpoint]: ...
     def revisions(self, name: str) -> Sequence[Revision]: ...
+
+
+class Promotion(Protocol):
+    """Gates, newest first, and what was measured of versions side by side."""
+
+    def gates(self, model: str = "", limit: int = 50) -> Sequence[Any]: ...
+    def measured(self, model: str, version: int) -> Any: ...
+
+
+class Datasets(Protocol):
+    """Snapshots by their digest. NotFound."""
+
+    def get(self, digest: str, name: str = "") -> Any: ...
+
+
+class Monitoring(Protocol):
+    """What is watched."""
+
+    def summaries(self) -> Sequence[Any]: ...
+
+
+class Automation(Protocol):
+    """Policies, each with what became of it."""
+
+    def policies(self) -> Sequence[Any]: ...

@@ -15,6 +15,9 @@ from loopline.ports.database import Transaction
 from loopline.ports.runtime import LoadedModel
 from loopline.usecases.registry import folders, model, store
 from loopline.usecases.registry.changing import Changing
+from loopline.usecases.registry.consumers import Consumers
+from loopline.usecases.registry.differing import Differing
+from loopline.usecases.registry.downloading import Downloading
 from loopline.usecases.registry.model import AliasMove, RegisteredModel, Version
 from loopline.usecases.registry.own_runs import OwnRuns
 from loopline.usecases.registry.replaying import replayed
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Registry(OwnRuns, Changing, Searching):
+class Registry(OwnRuns, Changing, Searching, Consumers, Downloading, Differing):
     """Registered models: versions never change, aliases move and remember where they pointed."""
 
     def keep(self, folder: Path, model_format: str, signature: Signature) -> str:

@@ -23,6 +23,9 @@ _OF_MODEL = (
     "registry_model_tags",
     "registry_aliases",
     "registry_alias_history",
+    "registry_cards",
+    "registry_card_pins",
+    "registry_downloads",
 )
 _VERSION_PARAMS = ", ".join(":" + name.strip() for name in _VERSION_COLUMNS.split(","))
 ADD_MODEL = (

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from loopline.usecases.registry.wire_mlflow import models, versions
+from loopline.usecases.registry.wire_mlflow import downloads, models, versions
 
-ROUTES = (*models.ROUTES, *versions.ROUTES)
+ROUTES = (*models.ROUTES, *versions.ROUTES, *downloads.ROUTES)

@@ -70,6 +70,7 @@ def search(registry: Any, fields: Fields, caller: Caller) -> Fields:
 
 def download_address(registry: Any, fields: Fields, caller: Caller) -> Fields:
     """Where the files of a version are read."""
+    registry.note_download(named(fields), number(fields), caller.name, "mlflow")
     return {"artifact_uri": registry.download_address(named(fields), number(fields))}
 
 
