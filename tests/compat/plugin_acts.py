@@ -85,33 +85,24 @@ def forked(client):
 
 
 def fast(client, calls):
-    """Points a second: one a call, and a thousand a call."""
+    """Points for each CPU second of the thread that logs: one a call, and a thousand a call."""
     run_id, number = client.create_run("0").info.run_id, int(calls)
     client.log_metric(run_id, "single", 0.0, 0, 0)
-    began = time.perf_counter()
+    began = time.thread_time()
     for step in range(number):
         client.log_metric(run_id, "single", float(step), step, step)
-    single = number / (time.perf_counter() - began)
+    single = number / (time.thread_time() - began)
     batches = [
         [Metric("batch", float(place), first + place, first + place) for place in range(1000)]
         for first in range(0, number, 1000)
     ]
     client.log_batch(run_id, batches[0])
-    began = time.perf_counter()
+    began = time.thread_time()
     for batch in batches[1:]:
         client.log_batch(run_id, batch)
-    several = (len(batches) - 1) * 1000 / (time.perf_counter() - began)
+    several = (number - 1000) / (time.thread_time() - began)
     found = [len(client.get_metric_history(run_id, key)) for key in ("single", "batch")]
-    print(
-        json.dumps(
-            {
-                "log_metric": single,
-                "log_batch": several,
-                "kept": found,
-                "delivered": 2 * number / (time.perf_counter() - began),
-            }
-        )
-    )
+    print(json.dumps({"log_metric": single, "log_batch": several, "kept": found}))
 
 
 if __name__ == "__main__":

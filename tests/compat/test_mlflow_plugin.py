@@ -124,8 +124,8 @@ def test_a_forked_child_logs_too(tmp_path: Path) -> None:
 def test_it_is_fast_enough_to_log_each_step(tmp_path: Path) -> None:
     found = json.loads(done(tmp_path, "fast", "20000"))
     assert found["kept"] == [20_000, 20_000]
-    assert found["log_metric"] >= 10_000  # an idle machine does several times that: see benchmarks/tracking
-    assert found["log_batch"] >= 60_000
+    assert found["log_metric"] >= 20_000  # for each CPU second, as tests run beside each other
+    assert found["log_batch"] >= 150_000
 
 
 def test_the_example_of_the_document_runs(tmp_path: Path) -> None:
