@@ -70,7 +70,7 @@ def of_runs(runs: int, first: int, experiments: int) -> Iterator[tuple[object, .
         yield (
             f"{number * 2654435761 % (1 << 64):016x}{number:016x}",
             first + number % experiments,
-            f"{MODELS[number % 5]} {number}",
+            f"{MODELS[(number + 1) % 5]} {number}",
             status,
             to_text(started),
             to_text(started + timedelta(seconds=number % 300)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +11,10 @@ import pytest
 
 from loopline.core.errors import Conflict, Invalid, NotFound
 from loopline.testing.factories import installation
+from loopline.usecases.tracking.filters import ordered, parsed
+from loopline.usecases.tracking.finding import digest
 from loopline.usecases.tracking.model import Point
+from loopline.usecases.tracking.search import Search
 
 pytestmark = pytest.mark.integration
 
@@ -81,6 +86,14 @@ def test_the_page_of_another_search_is_refused(tracking: Any) -> None:
             tracking.find(**asked, page=page)
 
 
+@pytest.mark.parametrize("place", [[], ["x"], [0], [None] * 4, [0, 0.5, "2026", "a", "b"], [[0], 0.5, "2026", "a"]])
+def test_a_place_that_is_none_is_refused(tracking: Any, place: list[Any]) -> None:
+    asked = Search(parsed("metrics.auc > 0"), ordered(["metrics.auc"]), None, ("active",))
+    page = urlsafe_b64encode(json.dumps([digest(asked), *place]).encode()).decode()
+    with pytest.raises(Invalid, match="names no page"):
+        tracking.find("metrics.auc > 0", ["metrics.auc"], page=page)
+
+
 def test_experiments_and_states_narrow_a_search(tracking: Any) -> None:
     flights = tracking.experiment_numbers(["flights"])
     assert numbers(tracking.find_ids(experiments=flights)[0]) == [10, 8, 6, 4, 2, 0]
@@ -100,12 +113,12 @@ def test_datasets_find_the_runs_that_they_went_into(tracking: Any) -> None:
     rows = [(1, "flights", "d1", "training"), (2, "flights", "d2", "validation"), (3, "weather", "d3", "")]
 
     def work(tx: Any) -> None:
-        for run, name, digest, context in rows:
+        for run, name, content, context in rows:
             tags = f'{{"mlflow.data.context": "{context}"}}' if context else "{}"
             tx.run(
                 """INSERT INTO tracking_links (run_id, direction, name, digest, kind, tags)
                 VALUES (:run, 'input', :name, :digest, 'dataset', :tags)""",
-                {"run": f"{run:032x}", "name": name, "digest": digest, "tags": tags},
+                {"run": f"{run:032x}", "name": name, "digest": content, "tags": tags},
             )
 
     tracking._database.write(work)
@@ -226,3 +239,13 @@ def test_experiments_are_listed_with_their_runs(tracking: Any) -> None:
     tracking.delete_experiment(flights, actor="ann")
     assert [one.name for one in tracking.listed_experiments()] == ["weather", "Default"]
     assert [(one.name, one.runs) for one in tracking.listed_experiments(["deleted"])] == [("flights", 6)]
+
+
+def test_times_from_other_zones_are_kept_in_one_form(tracking: Any) -> None:
+    run = tracking.start("abroad", actor="ann", started_at="2026-01-01T02:00:05.5+02:00")
+    assert (
+        tracking.finish(run.id, actor="ann", ended_at="2026-01-01T03:00:00+02:00").ended_at
+        == "2026-01-01T01:00:00.000Z"
+    )
+    assert tracking.get(run.id).started_at == "2026-01-01T00:00:05.500Z"
+    assert [one.name for one in tracking.find("start_time > '2026-01-01T00:00:05Z'").runs][-2:] == ["run 6", "abroad"]

@@ -12,7 +12,7 @@ import msgspec
 
 from loopline.core.errors import Conflict, Invalid
 from loopline.core.ids import checked_name, new_id
-from loopline.core.times import from_text, to_ms
+from loopline.core.times import from_text, to_ms, to_text
 from loopline.ports.database import Transaction
 from loopline.usecases.tracking import model, processes, store, surroundings
 from loopline.usecases.tracking.looking import Looking
@@ -115,15 +115,13 @@ class Lives(Looking):
         artifact_root: str = "",
     ) -> int:
         """Begin a run of the experiment with this number, which must exist; answers the run's number."""
-        if started_at:
-            from_text(started_at)
         row: dict[str, Any] = {
             "id": run_id,
             "experiment_id": experiment_id,
             "name": name[: model.LONGEST_KEY],
             "kind": checked_name("kind of run", kind),
             "status": "running",
-            "started_at": started_at or self._clock.text(),
+            "started_at": to_text(from_text(started_at)) if started_at else self._clock.text(),
             "ended_at": None,
             "created_by": actor,
             "user_id": user_id,
@@ -162,6 +160,7 @@ class Lives(Looking):
 
     def end_in(self, tx: Transaction, run_id: str, status: str, actor: str, error: str, at: str) -> None:
         """Give a run an end, whatever it was before."""
+        at = to_text(from_text(at))
         store.end_run(tx, run_id, status, at, error)
         run = store.of_ids(tx, [run_id])[0]
         body = {

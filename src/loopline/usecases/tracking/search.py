@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from loopline.core.errors import Invalid
 from loopline.ports.database import Transaction
 from loopline.usecases.tracking.conditions import Conditions, attribute
 from loopline.usecases.tracking.filters import NUMERIC, Comparison, Order
@@ -66,12 +67,22 @@ def found(tx: Transaction, search: Search, limit: int, after: tuple[Any, ...] | 
         return runs
     for phase in phases(tx, given, search):
         size = len(phase.fixed)
+        check_place(phase, after)
         if after is None or phase.fixed >= after[:size]:
             behind = after[size:] if after and phase.fixed == after[:size] else None
             runs += of_phase(tx, given, phase, limit - len(runs), behind)
         if len(runs) >= limit:
             break
     return runs
+
+
+def check_place(phase: Phase, after: tuple[Any, ...] | None) -> None:
+    """Invalid for a place that cannot be one in this order: it came from outside."""
+    if after is None:
+        return
+    kinds = [isinstance(value, str) == isinstance(known, str) for value, known in zip(after, phase.fixed, strict=False)]
+    if len(after) != len(phase.fixed) + len(phase.terms) or not all(kinds):
+        raise Invalid("That names no page of this search.", "Give what the page before called `next`.")
 
 
 def of_phase(
