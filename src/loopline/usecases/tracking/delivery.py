@@ -25,7 +25,7 @@ PAUSE_S = 0.25  # how long calls gather before they are sent together
 RETRY_S = (0.5, 1.0, 2.0, 5.0)  # waits after the first, second … attempt that found nobody
 ADOPT_S = 15.0  # how often what processes left that are over is looked for
 EXIT_S = 5.0
-AWAY_S = 0.5
+AWAY_S = 2.0
 _log = logging.getLogger("loopline")
 _all: weakref.WeakSet[Delivery] = weakref.WeakSet()
 _of_clients: weakref.WeakValueDictionary[int, Delivery] = weakref.WeakValueDictionary()
@@ -112,8 +112,6 @@ class Delivery:
         failed = self._failed
         if self._sent >= goal:
             return True
-        if self._away:  # it was not there a moment ago: ask once more, but do not hang on it
-            timeout = min(timeout, AWAY_S)
         self._hurry.set()
         if not self._start():
             self.deliver()
@@ -142,6 +140,8 @@ class Delivery:
                 self._journal.ended(run_id)
             return True
         self._ending = True
+        if self._away:  # it was not there a moment ago: ask once more, but do not hang on it
+            timeout = min(timeout, AWAY_S)
         arrived = self.flush(timeout)
         self._ending = False
         with self._lock:
