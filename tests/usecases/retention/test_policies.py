@@ -10,9 +10,10 @@ import pytest
 
 from loopline.app.wiring import Loopline
 from loopline.core.belongings import Candidate
-from loopline.core.errors import Invalid, NotFound
+from loopline.core.errors import Conflict, Invalid, NotFound
 from loopline.core.times import to_text
 from loopline.usecases.retention.model import Rules, checked_rules, judged
+from loopline.usecases.tracking.model import Point
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2013, 5, 1, tzinfo=UTC)
@@ -66,6 +67,7 @@ def test_a_policy_puts_into_the_trash_what_no_rule_keeps(
 ) -> None:
     runs = [make.run(loopline, name=f"try {n}", notes=b"%d" % n) for n in range(4)]
     make.version(loopline, tmp_path / "m", runs[0])
+    loopline.tracking.log(runs[3], metrics=[Point("auc", 0.9, 2)])
     old = {"at": "2013-01-01T00:00:00.000Z"}
     loopline.database.write(lambda tx: tx.run("UPDATE tracking_runs SET started_at = :at, ended_at = :at", old))
     with pytest.raises(NotFound):
@@ -80,8 +82,7 @@ def test_a_policy_puts_into_the_trash_what_no_rule_keeps(
     assert len(loopline.tracking.search(experiment="tab").runs) == 4
     loopline.retention.collect()
     left = {run.id for run in loopline.tracking.search(experiment="tab").runs}
-    assert runs[0] in left
-    assert len(left) == 2
+    assert left == {runs[0], runs[3]}
     gone = {one.name: one.removed_by for one in loopline.retention.trash()}
     assert set(gone) == set(runs) - left
     assert set(gone.values()) == {"loopline"}
@@ -92,3 +93,33 @@ def test_a_policy_puts_into_the_trash_what_no_rule_keeps(
         loopline.retention.drop_policy("tab", "ann")
     loopline.retention.collect()
     assert len(loopline.tracking.search(experiment="tab").runs) == 3
+
+
+def test_a_project_declares_which_runs_are_kept(loopline: Loopline, make: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    text = "project: small\nretention:\n  tab: {keep_best: 1, by: metrics.auc}\n  not there yet: {keep_days: 3}\n"
+    (folder / "loopline.yaml").write_text(text)
+    loopline.projects.apply(folder, "ada")
+    assert [(one.experiment, one.project, one.set_by) for one in loopline.retention.policies()] == [
+        ("not there yet", "small", "ada"),
+        ("tab", "small", "ada"),
+    ]
+    for _ in range(3):
+        make.run(loopline)
+    old = {"at": "2013-01-01T00:00:00.000Z"}
+    loopline.database.write(lambda tx: tx.run("UPDATE tracking_runs SET started_at = :at, ended_at = :at", old))
+    with pytest.raises(Conflict, match="'small' declares"):
+        loopline.retention.set_policy("tab", Rules(keep_days=1), "ann")
+    loopline.retention.collect()
+    assert len(loopline.tracking.search(experiment="tab").runs) == 1
+    (folder / "loopline.yaml").write_text("project: small\nretention: {tab: {keep_best: 1}}\n")
+    with pytest.raises(Invalid, match="needs both keep_best and `by`"):
+        loopline.projects.apply(folder, "ada")
+    (folder / "loopline.yaml").write_text("project: small\n")
+    assert [one.name for one in loopline.projects.plan(folder).changes if one.kind == "retention"] == [
+        "not there yet",
+        "tab",
+    ]
+    loopline.projects.apply(folder, "ada")
+    assert loopline.retention.policies() == []

@@ -138,6 +138,13 @@ def _monitor(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterato
             yield Wrong((*path, "quality", index), "the metric lead needs `over`, the input that it is compared with")
 
 
+def _retention(_: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
+    if not (entry.get("keep_best") or entry.get("keep_days") or entry.get("keep_tagged")):
+        yield Wrong(path, "says of no run that it is kept; give keep_best, keep_days or keep_tagged", at_key=True)
+    if bool(entry.get("keep_best")) != bool(entry.get("by")):
+        yield Wrong(path, "needs both keep_best and `by`, the metric that says which are best", at_key=True)
+
+
 _CHECKS = {
     "environments": environments.environment,
     "datasets": _dataset,
@@ -145,6 +152,7 @@ _CHECKS = {
     "monitors": _monitor,
     "policies": policies.policy,
     "schedules": policies.schedule,
+    "retention": _retention,
 }
 
 

@@ -214,6 +214,17 @@ class ScheduleEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     paused: bool = False
 
 
+class RetentionEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Which runs of an experiment are kept: the best `keep_best` by the metric `by` (the `lowest` ones), those that ended
+    within `keep_days` days, those with a tag ("name" or "name=value"); and what is used, always."""
+
+    keep_best: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    by: Text | None = None
+    lowest: bool = False
+    keep_days: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    keep_tagged: list[Text] = []
+
+
 class Config(msgspec.Struct, kw_only=True, omit_defaults=True):
     """All that a project declares in `loopline.yaml`."""
 
@@ -231,6 +242,7 @@ class Config(msgspec.Struct, kw_only=True, omit_defaults=True):
     monitors: dict[Name, MonitorEntry] = {}
     policies: dict[Name, PolicyEntry] = {}
     schedules: dict[Name, ScheduleEntry] = {}
+    retention: dict[Text, RetentionEntry] = {}
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):

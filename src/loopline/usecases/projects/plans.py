@@ -91,6 +91,7 @@ SECTIONS = (
     "monitors",
     "policies",
     "schedules",
+    "retention",
 )
 
 _ONE = {"policies": "policy"}

@@ -16,4 +16,4 @@ def build(**needs: Any) -> Retention:
     return Retention(**needs)
 
 
-PART = Part("retention", build, needs=("database", "ledger", "blobs", "clock", "home", "in_use", "owners"))
+PART = Part("retention", build, needs=("database", "ledger", "blobs", "clock", "home", "in_use", "owners", "projects"))

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.belongings import Candidate
-from loopline.core.errors import NotFound
+from loopline.core.errors import Conflict, NotFound
 from loopline.kit.rows import portions
 from loopline.ports.database import Transaction
 from loopline.usecases.retention import store
@@ -23,6 +23,7 @@ class Applying(Purging):
     def set_policy(self, experiment: str, rules: Rules, actor: str) -> Policy:
         """Give an experiment rules, instead of those that it has. NotFound, Invalid."""
         checked = checked_rules(rules)
+        self._by_hand(experiment)
 
         def work(tx: Transaction) -> Policy:
             self._planning.find(tx, "experiment", experiment)
@@ -36,6 +37,8 @@ class Applying(Purging):
     def drop_policy(self, experiment: str, actor: str) -> None:
         """Keep all runs of an experiment from now on. NotFound when it has no rules."""
 
+        self._by_hand(experiment)
+
         def work(tx: Transaction) -> None:
             if not store.drop_policy(tx, experiment):
                 raise NotFound(f"The experiment {experiment!r} has no policy.", "`loopline retention` lists them.")
@@ -44,8 +47,10 @@ class Applying(Purging):
         self._database.write(work)
 
     def policies(self) -> list[Policy]:
-        """The rules of all experiments that have some."""
-        return self._database.read(store.policies)
+        """The rules of all experiments that have some, by experiment; what a project declares goes before what was set
+        by hand."""
+        found = {one.experiment: one for one in self._database.read(store.policies)} | self._declared()
+        return [found[name] for name in sorted(found)]
 
     def judge(self, experiment: str, rules: Rules | None = None) -> Applied:
         """Which runs would go and which stay, and why; with `rules` as if those were set."""
@@ -59,10 +64,31 @@ class Applying(Purging):
         """Put into the trash what no rule keeps."""
         return [self._applied(one, actor, dry_run) for one in self.policies()]
 
+    def _declared(self) -> dict[str, Policy]:
+        """What the applied projects declare."""
+        return {
+            experiment: Policy(
+                experiment, checked_rules(msgspec.convert(entry, Rules)), one.applied_at, one.applied_by, one.name
+            )
+            for one in self._projects.projects()
+            for experiment, entry in (one.config.get("retention") or {}).items()
+        }
+
+    def _by_hand(self, experiment: str) -> None:
+        """Conflict when a project declares the rules of an experiment."""
+        declared = self._declared().get(experiment)
+        if declared is not None:
+            what = f"The project {declared.project!r} declares which runs of {experiment!r} are kept."
+            raise Conflict(what, "Change `retention:` in its loopline.yaml, then `loopline apply`.")
+
     def _applied(self, policy: Policy, actor: str, dry_run: bool) -> Applied:
-        if dry_run:
+        if dry_run or not self._there(policy.experiment):
             return self._database.read(lambda tx: self._judged(tx, policy.experiment, policy.rules))
         return self._database.write(lambda tx: self._hidden(tx, policy, actor))
+
+    def _there(self, experiment: str) -> bool:
+        """Whether the experiment exists yet: a project may declare rules before its first run."""
+        return self._database.read(lambda tx: self._planning.there(tx, "experiment", experiment))
 
     def _hidden(self, tx: Transaction, policy: Policy, actor: str) -> Applied:
         found = self._judged(tx, policy.experiment, policy.rules)

@@ -12,7 +12,7 @@ from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.retention import store
 from loopline.usecases.retention.model import PURGING, TRASH, Trashed, until
-from loopline.usecases.retention.needs import InUse, Ledger, Owners
+from loopline.usecases.retention.needs import InUse, Ledger, Owners, Projects
 from loopline.usecases.retention.planning import Planning
 
 TOLD = 200
@@ -22,7 +22,15 @@ class Base:
     """Engines, the trash, and the facts that tell of it."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, blobs: Blobs, clock: Clock, home: Path, in_use: InUse, owners: Owners
+        self,
+        database: Database,
+        ledger: Ledger,
+        blobs: Blobs,
+        clock: Clock,
+        home: Path,
+        in_use: InUse,
+        owners: Owners,
+        projects: Projects,
     ) -> None:
         self._database = database
         self._ledger = ledger
@@ -31,6 +39,7 @@ class Base:
         self._home = home
         self._in_use = in_use
         self._owners = owners
+        self._projects = projects
         self._planned: Planning | None = None
 
     @property

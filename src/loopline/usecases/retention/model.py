@@ -101,12 +101,13 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """The rules of one experiment."""
+    """The rules of one experiment; `project` declares them in its loopline.yaml ("": they were set by hand)."""
 
     experiment: str
     rules: Rules
     set_at: str
     set_by: str
+    project: str = ""
 
 
 class Judged(msgspec.Struct, frozen=True):

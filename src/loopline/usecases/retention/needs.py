@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -18,6 +18,23 @@ InUse = Callable[[], set[str]]
 
 class Ledger(Protocol):
     def append(self, tx: Transaction, kind: str, subject: str, actor: str, body: Mapping[str, Any]) -> Fact: ...
+
+
+class Project(Protocol):
+    """A project as last applied; `config` is what its loopline.yaml says."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+    @property
+    def applied_at(self) -> str: ...
+    @property
+    def applied_by(self) -> str: ...
+
+
+class Projects(Protocol):
+    def projects(self) -> Sequence[Project]: ...
 
 
 class Cache(Protocol):

@@ -13,7 +13,7 @@ from loopline.ports.database import Transaction
 from loopline.usecases.retention.model import MOST_NAMES, Node, word
 
 Things = dict[str, list[str]]
-NAMED = ("model", "endpoint", "dataset")
+NAMED = ("model", "endpoint", "dataset", "experiment")
 
 
 class Planning:

@@ -136,7 +136,9 @@ def tombstone(tx: Transaction, kind: str, name: str) -> Tombstone | None:
 
 def put_policy(tx: Transaction, policy: Policy) -> None:
     """Set the rules of an experiment."""
-    values = msgspec.structs.asdict(policy) | {"rules": msgspec.json.encode(policy.rules).decode()}
+    values = {name: getattr(policy, name) for name in ("experiment", "set_at", "set_by")} | {
+        "rules": msgspec.json.encode(policy.rules).decode()
+    }
     tx.run(PUT_POLICY, values)
 
 
