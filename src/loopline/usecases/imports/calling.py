@@ -53,6 +53,13 @@ class Caller:
         """What POST (PATCH, DELETE) answers to a JSON body."""
         return self._json(method, self._path(path), json.dumps(body).encode())
 
+    def says(self, path: str) -> str:
+        """The beginning of what GET answers, as text."""
+        answer = self._asked("GET", self._path(path), None, {})
+        said = answer.read(1000).decode(errors="replace")
+        answer.read()
+        return said.strip()
+
     def fetch(self, path: str, target: Path, query: Sequence[tuple[str, Any]] = ()) -> None:
         """Write what GET answers into a file, in pieces."""
         full = f"{self._path(path)}{'?' if query else ''}{urlencode(query)}"

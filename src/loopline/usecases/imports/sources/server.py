@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -32,7 +31,6 @@ BULK_POINTS = 25_000
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 AJAX = "/ajax-api/2.0/mlflow"
 DEEPEST = 64
-_OWNER = re.compile(r"(m-)?[0-9a-f]{32}\Z")
 
 
 class Server:
@@ -44,6 +42,10 @@ class Server:
         self._listed: dict[str, set[str] | None] = {}
         self.name = self._caller.name
         self._caller.check()
+        try:
+            self._folders = self._caller.says("/health") == "OK"  # MLflow's own server: a folder for each with files
+        except LooplineError:
+            self._folders = False
 
     def count(self) -> int | None:
         return None
@@ -161,17 +163,16 @@ class Server:
         )
 
     def _has_files(self, uri: str) -> bool:
-        """False only when the proxy lists folders of owners and this one's is not among them: many runs have no
-        artifact. (Another Loopline lists no such folders.)"""
-        folder = proxied(uri)
+        """False only when MLflow's proxy lists the folders of an experiment and this one's is not among them: many runs
+        have no artifact, and one question tells of all."""
+        folder = proxied(uri) if self._folders else None
         if folder is None:
             return True
         parent, _, owner = folder.removesuffix("/artifacts").rpartition("/")
         if parent not in self._listed:
             try:
                 files = self._caller.get(PROXY, [("path", parent)]).get("files") or []
-                names = {row["path"].rpartition("/")[2] for row in files}
-                self._listed[parent] = names if any(_OWNER.match(name) for name in names) else None
+                self._listed[parent] = {row["path"].rpartition("/")[2] for row in files}
             except LooplineError:
                 self._listed[parent] = None
         there = self._listed[parent]
