@@ -122,10 +122,13 @@ def test_a_forked_child_logs_too(tmp_path: Path) -> None:
 
 
 def test_it_is_fast_enough_to_log_each_step(tmp_path: Path) -> None:
+    """20,000 of the 105,000 calls a second that the client does at best, and 200,000 of its 433,000 points in batches; by CPU
+    and against its best in the same process, as other tests run beside this one."""
     found = json.loads(done(tmp_path, "fast", "20000"))
     assert found["kept"] == [20_000, 20_000]
-    assert found["log_metric"] >= 20_000  # for each CPU second, as tests run beside each other
-    assert found["log_batch"] >= 150_000
+    single, several = (rate / best for rate, best in zip(found["rates"], found["best"], strict=True))
+    assert single >= 20_000 / 105_000, found
+    assert several >= 200_000 / 433_000, found
 
 
 def test_the_example_of_the_document_runs(tmp_path: Path) -> None:
