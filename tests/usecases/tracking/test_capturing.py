@@ -20,7 +20,7 @@ from loopline.shells.sdk.runs import captured
 from loopline.testing.factories import installation
 from loopline.usecases.tracking import capturing, surroundings
 from loopline.usecases.tracking.capturing import Captures, machine, notebook, output, seeds
-from loopline.usecases.tracking.client import Run
+from loopline.usecases.tracking.client import Run, told
 
 
 class Noting:
@@ -239,3 +239,25 @@ def test_git_is_asked_once_and_tells_all(tmp_path: Path, client: Local) -> None:
     found = client.call("tracking.get", run_id=run.id)["surroundings"]["git"]
     assert (len(found["commit"]), found["dirty"]) == (40, True)
     assert "abc" not in surroundings.git(tmp_path)["diff"]
+
+
+@pytest.mark.unit
+def test_keys_of_well_known_services_are_blacked_out() -> None:
+    secrets = (
+        "hf_" + "a" * 34, "glpat-" + "b" * 20, "xoxb-1234567890-abcdefghij", "AIza" + "c" * 35,
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "github_pat_" + "d" * 30,
+    )  # fmt: skip
+    for secret in secrets:
+        assert surroundings.without_secrets(f'x = "{secret}"') == 'x = "[secret]"'
+    text = 'headers = {"Authorization": "Basic dXNlcjpwdw=="}, Bearer 0123456789abcdefghij'
+    assert surroundings.without_secrets(text) == 'headers = {"Authorization": "Basic [secret]"}, Bearer [secret]'
+    assert surroundings.without_secrets("the basic training of a bearer") == "the basic training of a bearer"
+
+
+@pytest.mark.unit
+def test_what_a_variable_keeps_secret_shows_in_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_PASSWORD", "correct horse")
+    assert told(ValueError("cannot log in with correct horse")) == (
+        "failed",
+        "ValueError: cannot log in with ***",
+    )

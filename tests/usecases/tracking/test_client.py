@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from loopline.core.errors import Conflict, Unavailable
+from loopline.core.errors import Conflict, Invalid, Unavailable
 from loopline.shells.sdk.client import Local
 from loopline.testing.factories import installation
 from loopline.usecases.tracking import journal, spool
@@ -210,3 +210,17 @@ def test_the_spool_of_a_living_run_is_left_alone(moody: Moody) -> None:
     assert spool.synced(moody).waiting == 1
     run.finish()
     assert kept(moody, run)["status"] == "finished"
+
+
+def test_what_cannot_be_written_is_told_or_said_at_once(moody: Moody) -> None:
+    with Run(moody, 5, params={"path": "caf\udce9.csv"}) as run:  # type: ignore[arg-type]
+        run.tags({"half": "\ud800"})
+        for wrong in ({5: 1.0}, {None: 1.0}):
+            with pytest.raises(Invalid):
+                run.log(wrong)  # type: ignore[arg-type]
+        with pytest.raises(Invalid):
+            Run(moody, params=[1])  # type: ignore[arg-type]
+    found = kept(moody, run)
+    assert found["name"] == "5"
+    assert found["params"] == {"path": "caf?.csv"}
+    assert found["tags"]["half"] == "?"

@@ -92,6 +92,8 @@ def captured(capture: bool | Iterable[str]) -> tuple[str, ...]:
         capture = [word.strip() for word in os.environ["LOOPLINE_CAPTURE"].split(",")]
     if isinstance(capture, bool):
         return EVERYTHING if capture else ()
+    if isinstance(capture, str):
+        capture = [capture]
     return tuple(one for one in capture if one and one != "none")
 
 

@@ -60,7 +60,7 @@ class Run(Objects):
         capture: Iterable[str] = (),
     ) -> None:
         self.id = model.checked_run(run_id) if run_id else new_id()
-        self.name = name
+        self.name = told_text(name or "")
         self._params = checked_texts("param", params or {})
         self._keys: set[str] = set()
         self._ended = False
@@ -73,7 +73,7 @@ class Run(Objects):
         around = {**surroundings.lately(), "command": surroundings.command(), "seeds": seeds()}
         self._start = {
             "run_id": self.id,
-            "name": name,
+            "name": self.name,
             "experiment": model.checked_experiment(experiment),
             "params": dict(self._params),
             "tags": self._first_tags(checked_texts("tag", tags or {}), parent),
@@ -248,7 +248,7 @@ def told(error: BaseException) -> tuple[str, str]:
         text = f"{type(error).__name__}: {error}"
     except Exception:  # an exception that cannot tell itself
         text = type(error).__name__
-    return status, surroundings.without_secrets(text[:2000])
+    return status, surroundings.clean(text[:2000])
 
 
 def point(key: str, value: Any, step: int, at_ms: int) -> dict[str, Any]:
@@ -273,8 +273,18 @@ def whole(step: Any) -> int:
 
 
 def checked_texts(kind: str, values: Mapping[str, Any]) -> dict[str, str]:
-    """Values as texts under checked keys."""
-    return model.checked_texts(kind, {key: str(value) for key, value in values.items()})
+    """Values as texts under checked keys; Invalid for what is no map or cannot be told."""
+    if not isinstance(values, Mapping):
+        raise Invalid(f"{kind.capitalize()}s cannot be {str(values)[:80]!r}.", "Give a map of names and values.")
+    return model.checked_texts(kind, {key: told_text(value) for key, value in values.items()})
+
+
+def told_text(value: Any) -> str:
+    """A value as a text that can be written: half characters, as in names of files, become question marks."""
+    try:
+        return str(value).encode(errors="replace").decode()
+    except Exception as error:  # whatever the value's own code does
+        raise Invalid(f"A {type(value).__name__} cannot be told as a text ({type(error).__name__}).") from None
 
 
 def now_ms() -> int:

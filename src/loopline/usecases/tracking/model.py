@@ -146,10 +146,16 @@ def checked_whole(what: str, number: int, least: int = -(2**63), most: int = 2**
 
 def checked_key(kind: str, key: str) -> str:
     """A key that could also be a path below a folder, or Invalid; `kind` is the word for it in the error."""
-    if 0 < len(key) <= LONGEST_KEY and _KEY.match(key) and posixpath.normpath(key) == key and key[0] not in "/.":
+    if (
+        isinstance(key, str)
+        and 0 < len(key) <= LONGEST_KEY
+        and _KEY.match(key)
+        and posixpath.normpath(key) == key
+        and key[0] not in "/."
+    ):
         return key
     raise Invalid(
-        f"{key[:80]!r} cannot be the name of {'an' if kind[0] in 'aeiou' else 'a'} {kind}.",
+        f"{str(key)[:80]!r} cannot be the name of {'an' if kind[0] in 'aeiou' else 'a'} {kind}.",
         f"Use 1 to {LONGEST_KEY} letters, digits, spaces and - _ . / : without leading dot or slash.",
     )
 

@@ -78,7 +78,7 @@ def asked(folder: Path) -> dict[str, Any]:
         return {}
     changed = any(not line.startswith("#") for line in told)
     diff = output(folder, "diff", "HEAD", "--", ".")[:MOST_DIFF] if changed else ""
-    return {"commit": commit, "dirty": changed, "diff": without_secrets(diff)}
+    return {"commit": commit, "dirty": changed, "diff": clean(diff)}
 
 
 def output(folder: Path, *arguments: str) -> str:
@@ -107,6 +107,11 @@ def secret_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if len(value) >= 8 and _SECRET_NAME.search(name)}
 
 
+def clean(text: str) -> str:
+    """The text without this process's secrets, whatever they look like, and without what looks like a secret."""
+    return without_secrets(masked(text, secret_variables()))
+
+
 def without_secrets(text: str) -> str:
     """The text with passwords, tokens and keys blacked out."""
     for pattern, instead in patterns():
@@ -123,9 +128,14 @@ def patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
         r"[\"']?\s*[:=]\s*)(?:[\"'][^\"'\n]*[\"']|[^\s,;)}\]]+)"
     )
     block = r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    known = r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}\b|\bsk-[A-Za-z0-9_-]{20,}\b"
+    known = (
+        r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{20,}"
+        r"|\bsk-[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{20,}|\bxox[a-z]-[\w-]{10,}|\bAIza[\w-]{30,}"
+        r"|\beyJ[\w-]{10,300}\.[\w-]{2,8000}\.[\w-]{2,2000}"
+    )
+    header = r"(?i)(\bauthorization[\"']?\s{0,9}[:=]\s{0,9}[\"']?(?:[a-z]{1,20} )?|\bbearer (?=\S{20}))[\w.~+/=-]{8,}"
     found = [(block, "[private key]"), (r"(://)[^\s/@:]{1,200}:[^\s/@]{1,200}@", r"\1[secret]@")]
-    found += [(known, "[secret]"), (secret, r"\1[secret]")]
+    found += [(known, "[secret]"), (header, r"\1[secret]"), (secret, r"\1[secret]")]
     return tuple((re.compile(pattern), instead) for pattern, instead in found)
 
 

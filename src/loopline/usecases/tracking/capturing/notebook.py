@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from loopline.usecases.tracking.surroundings import without_secrets
+from loopline.usecases.tracking.surroundings import clean
 
 MOST = 4 << 20
 CELLS = "notebook/cells.py"
@@ -30,7 +30,7 @@ class Notebook:
         cells = [str(one) for one in self._shell.user_ns.get("In", ()) if one]
         if cells:
             text = "\n\n".join(f"# %% [{number}]\n{cell}" for number, cell in enumerate(cells, 1))
-            self._run.keep(CELLS, without_secrets(text[:MOST]), "text/x-python")
+            self._run.keep(CELLS, clean(text[:MOST]), "text/x-python")
 
 
 class Nothing:

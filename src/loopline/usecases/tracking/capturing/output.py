@@ -13,8 +13,7 @@ import threading
 from collections import deque
 from typing import Any
 
-from loopline.kit.masking import masked
-from loopline.usecases.tracking.surroundings import secret_variables, without_secrets
+from loopline.usecases.tracking.surroundings import clean
 
 PORTION = 64 << 10  # characters in one artifact; what follows goes to the next, logs/stdout-2.txt
 MOST_PORTIONS = 100
@@ -127,8 +126,7 @@ class Listening:
         if self._sent == MOST_PORTIONS:
             text = "What follows is left out.\n"
         number = f"-{self._sent + 1}" if self._sent else ""
-        clean = without_secrets(masked(text, secret_variables()))
-        self._run.keep(f"logs/{self._name}{number}.txt", clean, "text/plain")
+        self._run.keep(f"logs/{self._name}{number}.txt", clean(text), "text/plain")
 
 
 class Output:
