@@ -25,7 +25,7 @@ from loopline.usecases.lineage.needs import (
 
 MOST_BATCHES = 100
 SHORTEST = 6
-JUDGED = ("model.version_registered", "gate.decided", "approval.given")
+JUDGED = ("model.version_registered", "gate.decided", "approval.given", "card.written")
 
 
 class Lineage:
