@@ -144,7 +144,7 @@ def checked_whole(what: str, number: int, least: int = -(2**63), most: int = 2**
     raise Invalid(f"{str(number)[:40]} cannot be the {what}.", f"Give a number from {least} to {most}.")
 
 
-def checked_key(kind: str, key: str) -> str:
+def checked_key(kind: str, key: Any) -> str:
     """A key that could also be a path below a folder, or Invalid; `kind` is the word for it in the error."""
     if (
         isinstance(key, str)
