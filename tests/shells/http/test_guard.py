@@ -61,7 +61,8 @@ def test_only_exact_hosts_are_answered(ask: Any, host: str) -> None:
 
 
 def test_another_sites_page_changes_nothing(ask: Any) -> None:
-    for headers in ({"origin": "http://evil.example"}, {"origin": "null"}, {"sec-fetch-site": "cross-site"}):
+    origins = ({"origin": origin} for origin in ("http://evil.example", "null", "http://["))
+    for headers in (*origins, {"sec-fetch-site": "cross-site"}):
         assert ask("POST", "/api/v1/access/tokens", {"name": "x"}, headers=headers).status == 403
     own = {"origin": "http://127.0.0.1:8400", "sec-fetch-site": "same-origin"}
     assert ask("POST", "/api/v1/access/tokens", {"name": "own-page"}, headers=own).status == 200
@@ -95,3 +96,10 @@ def test_a_body_too_large_is_refused_unread(ask: Any) -> None:
     answer = ask("POST", "/api/v1/access/tokens", b"{}", headers={"content-length": str(LARGEST_BODY + 1)})
     assert answer.status == 400
     assert "too large" in answer.data["message"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/access/tokens", "/api/2.0/mlflow/experiments/create", "/sign-in"])
+def test_a_body_that_grows_too_large_without_a_length_is_refused(ask: Any, path: str) -> None:
+    answer = ask("POST", path, bytes(LARGEST_BODY + 1))
+    assert answer.status == 400
+    assert b"too large" in answer.body

@@ -121,9 +121,17 @@ def check_origin(method: str, headers: dict[str, str]) -> None:
     if method in SAFE_METHODS:
         return
     origin = headers.get("origin")
-    same = origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    same = origin is None or place(origin) == headers.get("host", "").lower()
     if not same or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise Refused("Another site's page may not change anything here.", "Use Loopline's own pages or a token.")
+
+
+def place(origin: str) -> str | None:
+    """The host and port that an origin names; None when it is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def check_size(headers: dict[str, str], large: bool = False) -> None:
@@ -155,7 +163,9 @@ def counted(receive: Receive) -> Receive:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        return {"type": "http.disconnect"} if seen > LARGEST_BODY else message
+        if seen > LARGEST_BODY:
+            raise Invalid("The body is too large.", f"At most {LARGEST_BODY} bytes are taken.")
+        return message
 
     return one
 
