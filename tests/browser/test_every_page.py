@@ -26,6 +26,7 @@ def place(site: Any, path: str) -> str:
         "{trace_id}": site.names["trace"],
         "{step}": "train",
         "{model}": "small-delays",
+        "{version}": "1",
         "{endpoint}": "late",
         "{digest}": site.names["snapshot"],
         "{ref}": site.names["release"],

@@ -30,8 +30,8 @@ class Verb:
     """`call(service, request, caller)` answers a msgspec-encodable value, or raises a LooplineError.
 
     `name` is "<use-case>.<verb>"; `path` lies under /api/v1 and its {placeholders} are fields of `request`,
-    a msgspec.Struct filled from the path, the query and the JSON body. What `loads` models is not done in the process that
-    answers HTTP, which has it done by another.
+    a msgspec.Struct filled from the path, the query and the JSON body. A verb that loads models is not done in the process
+    that answers HTTP, which has it done by another once `loads(service, request)` has raised nothing.
     """
 
     name: str
@@ -41,4 +41,4 @@ class Verb:
     request: type[Any]
     call: Callable[[Any, Any, Caller], Any]
     summary: str
-    loads: bool = False
+    loads: Callable[[Any, Any], object] | None = None

@@ -60,9 +60,11 @@ def perform(loopline: Loopline, verb: Verb, fields: Mapping[str, Any], caller: C
         request = msgspec.convert(fields, verb.request, strict=False)
     except msgspec.ValidationError as error:
         raise Invalid(f"{verb.name} was asked wrongly: {error}.", verb.summary + ".") from None
-    if verb.loads:
+    service = loopline.get(verb.name.partition(".")[0])
+    if verb.loads is not None:
+        verb.loads(service, request)
         return elsewhere(loopline, verb, request, caller)
-    return verb.call(loopline.get(verb.name.partition(".")[0]), request, caller)
+    return verb.call(service, request, caller)
 
 
 def check_role(verb: Verb, caller: Caller) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import sys
@@ -43,7 +44,7 @@ def answered(loopline: Loopline, question: dict[str, str]) -> dict[str, str]:
         elif question["do"] == "clear":
             loopline.retention.collect()
         elif question["do"] == "judge":
-            loopline.promotion.answer(lambda *asked: performed(loopline, *asked))
+            judge(loopline)
         else:
             loopline.monitoring.evaluate(question["endpoint"])
     except LooplineError as error:
@@ -54,10 +55,17 @@ def answered(loopline: Loopline, question: dict[str, str]) -> dict[str, str]:
     return {"error": ""}
 
 
+def judge(loopline: Loopline) -> None:
+    """Answer what waits. Who does so holds a lock, so that what was begun and is open is known to be lost."""
+    with open(loopline.home / "run" / "judge.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        loopline.promotion.answer(lambda *asked: performed(loopline, *asked))
+
+
 def performed(loopline: Loopline, name: str, fields: Mapping[str, Any], caller: str, role: int) -> Any:
     """A verb that loads models, as who asked for it."""
     verb = verb_named(name)
-    if not verb.loads:
+    if verb.loads is None:
         raise Invalid(f"{name} is not done here.", "Ask for it directly.")
     request = msgspec.convert(fields, verb.request, strict=False)
     return verb.call(loopline.get(name.partition(".")[0]), request, Caller(caller, Role(role)))

@@ -84,6 +84,16 @@ class Beside(msgspec.Struct):
     problem: str = ""
 
 
+def judgeable(promotion: Any, request: GateOf) -> None:
+    """What of a gate can be refused without a model."""
+    promotion.judgeable(request.model, request.version, request.alias)
+
+
+def measurable(promotion: Any, request: Several) -> None:
+    """What of a measurement can be refused without a model."""
+    promotion.sides(request.model, numbers(request.versions), request.on)
+
+
 def side_by_side(promotion: Any, request: Several, caller: Caller) -> Sides:
     found: Sides = promotion.side_by_side(request.model, numbers(request.versions), request.on)
     return found
@@ -170,7 +180,7 @@ VERBS: tuple[Verb, ...] = (
         GateOf,
         gate,
         "Judge a version for an alias",
-        loads=True,
+        loads=judgeable,
     ),
     Verb(
         "promotion.side_by_side",
@@ -180,7 +190,7 @@ VERBS: tuple[Verb, ...] = (
         Several,
         side_by_side,
         "Measure versions on the same held-out rows",
-        loads=True,
+        loads=measurable,
     ),
     Verb("promotion.sides", "GET", _SIDES, Role.VIEWER, Several, sides, "Show what was measured of versions"),
     Verb("promotion.ask", "POST", _SIDES + "/requests", Role.EDITOR, Several, ask, "Have versions measured"),

@@ -24,7 +24,7 @@ from loopline.usecases.promotion.model import (
     Verdict,
     decide,
 )
-from loopline.usecases.promotion.needs import Ledger, Move, Projects, Registry
+from loopline.usecases.promotion.needs import Ledger, Move, Projects, Registry, Version
 
 _REFERENCE = re.compile(r"(?:(?P<model>[A-Za-z0-9][A-Za-z0-9_.-]*)[:/])?v?(?P<version>[0-9]{1,9})\Z")
 
@@ -68,8 +68,7 @@ class Promotion(Beside):
         With `auto_promote` the alias moves at once when the gate passed and no approval is missing. NotFound for an
         unknown version; what cannot be measured makes a check `not_run`.
         """
-        checked_name("alias", alias)
-        challenger = self._registry.version(model, version)
+        challenger = self.judgeable(model, version, alias)
         config, champion = self.rules(model, alias), self._registry.alias(model, alias)
         standing = None if champion is None else self._registry.version(model, champion)
         evidence = gating.gathered(self._registry, challenger, standing, config)
@@ -90,6 +89,11 @@ class Promotion(Beside):
         self._database.write(lambda tx: self._decided(tx, gate))
         self._promote_by_itself(gate, actor)
         return gate
+
+    def judgeable(self, model: str, version: int, alias: str) -> Version:
+        """The version that a gate would judge; raises what can be refused without loading it."""
+        checked_name("alias", alias)
+        return self._registry.version(model, version)
 
     def gates(self, model: str = "", limit: int = 50) -> list[Gate]:
         """The newest gates, newest first."""
