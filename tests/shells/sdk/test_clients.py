@@ -120,3 +120,21 @@ def test_a_server_that_restarts_is_found_again(tmp_path: Path) -> None:
             client.call("access.who")
         with pytest.raises(Unavailable):
             client.call("access.who")
+
+
+def test_a_version_is_downloaded_the_same(client: Any, tmp_path: Path) -> None:
+    run = client.call("tracking.start", name="training")
+    about, model = tmp_path / "about", tmp_path / "model"
+    about.write_text('{"format": "unheard of"}')
+    model.write_bytes(b"weights" * 400_000)
+    client.upload(about, run["id"], "models/best/loopline.json")
+    client.upload(model, run["id"], "models/best/deep/model.bin")
+    client.call("registry.take", model="late", run_id=run["id"], kept="best")
+    client.call("registry.write_card", model="late", version=1, limits="No snow.")
+    folder = client.download("late", 1, tmp_path / "taken")
+    assert (folder / "deep" / "model.bin").read_bytes() == b"weights" * 400_000
+    assert "No snow." in (folder / "card.md").read_text()
+    assert client.call("registry.card", model="late", version=1)["facts"]["not_servable"]
+    with pytest.raises(NotFound):
+        client.download("late", 7, tmp_path / "other")
+    assert client.call("registry.versions", model="late")  # the connection goes on

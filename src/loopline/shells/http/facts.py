@@ -81,6 +81,7 @@ PLACES: dict[str, Callable[[str, Body], str]] = {
     "dataset": lambda subject, body: _path("datasets", body.get("dataset") or subject),
     "model": _model,
     "alias": _model,
+    "card": lambda subject, body: f"{_model(subject, body)}/versions/{body.get('version', '')}",
     "gate": lambda subject, body: _path("gates", body.get("gate")),
     "approval": lambda subject, body: _path("gates", body.get("gate")),
     "endpoint": lambda subject, body: _path("endpoints", body.get("endpoint") or subject),
