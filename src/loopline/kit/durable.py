@@ -33,7 +33,7 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
 
 def write_file(path: Path, content: bytes | Iterable[bytes], mode: int = 0o644) -> None:
     """Put `content` at `path`, replacing what was there; a crash leaves the old or the new, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    temporary = path.with_name(temporary_name(path.name))
     try:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             for piece in (content,) if isinstance(content, bytes) else content:
@@ -45,6 +45,11 @@ def write_file(path: Path, content: bytes | Iterable[bytes], mode: int = 0o644) 
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def temporary_name(name: str) -> str:
+    """A name that nobody else takes for the bytes of `name` until they are whole, and that `sweep` knows."""
+    return f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
 
 
 def sweep(folder: Path) -> int:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
 from typing import Any
 
 import pytest
+
+from loopline.kit.durable import sweep
+from loopline.shells.worker.loop import WRITTEN
 
 pytestmark = pytest.mark.unit
 
@@ -125,3 +131,14 @@ def test_the_tag_of_a_runs_name_renames_it(ask: Any, loopline: Any) -> None:
     run = loopline.tracking.start("before", actor="ann")
     ask("POST", "/api/2.0/mlflow/runs/set-tag", {"run_id": run.id, "key": "mlflow.runName", "value": "after"})
     assert loopline.tracking.get(run.id).name == "after"
+
+
+def test_an_upload_cut_off_by_a_kill_is_cleared_away_by_the_worker(app: Any, loopline: Any) -> None:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"half", "more_body": False}
+
+    killed = contextlib.ExitStack()  # never closed, as in a process that was killed
+    path = asyncio.run(app._app._kept(killed, receive))
+    os.utime(path, (0, 0))
+    assert path.parent in [loopline.home / name for name in WRITTEN]
+    assert (sweep(path.parent), path.exists()) == (1, False)

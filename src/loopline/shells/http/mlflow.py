@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -22,6 +21,7 @@ from loopline.app.wiring import PARTS, Loopline
 from loopline.core.errors import Invalid, LooplineError, Refused, Unavailable
 from loopline.core.verbs import Caller, Role
 from loopline.core.wires import Coded, Raw, Route
+from loopline.kit.durable import temporary_name
 from loopline.shells.http.guard import App, Receive, Scope, Send
 from loopline.shells.http.guard import refuse as refuse_natively
 from loopline.shells.http.reporting import logged
@@ -220,7 +220,7 @@ class Mlflow:
         folder = self._loopline.home / "work" / "uploads"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path = folder / f"{os.getpid()}-{os.urandom(8).hex()}.tmp"
+            path = folder / temporary_name("upload")
             stack.callback(path.unlink, missing_ok=True)
             with open(path, "xb", buffering=PIECE) as file:
                 async for piece in pieces(receive):

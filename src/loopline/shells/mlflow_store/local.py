@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ from loopline.app.wiring import PARTS, Loopline, open_home, verb_named
 from loopline.core.errors import Invalid, NotFound
 from loopline.core.verbs import Caller, Role
 from loopline.core.wires import Coded, Route
+from loopline.kit.durable import temporary_name
 from loopline.shells.mlflow_store.backends import ARTIFACTS
 
 PREFIX = re.compile(r"/(?:ajax-)?api/[23]\.0/mlflow/")
@@ -119,7 +119,7 @@ class Local:
     def _scratch(self) -> Path:
         folder = self.client.loopline.home / "work" / "uploads"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder / f"{os.getpid()}-{os.urandom(8).hex()}.tmp"
+        return folder / temporary_name("upload")
 
     def _bound(self, method: str, path: str) -> tuple[Bound, dict[str, str]]:
         short = PREFIX.sub("", path)

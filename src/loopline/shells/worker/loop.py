@@ -30,7 +30,7 @@ PACK_S = 60.0
 PACKED_BEFORE = timedelta(days=2)  # a worker that starts looks at runs that ended since; others were packed before
 TIDY_S = 600.0
 QUIET_S = 60.0
-WRITTEN = ("blobs", "keys", "predictions", "truth", "work/snapshots")
+WRITTEN = ("blobs", "keys", "predictions", "truth", "work/snapshots", "work/uploads")
 log = logging.getLogger("loopline.worker")
 
 
