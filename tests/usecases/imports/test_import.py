@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -126,6 +127,24 @@ def test_what_cannot_come_is_told(loopline: Loopline, mlruns: Path, add_run: Any
     assert "cut to 8000" in told[f"tag {A}/long"]
     assert [one.name for one in loopline.tracking.artifacts(A)] == ["notes/hello.txt"]
     assert len(loopline.tracking.get(A).tags["long"]) == 8_000
+
+
+def test_a_broken_folder_stops_nothing(loopline: Loopline, mlruns: Path, add_run: Any, tmp_path: Path) -> None:
+    os.mkfifo(mlruns / "1" / A / "metrics" / "pipe")
+    os.mkfifo(mlruns / "1" / A / "artifacts" / "pipe")
+    (add_run(mlruns, B) / "meta.yaml").unlink()
+    bomb = add_run(mlruns, "c" * 32) / "meta.yaml"
+    bomb.write_text("a: &a [x, x]\nrun_name: &b [*a, *a]\n")
+    twice = mlruns / "2"
+    shutil.copytree(mlruns / "1" / A / "params", twice / A / "params")
+    shutil.copy(mlruns / "1" / A / "meta.yaml", twice / A / "meta.yaml")
+    (twice / "meta.yaml").write_text("name: other\n")
+    shutil.copytree(twice / A, mlruns / "3" / A)
+    for _ in range(2):
+        report = brought(loopline, mlruns)
+        assert sorted(losses(report)) == ["experiment 3", f"run {A}", f"run {B}", f"run {'c' * 32}"]
+    assert not report.changed()
+    assert loopline.tracking.get(A).experiment == "flights"
 
 
 def test_an_old_database_comes_in(loopline: Loopline, database: Path, tmp_path: Path) -> None:

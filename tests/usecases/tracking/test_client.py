@@ -156,6 +156,21 @@ def test_a_spool_has_a_bound_and_says_what_it_left_out(moody: Moody, monkeypatch
     assert kept(moody, run)["status"] == "finished"
 
 
+def test_a_full_disk_is_said_once(
+    moody: Moody, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*ignored: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(journal.Journal, "_append", full)
+    with Run(moody, "full") as run:
+        run.log(loss=1)
+        run.log(loss=2)
+    assert [one.message for one in caplog.records if "no room" in one.message] == [
+        "There is no room on this machine for all that is logged; what finds none is left out."
+    ]
+
+
 def test_what_is_refused_on_delivery_is_put_aside(moody: Moody) -> None:
     moody.away = True
     with Run(moody, "wrong", params={"rate": 1}) as run, Run(moody, "good") as good:

@@ -123,6 +123,7 @@ class Bringing:
         return number
 
     def _portion(self, experiment: Experiment, number: int, portion: list[Run]) -> None:
+        portion = list(self._once(portion))
         known = self.known("run", [run.id for run in portion])
         changed = [run for run in portion if run.id not in known or known[run.id].stamp != run.stamp]
         here = self._tracking.started_ats([known[run.id].target for run in changed if run.id in known])
@@ -135,6 +136,16 @@ class Bringing:
         self.renamed.update((name, target) for name, target in ids.items() if name != target)
         for part in by_points(changed):
             self._write(experiment, number, part, ids, known)
+
+    def _once(self, portion: list[Run]) -> Iterator[Run]:
+        """The runs of a portion; one that came already in this import lies in two places, of which the first counts."""
+        seen: set[str] = set()
+        for run in portion:
+            if run.id in seen or run.id in self.ids:
+                self.report.lose("run", run.id, "another run of this source has the same id")
+            else:
+                seen.add(run.id)
+                yield run
 
     def _targets(self, runs: list[Run], known: Mapping[str, Known]) -> dict[str, str]:
         """The id of each run here: its own, unless that means another run here already."""

@@ -60,6 +60,7 @@ class Delivery:
         self._journal = Journal(str(getattr(client, "target", "")))
         self._open: set[str] = set()
         self.generation = 0  # counts forks
+        self._said_full = False
         self._reset()
         _all.add(self)
 
@@ -86,6 +87,8 @@ class Delivery:
         with self._lock:
             kept = self._journal.add(verb, fields, always)
             self._added += 1
+        if not kept:
+            self._full()
         if not self._wake.is_set() or self._thread is None:
             self._start()
         return kept
@@ -101,9 +104,16 @@ class Delivery:
                 place = self._journal.place(size)
             copied(content, place)
         except OSError:  # no room on this machine
+            self._full()
             with self._lock:
                 return self._journal.drop({"run_id": fields.get("run_id", "")})
         return self.add(verb, {**fields, "content_file": place.name})
+
+    def _full(self) -> None:
+        """Say once that something found no room: on a full disk no tag can tell it."""
+        if not self._said_full:
+            self._said_full = True
+            _log.warning("There is no room on this machine for all that is logged; what finds none is left out.")
 
     def flush(self, timeout: float = EXIT_S) -> bool:
         """Wait until all that was added before has arrived; False when nobody answers or the time (seconds) is up."""

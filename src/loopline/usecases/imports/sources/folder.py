@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from loopline.usecases.imports.sources.rows import DELETED, version_of
 T = TypeVar("T")
 PORTION = 500
 META = "meta.yaml"
+ALIAS = re.compile(rb"[\s\[{,:]\*\w")
 TRASH = ".trash"
 MODELS = "models"
 NOT_RUNS = {"tags", "datasets", "traces", MODELS}
@@ -46,11 +48,17 @@ class Folder:
         return sum(1 for folder in self._experiment_folders() for _ in run_folders(folder))
 
     def experiments(self, report: Report) -> Iterator[Experiment]:
+        for folder in folders_in(self._root):
+            if not (folder / META).is_file() and folder.name not in (TRASH, MODELS) and any(run_folders(folder)):
+                report.lose("experiment", folder.name, f"it has no {META}")
         yield from readable(report, "experiment", self._experiment_folders(), experiment_in)
 
     def runs(self, experiment: Experiment, report: Report) -> Iterator[list[Run]]:
         folder = self._folder_of(experiment.id)
         datasets = {one.name: one for one in folders_in(folder / "datasets")}
+        for place in folders_in(folder):
+            if place.name not in NOT_RUNS and not (place / META).is_file():
+                report.lose("run", place.name, f"it has no {META}")
         for portion in model.portions(run_folders(folder), PORTION):
             self._raw.clear()
             yield list(readable(report, "run", portion, lambda place: self._run(place, datasets)))
@@ -174,7 +182,10 @@ def yaml_in(path: Path) -> dict[str, Any]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found = yaml.load(path.read_bytes(), loader)  # noqa: S506  (a safe loader, in C where there is one)
+        content = path.read_bytes()
+        if ALIAS.search(content) and any(isinstance(one, yaml.AliasEvent) for one in yaml.parse(content, loader)):
+            raise Invalid(f"{path} refers to itself.", "Mend it or move it away.")  # a small file of a huge text
+        found = yaml.load(content, loader)  # noqa: S506  (a safe loader, in C where there is one)
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise Invalid(f"{path} cannot be read ({str(error).splitlines()[0]}).", "Mend it or move it away.") from None
     if not isinstance(found, dict):
@@ -183,8 +194,8 @@ def yaml_in(path: Path) -> dict[str, Any]:
 
 
 def bytes_in(folder: Path) -> dict[str, bytes]:
-    """The files below a folder by name (a key with slashes lies in folders); links are not followed."""
-    return {name: path.read_bytes() for name, path in walked(folder, "", 0) if not path.is_symlink()}
+    """The files below a folder by name (a key with slashes lies in folders); links are not followed, pipes not read."""
+    return {name: path.read_bytes() for name, path in walked(folder, "", 0) if path.is_file() and not path.is_symlink()}
 
 
 def texts_in(folder: Path) -> dict[str, str]:
