@@ -35,6 +35,7 @@ pytestmark = pytest.mark.unit
         ("metric.a<=-1.5e3", ("metrics", "a", "<=", -1500.0)),
         ("metrics.a > .5", ("metrics", "a", ">", 0.5)),
         ("metrics.`a b`>=5.", ("metrics", "a b", ">=", 5.0)),
+        ("metrics.'a b' >= 5", ("metrics", "a b", ">=", 5.0)),
         ('metrics."a.b/c" != 0', ("metrics", "a.b/c", "!=", 0.0)),
         ("metrics.loss = Infinity", ("metrics", "loss", "=", float("inf"))),
         ("metrics.loss > -inf", ("metrics", "loss", ">", -float("inf"))),

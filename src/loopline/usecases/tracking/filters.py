@@ -1,7 +1,7 @@
 """The small language in which runs are searched and ordered: all that MLflow's clients write, and a little more.
 
 A filter is a chain of comparisons joined by AND: `metrics.auc > 0.7 and params.model = 'tree'`. What stands on the left
-is a metric, param, tag, attribute or dataset; a name with spaces stands in backticks or double quotes.
+is a metric, param, tag, attribute or dataset; a name with spaces stands in backticks or quotes.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def named(pieces: Pieces) -> tuple[str, str]:
     text = unquoted(token) if token.kind in ("tick", "text") else token.text
     if token.kind not in ("word", "tick") and not token.text.startswith('"'):
         raise pieces.mistake(token, expected)
-    if token.kind == "word" and text.endswith(".") and pieces.left() and pieces.word()[0] in '`"':
+    if token.kind == "word" and text.endswith(".") and pieces.left() and pieces.word()[0] in "`\"'":
         text += unquoted(pieces.take(expected))
     try:
         return of_name(text)
