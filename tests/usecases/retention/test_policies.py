@@ -36,6 +36,12 @@ def test_the_best_stay_and_equal_ones_in_the_order_in_which_they_ended() -> None
     assert best["b"] == "it is among the best 2 by auc"
 
 
+def test_a_metric_that_no_run_has_empties_no_experiment() -> None:
+    runs = [run("a", 9, None), run("b", 8, None)]
+    assert set(reasons(Rules(keep_best=2, by="acu"), *runs).values()) == {"no run has a value of acu, so none is worse"}
+    assert reasons(Rules(keep_best=2, by="acu"), *runs, run("c", 7, 0.1))["a"] == ""
+
+
 def test_the_young_the_tagged_the_used_and_the_unfinished_stay() -> None:
     runs = [run("old", 91), run("new", 89), run("now", 0.01), run("goes on", 200, ended=False), run("used", 200)]
     runs += [run("kept", 200, keep="yes"), run("other", 200, keep="no")]
@@ -55,7 +61,14 @@ def test_the_young_the_tagged_the_used_and_the_unfinished_stay() -> None:
 
 @pytest.mark.parametrize(
     "rules",
-    [Rules(), Rules(keep_best=1), Rules(by="auc", keep_days=1), Rules(keep_days=-1), Rules(keep_best=-1, by="a")],
+    [
+        Rules(),
+        Rules(keep_best=1, by="params.depth"),
+        Rules(keep_best=1),
+        Rules(by="auc", keep_days=1),
+        Rules(keep_days=-1),
+        Rules(keep_best=-1, by="a"),
+    ],
 )
 def test_rules_that_mean_nothing_are_refused(rules: Rules) -> None:
     with pytest.raises(Invalid):

@@ -170,6 +170,8 @@ def checked_rules(rules: Rules) -> Rules:
         raise Invalid("These rules would keep nothing.", "Give --keep-best, --keep-days or --keep-tagged.")
     if bool(rules.keep_best) != bool(rules.by):
         raise Invalid("The best are the best by a metric.", "As --keep-best 20 --by metrics.auc.")
+    if rules.by.startswith(("params.", "tags.")):
+        raise Invalid(f"{rules.by!r} is no metric, and the best are the best by a metric.", "As --by metrics.auc.")
     return msgspec.structs.replace(rules, by=rules.by.removeprefix("metrics."))
 
 
@@ -179,9 +181,11 @@ def judged(rules: Rules, runs: Sequence[Candidate], used: Mapping[str, str], now
     ordered = sorted(measured, key=lambda run: (run.value if rules.lowest else -(run.value or 0.0), run.at, run.name))
     best = {run.name: place for place, run in enumerate(ordered[: rules.keep_best], 1)}
     young, recent = to_text(now - YOUNG), to_text(now - timedelta(days=rules.keep_days))
+    blind = f"no run has a value of {rules.by}, so none is worse" if rules.keep_best and not measured else ""
     found = []
     for run in runs:
-        found.append(Judged(run.name, run.title, run.at, reason(rules, run, used, best, young, recent)))
+        why = reason(rules, run, used, best, young, recent) or blind  # a misspelt metric must not empty an experiment
+        found.append(Judged(run.name, run.title, run.at, why))
     return found
 
 
