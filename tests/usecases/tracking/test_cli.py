@@ -61,6 +61,19 @@ def test_one_run_is_shown_with_history_and_artifacts(cli: Any) -> None:
     assert (code, "no run 'ffffffff'" in err) == (3, True)
 
 
+def test_a_long_value_is_cut_and_the_trash_is_named(cli: Any) -> None:
+    run_id = f"{4:032x}"
+    cli("runs", "tag", "long", "x" * 5_000, run_id)
+    cli("runs", "tag", "lines", "one\ntwo", run_id)
+    cli("rm", "run", run_id)
+    _, out, _ = cli("show", run_id)
+    told = out.decode().splitlines()
+    assert f"  long = {'x' * 200}… (5000 characters)" in told
+    assert "  lines = one two" in told
+    assert "state       in the trash (`loopline restore run` brings it back)" in told
+    assert len(json.loads(cli("show", run_id, "--json")[1])["tags"]["long"]) == 5_000
+
+
 def test_sync_says_what_it_delivered(cli: Any) -> None:
     code, out, _ = cli("sync")
     assert (code, out) == (0, b"0 calls delivered, 0 refused, 0 runs still wait.\n")

@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+LONGEST_SHOWN = 200
+STATES = {"archived": "archived", "deleted": "in the trash (`loopline restore run` brings it back)"}
+
 
 @click.command()
 @click.argument("run_id", metavar="RUN")
@@ -59,8 +62,9 @@ def lines(run: dict[str, Any]) -> list[str]:
     """A run for people."""
     git = run["surroundings"].get("git") or {}
     found = [
-        f"{run['kind']} {run['name']}  {run['id']}",
+        f"{run['kind']} {short(run['name'])}  {run['id']}",
         f"status      {run['status']}{'  ' + run['error'] if run['error'] else ''}",
+        *([f"state       {STATES[run['state']]}"] if run.get("state") in STATES else []),
         f"experiment  {run['experiment']}",
         f"started     {run['started_at']} by {run['created_by']}",
         f"ended       {run['ended_at'] or ''}",
@@ -78,5 +82,9 @@ def lines(run: dict[str, Any]) -> list[str]:
 
 
 def short(value: Any) -> str:
-    """A value in few characters."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    """A value in few characters, on one line; `--json` tells all of it."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    line = " ".join(text[: LONGEST_SHOWN + 1].splitlines())
+    return line if len(text) <= LONGEST_SHOWN else f"{line[:LONGEST_SHOWN]}… ({len(text)} characters)"
