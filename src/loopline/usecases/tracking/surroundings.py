@@ -104,7 +104,8 @@ def command() -> str:
 
 def secret_variables() -> dict[str, str]:
     """The variables of this process that hold secrets, as their names tell."""
-    return {name: value for name, value in os.environ.items() if len(value) >= 8 and _SECRET_NAME.search(name)}
+    found = {name: value for name, value in os.environ.items() if len(value) >= 8 and _SECRET_NAME.search(name)}
+    return {name: value for name, value in found.items() if name not in ("PWD", "OLDPWD")}  # where one works
 
 
 def clean(text: str) -> str:
