@@ -11,7 +11,7 @@ from loopline.core.errors import Invalid
 
 LONGEST = 100_000
 _SPACE = re.compile(r"\s*")
-_LEFT = re.compile(r"(?:([A-Za-z_]+)\s*\.\s*)?(?:`([^`]*)`|\"([^\"]*)\"|([\w.\-/]+))")
+_LEFT = re.compile(r"(?:([A-Za-z_]+)\s*\.\s*)?(?:`([^`]*)`|\"([^\"]*)\"|'([^']*)'|([\w.\-/]+))")
 _OPERATOR = re.compile(
     r"!=|<>|<=|>=|=|<|>|NOT\s+IN\b|IN\b|NOT\s+LIKE\b|LIKE\b|ILIKE\b|IS\s+NOT\s+NULL\b|IS\s+NULL\b", re.I
 )
@@ -74,8 +74,8 @@ def _comparison(text: str, start: int) -> tuple[Comparison, int]:
 
 def _named(left: re.Match[str]) -> tuple[str, str]:
     """Entity and key; a bare key may hold dots itself (`tags.a.b`)."""
-    entity, ticked, quoted, bare = left.groups()
-    key = next(one for one in (ticked, quoted, bare, "") if one is not None)
+    entity, *quoted, bare = left.groups()
+    key = next(one for one in (*quoted, bare, "") if one is not None)
     if entity is None and bare is not None and "." in bare:
         entity, _, key = bare.partition(".")
     return (entity or "").lower(), key

@@ -31,10 +31,21 @@ def test_it_says_which_version_it_speaks(ask: Any) -> None:
     assert ask("GET", "/api/3.0/mlflow/server-info").data["multipart_uploads_enabled"] is False
 
 
-@pytest.mark.parametrize("path", ["/api/2.0/mlflow/gateway/x", "/api/3.0/mlflow/scorers/list", "/graphql"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "gateway/x",
+        "scorers/list",
+        "traces/tr-1/assessments",
+        "traces/tr-1/assessments/a-1",
+        "/graphql",
+    ],
+)
 def test_what_is_not_offered_is_refused_cleanly(ask: Any, path: str) -> None:
+    address = path if path.startswith("/") else f"/api/3.0/mlflow/{path}"
     for method in ("GET", "POST", "DELETE"):
-        assert said(ask(method, path, {})) == (501, "NOT_IMPLEMENTED")
+        assert said(ask(method, address, {})) == (501, "NOT_IMPLEMENTED")
+    assert said(ask("POST", "/api/3.0/mlflow/traces/link-to-run", {})) == (501, "NOT_IMPLEMENTED")
 
 
 @pytest.mark.parametrize("path", ["/api/2.0/mlflow/nothing", "/ajax-api/3.0/mlflow/runs/eat", "/api/2.0/mlflow/"])

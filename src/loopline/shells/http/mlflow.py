@@ -30,7 +30,8 @@ VERSION = "3.17.2"
 PREFIXES = tuple(f"/{api}/{number}/mlflow/" for api in ("api", "ajax-api") for number in ("2.0", "3.0"))
 NOT_OFFERED = re.compile(
     r"/(ajax-)?api/[23]\.0/mlflow/(assessments|datasets|scorers|issues|label-schemas|review-queues|gateway|"
-    r"prompt-optimization|webhooks|workspaces|mcp|jobs|genai|users|experiments/permissions)\b|/graphql\Z|/gateway/"
+    r"prompt-optimization|webhooks|workspaces|mcp|jobs|genai|users|experiments/permissions|traces/(metrics|link-\w+|"
+    r"[^/]+/(assessments|credentials-for-\w+)))\b|/graphql\Z|/gateway/"
 )
 JSON = ((b"content-type", b"application/json"),)
 LARGEST_JSON = 64 << 20
@@ -123,7 +124,7 @@ class Mlflow:
                 await self._take_in(prepare, scope, receive, send)
                 return
             found = self._found(path)
-            if found is None:
+            if found is None or (scope["method"] not in found[0] and NOT_OFFERED.match(path)):
                 await self._others(scope, receive, send, path)
                 return
             await self._answer(found, scope, receive, send)

@@ -148,6 +148,7 @@ def several(call: Call, names: Call) -> tuple[str, list[str]]:
         ("tags.n = '1'", [1]),
         ("tag.n != '1'", [2]),
         ("tags.`n` LIKE 'x%'", [2]),
+        ("tags.'n' LIKE 'x%'", [2]),
         ("tags.n IS NULL", [0]),
         ("tags.n is not null", [2, 1]),
         ("attribute.name != 'q' and creation_time > 0", [2, 1, 0]),
