@@ -197,3 +197,16 @@ def test_an_experiment_is_renamed_put_into_the_trash_and_restored(site: Any, vis
     visitor.page.wait_for_selector("h1")
     assert site.loopline.tracking.get(run.id).state == "active"
     site.loopline.tracking.delete_run(run.id, actor="ada")
+
+
+def test_a_name_without_spaces_fits_on_a_telephone(site: Any, visit: Any) -> None:
+    run = site.loopline.tracking.start("long_" * 40, actor="ada", experiment="names", tags={"t" * 80: "v" * 300})
+    visitor = visit("editor")
+    visitor.page.set_viewport_size({"width": 390, "height": 800})
+    for path in (f"/runs/{run.id}", f"/remove?kind=run&name={run.id}", f"/runs/{'z' * 200}"):
+        visitor.open(path)
+        wide, room = visitor.page.evaluate(
+            "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        )
+        assert wide <= room, path
+    visitor.complaints.clear()  # the last page is a 404
