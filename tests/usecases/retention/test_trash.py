@@ -274,6 +274,7 @@ def test_a_release_goes_unless_it_is_promoted_somewhere(loopline: Loopline) -> N
     loopline.retention.remove("release", "aaaaaaaa", "ann")
     assert [one.digest for one in loopline.releases.releases("small", "training", 10)] == [digests[1]]
     assert loopline.retention.tombstone("release", "aaaaaaaa").name == digests[0]
+    assert [loopline.retention.tombstone("release", name) for name in ("", "a")] == [None, None]
     loopline.retention.restore("release", "aaaaaaaa", "ann")
     assert everything(loopline) == before
 

@@ -72,6 +72,9 @@ def test_a_long_value_is_cut_and_the_trash_is_named(cli: Any) -> None:
     assert "  lines = one two" in told
     assert "state       in the trash (`loopline restore run` brings it back)" in told
     assert len(json.loads(cli("show", run_id, "--json")[1])["tags"]["long"]) == 5_000
+    cli("rm", "run", run_id, "--now", "--yes")
+    code, _, err = cli("show", run_id)
+    assert (code, f"The run {run_id} was removed on 20" in err) == (3, True)
 
 
 def test_sync_says_what_it_delivered(cli: Any) -> None:

@@ -131,6 +131,7 @@ def test_an_array_becomes_the_picture_that_it_is() -> None:
         (lambda what: tables.confusion(what, [2], labels=[1]), [1]),
         (digested, Path("no/such/file")),
         (digested, 3.5),
+        (tables.encoded, [{"a": 10**30}]),
     ],
 )
 def test_what_is_no_such_thing_is_refused_in_a_sentence(act: Any, what: Any) -> None:

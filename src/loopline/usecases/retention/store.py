@@ -29,6 +29,7 @@ ADD_TOMBSTONE = (
 TOMBSTONES = (
     "SELECT kind, name, seq, of_kind, of_name, removed_at, removed_by FROM retention_tombstones WHERE kind = :kind"
 )
+SHORTEST_BEGINNING = 4  # of an id or digest that is enough
 BY_BEGINNING = ("run", "release", "snapshot")
 PUT_POLICY = (
     "INSERT INTO retention_policies (experiment, rules, set_at, set_by) VALUES (:experiment, :rules, :set_at, :set_by)"
@@ -126,9 +127,10 @@ def drop_tombstones(tx: Transaction, things: Mapping[str, Sequence[str]]) -> Non
 def tombstone(tx: Transaction, kind: str, name: str) -> Tombstone | None:
     """What is known of a thing that was there; a run, release or snapshot may be named by the beginning of its id or
     digest alone."""
-    params = {"kind": kind, "name": name, "high": name + ("\uffff" if kind in BY_BEGINNING else "")}
+    long = len(name) >= SHORTEST_BEGINNING
+    params = {"kind": kind, "name": name, "high": name + ("\uffff" if long and kind in BY_BEGINNING else "")}
     row = tx.row(f"{TOMBSTONES} AND name BETWEEN :name AND :high ORDER BY name LIMIT 1", params)
-    if row is None and kind == "snapshot" and "/" not in name:
+    if row is None and kind == "snapshot" and long and name.isalnum():
         like = {"kind": kind, "name": f"%/{name}%"}
         row = tx.row(f"{TOMBSTONES} AND name LIKE :name LIMIT 1", like)
     return None if row is None else Tombstone(**row)

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from loopline.core.errors import NotFound
+
 LONGEST_SHOWN = 200
 STATES = {"archived": "archived", "deleted": "in the trash (`loopline restore run` brings it back)"}
 
@@ -24,7 +26,7 @@ def show(obj: Any, run_id: str, metric: str, artifact: str) -> None:
         points = obj.client.call("tracking.history", run_id=run_id, key=metric)
         obj.show(points, table=[("STEP", "step"), ("AT_MS", "at_ms"), ("VALUE", "value")], title="Points")
     else:
-        run = obj.client.call("tracking.get", run_id=run_id)
+        run = found(obj.client, run_id)
         run["artifacts"] = obj.client.call("tracking.artifacts", run_id=run_id)
         obj.show(run, text="\n".join(lines(run)))
 
@@ -46,6 +48,19 @@ def sync(obj: Any, everything: bool) -> None:
     obj.show(msgspec.to_builtins(found), text=text)
     if found.reason and not found.sent:
         raise Unavailable(f"Nothing could be delivered: {found.reason}", "Start the server, or look at its token.")
+
+
+def found(client: Any, run_id: str) -> dict[str, Any]:
+    """A run; NotFound that says when and by whom it was removed, if it was."""
+    try:
+        run: dict[str, Any] = client.call("tracking.get", run_id=run_id)
+    except NotFound as error:
+        stone = client.call("retention.tombstone", kind="run", name=run_id)
+        if not stone:
+            raise
+        told = f"The run {stone['name']} was removed on {stone['removed_at'][:10]} by {stone['removed_by']}."
+        raise NotFound(told, error.hint) from None
+    return run
 
 
 def write_artifact(obj: Any, run_id: str, name: str) -> None:

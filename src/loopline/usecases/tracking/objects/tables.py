@@ -76,7 +76,7 @@ def arrow(given: Any) -> pa.Table:
         if isinstance(given, Mapping):
             return pa.table({str(name): pa.array(listed(column)) for name, column in given.items()})
         return pa.Table.from_pylist([dict(row) for row in given])
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         reason = (str(error).splitlines() or [""])[0][:200]
         raise Invalid(
             f"{type(given).__name__} cannot be read as a table ({reason}).", "Give a frame or a list of maps."
