@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from loopline.adapters.blobs import syncing
+from loopline.adapters.blobs import files, syncing
 from loopline.adapters.blobs.files import Files
 from loopline.core.errors import NotFound, Unavailable
+from loopline.kit.digests import file_digest
 from loopline.ports.blobs import Blobs
 from loopline.testing.contracts.blobs import LARGE, BlobsContract
 from loopline.testing.fakes import MemoryBlobs
@@ -151,3 +152,22 @@ def test_settling_waits_for_what_another_thread_took_to_wait_for(
     first.join(10)
     assert done.wait(10)
     second.join(10)
+
+
+def test_of_many_who_ask_for_a_large_file_at_once_one_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = Files(tmp_path).put(LARGE)
+    read: list[Path] = []
+
+    def slowly(path: Path) -> str:
+        read.append(path)
+        time.sleep(0.05)
+        return file_digest(path)
+
+    monkeypatch.setattr(files, "file_digest", slowly)
+    blobs = Files(tmp_path)
+    readers = [threading.Thread(target=blobs.path, args=(digest,)) for _ in range(20)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert len(read) == 1

@@ -17,6 +17,7 @@ class Route:
     `path` lies under the protocol's prefixes, or stands alone when it begins with a slash; its {placeholders} come in
     `fields` as texts ({name:path} takes slashes too), as do the query's (a repeated one as a list) and the body's JSON.
     With `file` the body is no JSON: `fields["body"]` is the path of a file that holds it and may be moved away.
+    A `large` call may read a file of any size before it answers: only few of these run at once.
     """
 
     method: str
@@ -24,6 +25,7 @@ class Route:
     role: Role
     call: Callable[[Any, dict[str, Any], Any], Any]
     file: bool = False
+    large: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 from typing import Any
 
 import pytest
 
+from loopline.core.errors import NotFound
 from loopline.kit.durable import sweep
 from loopline.shells.worker.loop import WRITTEN
 
@@ -153,3 +155,28 @@ def test_an_upload_cut_off_by_a_kill_is_cleared_away_by_the_worker(app: Any, loo
     os.utime(path, (0, 0))
     assert path.parent in [loopline.home / name for name in WRITTEN]
     assert (sweep(path.parent), path.exists()) == (1, False)
+
+
+def test_what_is_small_is_answered_while_many_wait_for_large_files(
+    ask: Any, loopline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freed = threading.Event()
+
+    def file(*_: Any) -> None:
+        freed.wait(10)
+        raise NotFound("It is not there.", "Look elsewhere.")
+
+    async def all_at_once() -> tuple[Any, list[Any]]:
+        headers = {"host": "127.0.0.1:8400", "authorization": f"Bearer {ask._token}"}
+        path = f"/api/2.0/mlflow-artifacts/artifacts/0/{'a' * 32}/artifacts/large"
+        waiting = [asyncio.ensure_future(ask._ask("GET", path, b"", headers)) for _ in range(60)]
+        await asyncio.sleep(0)
+        small = ask._ask("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0", b"", headers)
+        found = await asyncio.wait_for(small, 5)
+        freed.set()
+        return found, await asyncio.gather(*waiting)
+
+    monkeypatch.setattr(type(loopline.tracking), "file", file)
+    small, large = asyncio.run(all_at_once())
+    assert small.data["experiment"]["experiment_id"] == "0"
+    assert {one.status for one in large} == {404}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ class Files:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._checked: dict[str, tuple[int, int, int]] = {}
+        self._checking = tuple(threading.Lock() for _ in range(256))
         self._syncing = Syncing(folder)
 
     def put(self, content: bytes) -> str:
@@ -166,11 +168,14 @@ class Files:
             return False
 
     def _whole(self, place: Path, digest: str) -> bool:
-        stamp = stamp_of(place)
-        if self._checked.get(digest) != stamp:
-            if file_digest(place) != digest:
-                return False
-            self._checked[digest] = stamp
+        if self._checked.get(digest) == stamp_of(place):
+            return True
+        with self._checking[int(digest[:2], 16)]:  # of many who ask at once, one reads a large file
+            stamp = stamp_of(place)
+            if self._checked.get(digest) != stamp:
+                if file_digest(place) != digest:
+                    return False
+                self._checked[digest] = stamp
         return True
 
     def _move(self, path: Path, place: Path, digest: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+import anyio
 import anyio.to_thread
 import msgspec
 
@@ -37,6 +38,7 @@ JSON = ((b"content-type", b"application/json"),)
 LARGEST_JSON = 64 << 20
 MOST_VALUES = 1_000_000
 PIECE = 1 << 20
+LARGE_AT_ONCE = 20  # of the 40 threads there are by default, so that what is small is answered meanwhile
 CODES = {
     "not_found": "RESOURCE_DOES_NOT_EXIST",
     "taken": "RESOURCE_ALREADY_EXISTS",
@@ -76,6 +78,7 @@ class Mlflow:
     def __init__(self, app: App, loopline: Loopline) -> None:
         self._app = app
         self._loopline = loopline
+        self._large = anyio.CapacityLimiter(LARGE_AT_ONCE)
         self._exact: dict[str, dict[str, Bound]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Bound]]] = []
         self._intake: dict[str, Callable[[Any, bytes], Any]] = {}
@@ -213,7 +216,8 @@ class Mlflow:
                 fields |= await json_of(scope, receive)
             fields |= places
             service = self._loopline.get(bound.part)
-            answer = await anyio.to_thread.run_sync(bound.route.call, service, fields, caller)
+            turns = self._large if bound.route.file or bound.route.large else None
+            answer = await anyio.to_thread.run_sync(bound.route.call, service, fields, caller, limiter=turns)
             await deliver(send, answer)
 
     async def _kept(self, stack: contextlib.ExitStack, receive: Receive) -> Path:

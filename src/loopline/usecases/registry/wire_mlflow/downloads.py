@@ -29,4 +29,4 @@ def get(registry: Any, fields: dict[str, Any], caller: Caller) -> Raw:
     return Raw(found.pieces, "application/x-tar", headers, found.size)
 
 
-ROUTES = (Route("GET", PATH, Role.VIEWER, get),)
+ROUTES = (Route("GET", PATH, Role.VIEWER, get, large=True),)

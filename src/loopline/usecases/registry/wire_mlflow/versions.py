@@ -111,6 +111,6 @@ ROUTES = (
     Route("GET", f"{_ROOT}/get-download-uri", Role.VIEWER, download_address),
     Route("POST", f"{_ROOT}/set-tag", Role.EDITOR, tag),
     Route("DELETE", f"{_ROOT}/delete-tag", Role.EDITOR, untag),
-    Route("GET", "/model-versions/get-artifact", Role.VIEWER, content),
-    Route("GET", "/ajax-api/2.0/mlflow/model-versions/get-artifact", Role.VIEWER, content),
+    Route("GET", "/model-versions/get-artifact", Role.VIEWER, content, large=True),
+    Route("GET", "/ajax-api/2.0/mlflow/model-versions/get-artifact", Role.VIEWER, content, large=True),
 )

@@ -134,7 +134,7 @@ def proxy() -> tuple[Route, ...]:
         root = f"{prefix}/mlflow-artifacts/artifacts"
         found += [
             Route("GET", root, Role.VIEWER, listed),
-            Route("GET", f"{root}/{{path:path}}", Role.VIEWER, get),
+            Route("GET", f"{root}/{{path:path}}", Role.VIEWER, get, large=True),
             Route("PUT", f"{root}/{{path:path}}", Role.EDITOR, put, file=True),
             Route("DELETE", f"{root}/{{path:path}}", Role.EDITOR, delete),
         ]
@@ -145,10 +145,10 @@ _NATIVE = "/api/v1/tracking/runs/{run_id}/files/{name:path}"
 ROUTES = (
     *proxy(),
     Route("GET", "artifacts/list", Role.VIEWER, of_run),
-    Route("GET", "/get-artifact", Role.VIEWER, of_run_content),
-    Route("GET", "/ajax-api/2.0/mlflow/get-artifact", Role.VIEWER, of_run_content),
+    Route("GET", "/get-artifact", Role.VIEWER, of_run_content, large=True),
+    Route("GET", "/ajax-api/2.0/mlflow/get-artifact", Role.VIEWER, of_run_content, large=True),
     Route("POST", "/ajax-api/2.0/mlflow/upload-artifact", Role.EDITOR, upload, file=True),
     Route("PUT", _NATIVE, Role.EDITOR, native_put, file=True),
-    Route("GET", _NATIVE, Role.VIEWER, native_get),
+    Route("GET", _NATIVE, Role.VIEWER, native_get, large=True),
     Route("DELETE", _NATIVE, Role.EDITOR, native_delete),
 )

@@ -186,5 +186,5 @@ ROUTES = (
     Route("DELETE", f"{_ONE}/tags/{{tag_key:path}}", Role.EDITOR, untag),
     Route("POST", f"{_ONE}/params", Role.EDITOR, add_params),
     Route("GET", f"{_ONE}/artifacts/directories", Role.VIEWER, folders),
-    Route("GET", f"{_ONE}/artifacts/files", Role.VIEWER, content),
+    Route("GET", f"{_ONE}/artifacts/files", Role.VIEWER, content, large=True),
 )

@@ -23,4 +23,4 @@ def shown(tracking: Any, fields: dict[str, Any], caller: Caller) -> Raw:
     return Raw(tracking.pieces(found), media_type + charset, HEADERS, found.size)
 
 
-ROUTES = (Route("GET", "/runs/{run_id}/shown/{name:path}", Role.VIEWER, shown),)
+ROUTES = (Route("GET", "/runs/{run_id}/shown/{name:path}", Role.VIEWER, shown, large=True),)
