@@ -71,9 +71,11 @@ def version(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     """One version: what it is, its card (`revision` in the address: as it was written then), who uses it."""
     name, number = params["model"], counted(params["version"], 0)
     found = call("registry.version", model=name, version=number)
+    earlier = [one["version"] for one in call("registry.versions", model=name) if one["version"] < number]
     card = call("registry.card", model=name, version=number, revision=counted(params.get("revision", ""), 0))
     return {
         "one": found,
+        "beside": ",".join(map(str, [*sorted(earlier)[-1:], number])),
         "card": card,
         "facts": card["facts"],
         "texts": {key: markdown(text) for key, text in card["texts"].items() if key not in ONE_LINE},
