@@ -101,6 +101,12 @@ def test_a_wrong_filter_is_answered_with_what_may_stand_there(cli: Any) -> None:
     assert (code, "at character 23" in err, "Perhaps params.rate." in err) == (2, True, True)
 
 
+def test_no_sign_is_offered_in_place_of_what_was_expected(cli: Any) -> None:
+    for where in ("metrics.auc >", "params.rate IN ('1'", "tags.a = 'x' AND", "start_time > 'yesterday'"):
+        code, _, err = cli("runs", "--filter", where)
+        assert (code, "Expected" in err, "Perhaps" in err) == (2, True, False), where
+
+
 def test_runs_named_or_found_are_put_away_and_tagged(cli: Any) -> None:
     assert cli("runs", "archive", f"{4:032x}")[1] == b"1 run archived.\n"
     _, out, _ = cli("runs", "--state", "archived", "--json")

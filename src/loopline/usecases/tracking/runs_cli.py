@@ -100,7 +100,8 @@ def searched(obj: Any, where: str, experiment: str, state: str, **more: Any) -> 
     except Unreadable as error:
         end = error.place - 1 + error.length
         offered = obj.client.call("tracking.complete", text=where, cursor=end, experiment=experiment)["choices"]
-        choices = ", ".join(one["text"] for one in offered[:5])
+        names = [one["text"] for one in offered if one["text"][:1] not in "<>=!,()" and one["text"] != "AND"]
+        choices = ", ".join(names[:5])  # signs are told by what was expected
         error.hint += f" Perhaps {choices}." if choices else ""
         raise
     order_by = {"order_by": list(more.pop("order_by"))} if "order_by" in more else {}
