@@ -102,7 +102,9 @@ class Guard:
         error = Refused(
             "A token is needed here.", "Send it as `Authorization: Bearer …`; `loopline token new` makes one."
         )
-        await refuse(send, error, 401, ((b"www-authenticate", b"Bearer"),))
+        told = {"error": error.kind, "message": error.message, "hint": error.hint, "error_code": "UNAUTHENTICATED"}
+        headers_of_json = ((b"content-type", b"application/json"), (b"www-authenticate", b"Bearer"))
+        await answer(send, 401, msgspec.json.encode(told), headers_of_json)  # the last field is for MLflow's clients
 
 
 def presented(authorization: str) -> str:
