@@ -313,6 +313,10 @@ def test_a_server_that_hangs_does_not_hold_the_training() -> None:
         run.log(loss=1.0, step=step)
     assert time.perf_counter() - began < 0.5
     assert not run.flush(0.2)
+    assert not run.flush(1.0)
+    began = time.perf_counter()
+    assert not run._delivery.close()  # it has waited once
+    assert time.perf_counter() - began < 3.0
     freed.set()
     run.finish()
     found = spool.synced(kept)

@@ -26,6 +26,7 @@ RETRY_S = (0.5, 1.0, 2.0, 5.0)  # waits after the first, second … attempt that
 ADOPT_S = 15.0  # how often what processes left that are over is looked for
 EXIT_S = 5.0
 AWAY_S = 2.0
+SIGN_S = 1.0  # a wait that says something when nothing moves in it
 _log = logging.getLogger("loopline")
 _all: weakref.WeakSet[Delivery] = weakref.WeakSet()
 _of_clients: weakref.WeakValueDictionary[int, Delivery] = weakref.WeakValueDictionary()
@@ -76,6 +77,7 @@ class Delivery:
         self._marks: list[int] = []
         self._ending = False
         self._away = ""
+        self._silent = False  # a whole wait went by without a sign of life
         self._adopted_at = 0.0
 
     def add(self, verb: str, fields: dict[str, Any], always: bool = False) -> bool:
@@ -119,7 +121,7 @@ class Delivery:
         """Wait until all that was added before has arrived; False when nobody answers or the time (seconds) is up."""
         with self._lock:
             goal = self._added
-        failed = self._failed
+        failed, before = self._failed, (self._sent, self._begin)
         if self._sent >= goal:
             return True
         self._hurry.set()
@@ -128,6 +130,8 @@ class Delivery:
             return self._sent >= goal
         with self._changed:
             self._changed.wait_for(lambda: self._sent >= goal or self._failed > failed, timeout)
+        still = self._sent < goal and before == (self._sent, self._begin)
+        self._silent = still and (self._silent or timeout >= SIGN_S)
         return self._sent >= goal
 
     def hold(self, run_id: str) -> None:
@@ -150,9 +154,7 @@ class Delivery:
                 self._journal.ended(run_id)
             return True
         self._ending = True
-        if self._away:  # it was not there a moment ago: ask once more, but do not hang on it
-            timeout = min(timeout, AWAY_S)
-        arrived = self.flush(timeout)
+        arrived = self.flush(self._patience(timeout))
         self._ending = False
         with self._lock:
             self._open.discard(run_id)
@@ -164,9 +166,13 @@ class Delivery:
 
     def close(self, timeout: float = EXIT_S) -> bool:
         """Deliver what waits for at most `timeout` seconds, then leave the rest to `loopline sync`."""
-        arrived = self.flush(timeout)
+        arrived = self.flush(self._patience(timeout))
         self._leave()
         return arrived
+
+    def _patience(self, timeout: float) -> float:
+        """How long to wait at an end: who did not answer a moment ago is asked once more, but not hung on."""
+        return min(timeout, AWAY_S) if self._away or self._silent else timeout
 
     def deliver(self) -> bool:
         """Send what waits now, in this thread, and what other processes left; False when something still waits."""
