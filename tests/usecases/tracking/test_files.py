@@ -179,13 +179,24 @@ def test_large_folders_are_stepped_over_and_paged(tracking: Any, monkeypatch: py
 
 def test_deleting_takes_a_file_or_a_folder_and_writes_a_fact(loopline: Loopline) -> None:
     tracking = loopline.tracking
-    for name in ("a/1", "a/2", "ab", "a"):
+    for name in ("a/1", "a/2", "ab"):
         tracking.put_bytes(RUN, name, b"123")
-    assert tracking.delete_files(RUN, "a", "ada") == 3
+    assert tracking.delete_files(RUN, "a", "ada") == 2
     assert tracking.delete_files(RUN, "a", "ada") == 0
     assert [one.name for one in tracking.files(RUN)] == ["ab"]
     [fact] = loopline.ledger.since(0, kind="artifact.deleted")
-    assert (fact.subject, fact.actor, fact.body) == (RUN, "ada", {"name": "a", "files": 3, "bytes": 9})
+    assert (fact.subject, fact.actor, fact.body) == (RUN, "ada", {"name": "a", "files": 2, "bytes": 6})
+
+
+def test_no_name_is_a_file_and_a_folder(tracking: Any) -> None:
+    """Nobody could download both into one folder."""
+    for name in ("a/b/c", "a/b-d", "a.txt", "a0"):
+        tracking.put_bytes(RUN, name, b"123")
+    for name in ("a", "a/b", "a/b/c/d", "a.txt/e/f"):
+        with pytest.raises(Invalid, match="One is a folder of the other"):
+            tracking.put_bytes(RUN, name, b"456")
+    tracking.put_bytes(RUN, "a/b/c", b"again")
+    assert [one.name for one in tracking.files(RUN)] == ["a.txt", "a/b-d", "a/b/c", "a0"]
 
 
 def test_an_upload_is_moved_and_the_same_name_replaces(tracking: Any, tmp_path: Path) -> None:

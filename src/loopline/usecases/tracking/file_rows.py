@@ -38,6 +38,19 @@ def one(tx: Transaction, owner: str, name: str) -> Artifact | None:
     return None if row is None else Artifact(**row)
 
 
+def in_the_way(tx: Transaction, owner: str, name: str) -> str | None:
+    """A file of the owner that no folder could hold beside one of this name: it lies where that one has a folder, or has
+    a folder where that one lies."""
+    parts = name.split("/")
+    above = {f"above_{count}": "/".join(parts[:count]) for count in range(1, len(parts))}
+    listed = ", ".join(f":{key}" for key in above)
+    found = tx.row(f"SELECT name FROM tracking_artifacts WHERE {_BELOW} LIMIT 1", span(owner, name))
+    if found is None and above:
+        statement = f"SELECT name FROM tracking_artifacts WHERE owner = :owner AND name IN ({listed}) LIMIT 1"
+        found = tx.row(statement, {"owner": owner, **above})
+    return None if found is None else str(found["name"])
+
+
 def below(tx: Transaction, owner: str, folder: str = "") -> list[Artifact]:
     """All artifacts of an owner in a folder and below it, by name; of all folders when it is empty."""
     rows = tx.rows(f"SELECT {_COLUMNS} FROM tracking_artifacts WHERE {_BELOW} ORDER BY name", span(owner, folder))

@@ -168,7 +168,14 @@ class Files(Base):
 
     def _noted(self, owner: str, name: str, digest: str, size: int, media_type: str) -> Artifact:
         made = artifact(name, digest, size, media_type, self._clock.text())
-        self._database.write(lambda tx: file_rows.put(tx, owner, [made]))
+
+        def work(tx: Transaction) -> None:
+            other = file_rows.in_the_way(tx, owner, name)
+            if other is not None:
+                raise Invalid(f"{name[:200]!r} cannot be kept beside {other[:200]!r}.", "One is a folder of the other.")
+            file_rows.put(tx, owner, [made])
+
+        self._database.write(work)
         return made
 
 
