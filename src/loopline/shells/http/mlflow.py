@@ -7,9 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -18,7 +16,8 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from loopline.app.wiring import PARTS, Loopline
+from loopline.app.wires import mlflow_code, mlflow_wires, pattern_of
+from loopline.app.wiring import Loopline
 from loopline.core.errors import Invalid, LooplineError, Refused, Unavailable
 from loopline.core.verbs import Caller, Role
 from loopline.core.wires import Coded, Raw, Route
@@ -39,12 +38,6 @@ LARGEST_JSON = 64 << 20
 MOST_VALUES = 1_000_000
 PIECE = 1 << 20
 LARGE_AT_ONCE = 20  # of the 40 threads there are by default, so that what is small is answered meanwhile
-CODES = {
-    "not_found": "RESOURCE_DOES_NOT_EXIST",
-    "taken": "RESOURCE_ALREADY_EXISTS",
-    "refused": "PERMISSION_DENIED",
-    "unavailable": "TEMPORARILY_UNAVAILABLE",
-}
 STATUSES = {
     "RESOURCE_DOES_NOT_EXIST": 404,
     "ENDPOINT_NOT_FOUND": 404,
@@ -82,7 +75,7 @@ class Mlflow:
         self._exact: dict[str, dict[str, Bound]] = {}
         self._patterns: list[tuple[re.Pattern[str], dict[str, Bound]]] = []
         self._intake: dict[str, Callable[[Any, bytes], Any]] = {}
-        for part, routes, intake in wires():
+        for part, routes, intake in mlflow_wires():
             for path, route in mounted(routes):
                 self._mount(path, Bound(part, route))
             self._intake |= {prefix + path: prepare for path, prepare in intake.items() for prefix in PREFIXES}
@@ -241,26 +234,11 @@ class Gone(Exception):
     """The client went away before its request was whole."""
 
 
-def wires() -> Iterator[tuple[str, tuple[Route, ...], Mapping[str, Callable[[Any, bytes], Any]]]]:
-    """Each part that speaks the protocol: its routes, and how its bodies are taken in on the short way."""
-    for part in PARTS:
-        name = f"loopline.usecases.{part}"
-        if find_spec(name) is not None and find_spec(f"{name}.wire_mlflow") is not None:
-            module = import_module(f"{name}.wire_mlflow")
-            yield part, module.ROUTES, getattr(module, "INTAKE", {})
-
-
 def mounted(routes: tuple[Route, ...]) -> Iterator[tuple[str, Route]]:
     """The routes at each of their addresses."""
     for route in routes:
         for path in (route.path,) if route.path.startswith("/") else tuple(one + route.path for one in PREFIXES):
             yield path, route
-
-
-def pattern_of(path: str) -> re.Pattern[str]:
-    """An address with {placeholders} as a pattern; {name:path} takes slashes too."""
-    text = re.sub(r"\\\{(\w+):path\\\}", r"(?P<\1>.*)", re.escape(path))
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", text) + r"\Z", re.DOTALL)
 
 
 def check_role(role: Role, caller: Caller) -> None:
@@ -356,7 +334,7 @@ async def deliver(send: Send, answer: Any) -> None:
 
 async def refuse(send: Send, error: LooplineError) -> None:
     """An error as MLflow's clients understand it."""
-    code = error.code if isinstance(error, Coded) else CODES.get(error.kind, "INVALID_PARAMETER_VALUE")
+    code = mlflow_code(error)
     await say(send, STATUSES.get(code, 400), body_of(code, str(error)))
 
 

@@ -12,16 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from loopline.app.wires import mlflow_code
 from loopline.core.errors import LooplineError
-from loopline.core.wires import Coded
 from loopline.shells.mlflow_store import places
 
-CODES = {
-    "not_found": "RESOURCE_DOES_NOT_EXIST",
-    "taken": "RESOURCE_ALREADY_EXISTS",
-    "refused": "PERMISSION_DENIED",
-    "unavailable": "TEMPORARILY_UNAVAILABLE",
-}
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 _backends: dict[str, Backend] = {}
 _guard = threading.Lock()
@@ -71,16 +65,11 @@ def opened(uri: str) -> Backend:
     return Local(places.home_of(uri))
 
 
-def code_of(error: LooplineError) -> str:
-    """MLflow's code for an error."""
-    return error.code if isinstance(error, Coded) else CODES.get(error.kind, "INVALID_PARAMETER_VALUE")
-
-
 def raised(error: LooplineError) -> Exception:
     """The error as MLflow's client would have it from a server."""
     from mlflow.exceptions import RestException
 
-    found: Exception = RestException({"error_code": code_of(error), "message": str(error)})
+    found: Exception = RestException({"error_code": mlflow_code(error), "message": str(error)})
     return found
 
 

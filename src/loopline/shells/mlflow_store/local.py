@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from loopline.app.settings import actor_name
-from loopline.app.wiring import PARTS, Loopline, open_home, verb_named
+from loopline.app.wires import mlflow_wires, pattern_of
+from loopline.app.wiring import Loopline, open_home, verb_named
 from loopline.core.errors import Invalid, NotFound
 from loopline.core.verbs import Caller, Role
 from loopline.core.wires import Coded, Route
@@ -135,23 +134,13 @@ def routes() -> tuple[dict[str, list[Bound]], Mapping[str, Callable[[Any, bytes]
     """All routes of the protocol by method, exact ones first, and the short way for what is logged."""
     found: dict[str, list[Bound]] = {}
     intake: dict[str, Callable[[Any, bytes], Any]] = {}
-    for part in PARTS:
-        name = f"loopline.usecases.{part}"
-        if find_spec(name) is None or find_spec(f"{name}.wire_mlflow") is None:
-            continue
-        module = import_module(f"{name}.wire_mlflow")
-        intake |= getattr(module, "INTAKE", {})
-        for route in module.ROUTES:
+    for part, offered, short in mlflow_wires():
+        intake |= short
+        for route in offered:
             found.setdefault(route.method, []).append(Bound(pattern_of(route.path), part, route))
     for several in found.values():
         several.sort(key=lambda one: one.route.path.count("{"))
     return found, intake
-
-
-def pattern_of(path: str) -> re.Pattern[str]:
-    """An address with {placeholders} as a pattern; {name:path} takes slashes too."""
-    text = re.sub(r"\\\{(\w+):path\\\}", r"(?P<\1>.*)", re.escape(path))
-    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", text) + r"\Z", re.DOTALL)
 
 
 def as_query(fields: dict[str, Any]) -> dict[str, Any]:
