@@ -62,7 +62,10 @@ def safe(say, model, rows):
     if NEW:
         again = mlflow.register_model(f"models:/{kept.model_id}", "by-sklearn-again", tags={"why": "again"})
         say("registered by id", [again.version, again.tags, again.model_id == kept.model_id])
-        say("tags at the model", sorted(key for key in client.get_logged_model(kept.model_id).tags if ".git." not in key))
+        say(
+            "tags at the model",
+            sorted(key for key in client.get_logged_model(kept.model_id).tags if ".git." not in key),
+        )
     copied = client.copy_model_version("models:/by-sklearn@champion", "by-sklearn-copy")
     say("copied", [copied.version, copied.name, copied.status])
 

@@ -15,6 +15,9 @@ pytestmark = pytest.mark.unit
 @pytest.mark.parametrize("whole", [Tracking, Registry])
 def test_no_group_hides_what_another_one_has(whole: type) -> None:
     names = Counter(
-        name for group in whole.__mro__[:-1] for name in vars(group) if not name.startswith("__") and name != "_abc_impl"
+        name
+        for group in whole.__mro__[:-1]
+        for name in vars(group)
+        if not name.startswith("__") and name != "_abc_impl"
     )
     assert [name for name, count in names.items() if count > 1] == []

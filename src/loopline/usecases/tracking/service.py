@@ -21,5 +21,23 @@ from loopline.usecases.tracking.trace_tree import Trees
 from loopline.usecases.tracking.views import Views
 
 
-class Tracking(Finding, Views, Comparing, Drawing, Previewing, Editing, Several, Files, Changing, Inputs, Intake, LoggedModels, Sampling, Resuming, Taking, Giving, Trees):
+class Tracking(
+    Finding,
+    Views,
+    Comparing,
+    Drawing,
+    Previewing,
+    Editing,
+    Several,
+    Files,
+    Changing,
+    Inputs,
+    Intake,
+    LoggedModels,
+    Sampling,
+    Resuming,
+    Taking,
+    Giving,
+    Trees,
+):
     """Runs and what belongs to them. A run's start and end are facts; what was measured in it are measurements."""
