@@ -140,10 +140,10 @@ def test_a_path_says_whose_file_it_is() -> None:
 
 
 def test_a_folder_lists_what_lies_directly_in_it(tracking: Any) -> None:
-    for name in ("a", "a.txt", "a/1", "a/2/x", "b/c/d", "é/x", "z"):
+    for name in ("a-", "a.txt", "a/1", "a/2/x", "b/c/d", "é/x", "z"):
         tracking.put_bytes(RUN, name, b"12")
     assert tracking.listed(RUN) == [
-        Entry("a", False, 2),
+        Entry("a-", False, 2),
         Entry("a.txt", False, 2),
         Entry("a", True, None),
         Entry("b", True, None),
