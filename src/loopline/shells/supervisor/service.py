@@ -26,6 +26,7 @@ BEAT_S = 0.1
 GRACE_S = 8.0
 READY_S = 30.0
 LONGEST_PAUSE_S = 5.0
+COMES_UP_S = 1.0
 
 
 class Child:
@@ -57,9 +58,9 @@ class Child:
         return self.process is not None and self.process.poll() is not None
 
     def plan_restart(self) -> None:
-        """At once after a long life; with growing pauses when it keeps falling."""
+        """At once when it had come to its work; with growing pauses when it keeps falling before that."""
         lived = time.monotonic() - self.started
-        self.restarts = 0 if lived > 30 else self.restarts + 1
+        self.restarts = 0 if lived > COMES_UP_S else self.restarts + 1
         pause = min(LONGEST_PAUSE_S, 0.1 * 2**self.restarts) if self.restarts > 1 else 0.0
         self.not_before = time.monotonic() + pause
         self.process = None
