@@ -259,6 +259,8 @@ def main() -> None:
         folder = Path(name)
         if {"writes", "native"} & set(parts):
             servers = {one: Server(one, folder / one) for one in ("loopline", "mlflow", "null")}
+            for server in servers.values():
+                server.settle()
             try:
                 if "writes" in parts:
                     results.setdefault("writes", {}).update(writes(servers, given.seconds, many))

@@ -98,6 +98,15 @@ class Server:
         times = [one.cpu_times() for one in (top, *top.children(recursive=True))]
         return sum(one.user + one.system for one in times)
 
+    def settle(self, within_s: float = 90.0) -> None:
+        """Wait until it has warmed up: answering already, a server may still be starting workers on both cores."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            before = self.cpu_s()
+            time.sleep(2)
+            if self.cpu_s() - before < 0.1:
+                return
+
     def stop(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
