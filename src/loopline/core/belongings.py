@@ -153,10 +153,12 @@ class Standing:
     def heard(self, fact: Any) -> bool:
         """Whether the fact tells of a removal or restoration; if so it has been followed."""
         found = removal(fact)
-        for kind, names in found[1].items() if found is not None else ():
+        if found is None:
+            return False
+        for kind, names in found[1].items():
             for name in names:
-                self._follow(found[0] == "removed", kind, name)  # type: ignore[index]
-        return found is not None
+                self._follow(found[0] == "removed", kind, name)
+        return True
 
     def _follow(self, gone: bool, kind: str, name: str) -> None:
         if gone:

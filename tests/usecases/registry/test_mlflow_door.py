@@ -213,6 +213,18 @@ def test_stages_move_and_archive(loopline: Loopline) -> None:
         stage("9", "Staging")
 
 
+def test_one_change_of_stages_has_one_time(loopline: Loopline, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(loopline, versions=3)
+    for version in ("2", "3"):
+        loopline.registry.stage("late", int(version), "Production", "ann")
+    ticks = iter(range(100))
+    monkeypatch.setattr(
+        loopline.registry, "_clock", SimpleNamespace(text=lambda: f"2030-01-01T00:00:00.{next(ticks):03}Z")
+    )
+    loopline.registry.stage("late", 1, "Production", "ann", archive=True)
+    assert len({one.updated_at for one in loopline.registry.versions("late")}) == 1
+
+
 def test_searches_filter_order_and_page(loopline: Loopline) -> None:
     for name in ("b", "a", "C_1"):
         made(loopline, name, versions=2, run_id=name * 4)

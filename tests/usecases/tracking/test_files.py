@@ -59,7 +59,13 @@ BAD = [
 @pytest.fixture
 def loopline(tmp_path: Path) -> Iterator[Loopline]:
     with installation(tmp_path) as opened:
+        begun(opened)
         yield opened
+
+
+def begun(opened: Loopline) -> None:
+    """Whose files they are."""
+    opened.tracking.start("files", actor="ada", run_id=RUN)
 
 
 @pytest.fixture
@@ -70,6 +76,7 @@ def tracking(loopline: Loopline) -> Any:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with installation(tmp_path_factory.mktemp("shared")) as opened:
+        begun(opened)
         yield opened.tracking
 
 
@@ -286,3 +293,10 @@ def test_malformed_fields_are_refused_in_words(
         fields |= {"body": upload(tmp_path_factory.getbasetemp(), b"x")}
     with contextlib.suppress(LooplineError):
         route.call(shared, fields, ADA)
+
+
+@pytest.mark.parametrize("path", [f"0/{'c' * 32}/artifacts/a.txt", f"0/models/m-{'c' * 32}/artifacts/a.txt"])
+def test_a_file_for_nobody_is_refused_and_leaves_nothing(tracking: Any, tmp_path: Path, path: str) -> None:
+    with pytest.raises(NotFound, match="not found"):
+        ask(tracking, "PUT", ONE, path=path, body=upload(tmp_path, b"x"))
+    assert tracking.files("c" * 32) == tracking.files(f"m-{'c' * 32}") == []

@@ -166,13 +166,13 @@ class Changing(Base):
             self._check_open(name, touched, f"Version {version} of {name!r} cannot change its stage", version)
 
         def work(tx: Transaction) -> Version:
-            there = self._there(tx, name, version)
+            there, at = self._there(tx, name, version), self._clock.text()  # one change, one time for all it touches
             if archive:
                 for one in store.versions(tx, name):
                     if one.stage == target and one.version != version:
-                        self._staged(tx, one, "Archived", actor)
+                        self._staged(tx, one, "Archived", actor, at)
             if there.stage != target:
-                self._staged(tx, there, target, actor)
+                self._staged(tx, there, target, actor, at)
             return self._there(tx, name, version)
 
         return self._database.write(work)
@@ -227,8 +227,8 @@ class Changing(Base):
         if not store.has_digest(tx, version.digest):
             self._tracking.unshare_in(tx, version.digest)
 
-    def _staged(self, tx: Transaction, version: Version, stage: str, actor: str) -> None:
-        store.change_version(tx, version.model, version.version, self._clock.text(), stage=stage)
+    def _staged(self, tx: Transaction, version: Version, stage: str, actor: str, at: str) -> None:
+        store.change_version(tx, version.model, version.version, at, stage=stage)
         body = {"model": version.model, "version": version.version, "from": version.stage, "to": stage}
         subject = model.version_key(version.model, version.version)
         self._ledger.append(tx, model.VERSION_STAGED, subject, actor, body)

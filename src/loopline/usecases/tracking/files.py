@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from loopline.core.errors import Invalid, NotFound, Refused, Unavailable
 from loopline.kit.digests import file_digest
 from loopline.ports.database import Transaction
-from loopline.usecases.tracking import file_rows, store
+from loopline.usecases.tracking import file_rows, logged_model_rows, store
 from loopline.usecases.tracking.base import Base
 from loopline.usecases.tracking.file_rows import Entry
 from loopline.usecases.tracking.model import Artifact
@@ -25,6 +25,7 @@ _OWNED = re.compile(
     r"(?:.*?/)??(?:models/(m-[0-9a-f]{32})|([0-9a-f]{32})|registered/([0-9a-f]{64}))/artifacts(?:/(.*))?\Z", re.S
 )
 _FROZEN = "version "
+_RUN = re.compile(r"[0-9a-f]{32}\Z")
 _MODEL = re.compile(r"m-[0-9a-f]{32}\Z")
 _PROXY = "/mlflow-artifacts/artifacts/"
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?charset=[\w.-]+)?\Z", re.ASCII)
@@ -170,6 +171,7 @@ class Files(Base):
         made = artifact(name, digest, size, media_type, self._clock.text())
 
         def work(tx: Transaction) -> None:
+            check_owner(tx, owner)
             other = file_rows.in_the_way(tx, owner, name)
             if other is not None:
                 raise Invalid(f"{name[:200]!r} cannot be kept beside {other[:200]!r}.", "One is a folder of the other.")
@@ -177,6 +179,15 @@ class Files(Base):
 
         self._database.write(work)
         return made
+
+
+def check_owner(tx: Transaction, owner: str) -> None:
+    """NotFound for a run or logged model that is not there (any more): its files would belong to nothing that can be
+    removed."""
+    if _RUN.match(owner) and not store.number_of(tx, owner):
+        raise NotFound(f"Run with id={owner} not found.", "Start the run first; `loopline runs` lists them.")
+    if _MODEL.match(owner) and logged_model_rows.bare(tx, owner) is None:
+        raise NotFound(f"Logged model with id={owner} not found.", "Create the logged model first.")
 
 
 def default_root(experiment_id: int, run_id: str) -> str:
