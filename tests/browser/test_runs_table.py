@@ -58,6 +58,20 @@ def test_the_search_box_completes_what_is_typed(table: list[str], visit: Any) ->
     assert visitor.texts(NAMES) == ["row 6"]
 
 
+def test_escape_before_the_suggestions_came_leaves_the_text(table: list[str], visit: Any) -> None:
+    visitor = visit("viewer")
+    visitor.open(at())
+    held: list[Any] = []
+    visitor.page.route("**/api/v1/tracking/complete*", lambda route: held.append(route))
+    box = visitor.page.locator("input[data-complete]")
+    box.click()
+    visitor.page.keyboard.type("params.model = 'tree'")
+    visitor.page.keyboard.press("Escape")
+    assert box.input_value() == "params.model = 'tree'"
+    visitor.page.keyboard.press("Enter")
+    visitor.page.wait_for_url("**filter=params.model*")
+
+
 def test_a_mistake_is_pointed_at_under_the_box(table: list[str], visit: Any, script: bool) -> None:
     visitor = visit("viewer", script)
     visitor.open(at("&filter=params.model+%3D+tree"))

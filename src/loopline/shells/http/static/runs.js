@@ -3,16 +3,22 @@
 (function () {
   "use strict";
   const chars = (text) => [...text].length; // the server counts characters, a string half of some
-  let list = null, found = null, at = 0, asked = 0, timer = 0;
+  let list = null, found = null, at = 0, asked = 0, timer = 0, waiting = false;
 
   function close() { if (list) list.remove(); list = null; found = null; }
+  // What was asked for and has not come yet counts as open: Escape then calls it off, instead of emptying the box.
+  function callOff() { clearTimeout(timer); asked += 1; waiting = false; close(); }
   async function suggest(input) {
+    clearTimeout(timer);
+    waiting = true;
     const number = ++asked, cursor = chars(input.value.slice(0, input.selectionStart));
     const experiment = input.form.elements.experiment ? input.form.elements.experiment.value : "";
     const query = new URLSearchParams({ text: input.value, cursor, experiment });
     const answer = await fetch(`/api/v1/tracking/complete?${query}`).catch(() => null);
-    if (!answer || !answer.ok || number !== asked || document.activeElement !== input) return;
-    const fresh = await answer.json();
+    const fresh = answer && answer.ok ? await answer.json().catch(() => null) : null;
+    if (number !== asked) return;
+    waiting = false;
+    if (!fresh || document.activeElement !== input) return;
     close();
     if (!fresh.choices.length) return;
     found = fresh; at = -1;
@@ -52,13 +58,16 @@
   document.addEventListener("input", (event) => {
     if (!box(event.target)) return;
     clearTimeout(timer);
+    waiting = true;
     timer = setTimeout(() => suggest(event.target), 80);
   });
   document.addEventListener("focusin", (event) => { if (box(event.target)) suggest(event.target); });
-  document.addEventListener("focusout", (event) => { if (box(event.target)) close(); });
+  document.addEventListener("focusout", (event) => { if (box(event.target)) callOff(); });
   document.addEventListener("click", (event) => { if (box(event.target)) suggest(event.target); });
   document.addEventListener("keydown", (event) => {
-    if (!box(event.target) || !list) return;
+    if (!box(event.target)) return;
+    if (event.key === "Escape" && (list || waiting)) { event.preventDefault(); callOff(); return; }
+    if (!list) return;
     const many = found.choices.length;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
@@ -66,8 +75,7 @@
     } else if ((event.key === "Enter" && at >= 0) || (event.key === "Tab" && (at >= 0 || many === 1))) {
       event.preventDefault();
       take(event.target, Math.max(at, 0));
-    } else if (event.key === "Escape") { event.preventDefault(); close(); }
-    else if (event.key === "Enter") close();
+    } else if (event.key === "Enter") callOff();
   });
 
   const chosen = () => [...document.querySelectorAll("#found input[name=runs]:checked")];
