@@ -20,6 +20,7 @@ from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.limits import Limits
 from loopline.shells.dataplane.replies import PLAIN
 from loopline.shells.dataplane.revision import STARTING, STOPPED, UNFIT, Revision
+from loopline.usecases.serving.options import DEFAULTS
 
 pytestmark = pytest.mark.unit
 
@@ -51,6 +52,7 @@ class Exchange:
         self.said: Any = None
         self.started = 1
         self.label: Any = None
+        self.caller = Caller("x", Role.VIEWER)
 
     def ok(self, body: bytes) -> None:
         self.said = 200
@@ -66,7 +68,7 @@ class Stage:
         self.loop = asyncio.new_event_loop()
         limits = replace(Limits(), waiting_rows=10, batch_rows=4)
         self.app = Application(self.loop, folder, lambda secret: Caller("x", Role.ADMIN), Hosts(), limits, "none:none")
-        desired: Any = SimpleNamespace(endpoint=SimpleNamespace(key=None, event_time=None))
+        desired: Any = SimpleNamespace(endpoint=SimpleNamespace(key=None, event_time=None, options=DEFAULTS))
         deployment: Any = SimpleNamespace(endpoint="late", revision=1, model="m", version=1, signature=SIGNATURE)
         self.revision = Revision(self.app, desired, deployment)
         self.link = Link()

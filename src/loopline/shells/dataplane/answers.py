@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 
@@ -62,3 +63,8 @@ def answer(
 def fault_body(fault: Fault) -> bytes:
     """`{"error": …, "hint": …}`."""
     return msgspec.json.encode({"error": fault.message, "hint": fault.hint})
+
+
+def json_answer(exchange: Any, value: Any) -> None:
+    """Answer 200 with `value` as JSON."""
+    exchange.ok(msgspec.json.encode(value))

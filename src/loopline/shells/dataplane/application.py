@@ -6,41 +6,28 @@ import sys
 import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from loopline.core.verbs import Caller, Role
-from loopline.shells.dataplane.answers import TEXT, Fault, unavailable
+from loopline.shells.dataplane.answers import TEXT, Fault, json_answer, unavailable
+from loopline.shells.dataplane.doors import routes
 from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.limits import Limits
 from loopline.shells.dataplane.link import Link
 from loopline.shells.dataplane.metrics import Metrics
 from loopline.shells.dataplane.protocol import Connection, Exchange
 from loopline.shells.dataplane.recorder import Recorder
-from loopline.shells.dataplane.replies import PLAIN, OpenInference
 from loopline.shells.dataplane.revision import READY, Revision
-from loopline.shells.dataplane.rows import metadata
+from loopline.shells.dataplane.served import Served
 from loopline.shells.dataplane.tokens import Tokens
-from loopline.shells.dataplane.truths import Truths, parsed
+from loopline.shells.dataplane.truths import Truths
 from loopline.usecases.serving.records.ids import Ids
 
 VERSION: str = import_module("loopline").__version__
 Route = tuple[str, Role, Callable[..., None], tuple[Any, ...]]
-
-
-class Served:
-    """One endpoint. `live` is the one reference that a swap replaces; it is read once for each request."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.live: Revision | None = None
-        self.starting: Revision | None = None
-        self.warm: Revision | None = None  # the one before, in case of a rollback
-        self.warm_until = 0.0
-        self.has_key = False
 
 
 class Application:
@@ -209,61 +196,29 @@ class Application:
             return {b"GET": ("GET", Role.VIEWER, call, ())}
 
         return [
-            (b"/health", get(lambda exchange: _json(exchange, {"status": "ok"}))),
+            (b"/health", get(lambda exchange: json_answer(exchange, {"status": "ok"}))),
             (b"/metrics", get(self._metrics)),
             (
                 b"/v2",
-                get(lambda exchange: _json(exchange, {"name": "loopline", "version": VERSION, "extensions": []})),
+                get(lambda exchange: json_answer(exchange, {"name": "loopline", "version": VERSION, "extensions": []})),
             ),
-            (b"/v2/health/live", get(lambda exchange: _json(exchange, {"live": True}))),
+            (b"/v2/health/live", get(lambda exchange: json_answer(exchange, {"live": True}))),
             (b"/v2/health/ready", get(self._ready)),
         ]
 
     def _of(self, served: Served) -> list[tuple[bytes, dict[bytes, Route]]]:
-        name, arguments = served.name.encode(), (served,)
-        return [
-            (b"/v1/endpoints/%b/predict" % name, {b"POST": ("POST", Role.VIEWER, self._predict, arguments)}),
-            (b"/v1/endpoints/%b/truth" % name, {b"POST": ("POST", Role.EDITOR, self._truth, arguments)}),
-            (b"/v2/models/%b/infer" % name, {b"POST": ("POST", Role.VIEWER, self._infer, arguments)}),
-            (b"/v2/models/%b" % name, {b"GET": ("GET", Role.VIEWER, self._described, arguments)}),
-            (b"/v2/models/%b/ready" % name, {b"GET": ("GET", Role.VIEWER, self._model_ready, arguments)}),
-        ]
+        found: dict[bytes, dict[bytes, Route]] = {}
+        for path, method, role, call in routes(served.name.encode()):
+            found.setdefault(path, {})[method] = (method.decode(), role, partial(call, self), (served,))
+        return list(found.items())
 
     # Answers
-
-    def _predict(self, exchange: Exchange, served: Served) -> None:
-        live = served.live or _nothing_live(served)
-        exchange.label = live.series
-        live.submit(exchange, live.rows.from_plain(exchange.body), PLAIN)
-
-    def _infer(self, exchange: Exchange, served: Served) -> None:
-        live = served.live or _nothing_live(served)
-        exchange.label = live.series
-        rows, request_id = live.rows.from_tensors(exchange.body)
-        live.submit(exchange, rows, OpenInference(request_id))
-
-    def _truth(self, exchange: Exchange, served: Served) -> None:
-        self.truths.take(exchange, served.name, parsed(exchange.body, served.has_key, self.limits.rows))
-
-    def _described(self, exchange: Exchange, served: Served) -> None:
-        live = served.live or _nothing_live(served)
-        output = metadata((live.signature.output,))
-        versions, inputs = [str(live.version)], metadata(live.signature.inputs)
-        _json(
-            exchange,
-            {"name": served.name, "versions": versions, "platform": "loopline", "inputs": inputs, "outputs": output},
-        )
-
-    def _model_ready(self, exchange: Exchange, served: Served) -> None:
-        if served.live is None or served.live.state != READY:
-            raise unavailable(f"Endpoint {served.name!r} is not ready.")
-        _json(exchange, {"name": served.name, "ready": True})
 
     def _ready(self, exchange: Exchange) -> None:
         late = [served.name for served in self.endpoints.values() if served.live and served.live.state != READY]
         if late:
             raise unavailable(f"Not ready yet: {', '.join(late)}.")
-        _json(exchange, {"ready": True})
+        json_answer(exchange, {"ready": True})
 
     def _metrics(self, exchange: Exchange) -> None:
         recorder = self.recorder
@@ -274,14 +229,6 @@ class Application:
             ("connections", "Open connections.", len(self.connections)),
         )
         exchange.reply(200, self.metrics.text(gauges).encode(), kind=TEXT)
-
-
-def _json(exchange: Exchange, value: Any) -> None:
-    exchange.ok(msgspec.json.encode(value))
-
-
-def _nothing_live(served: Served) -> Revision:
-    raise unavailable(f"Endpoint {served.name!r} has nothing live yet.", "`loopline deploy` puts a version there.")
 
 
 def _shown(path: bytes) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 
 from loopline.core.errors import LooplineError
 from loopline.core.times import to_text
-from loopline.shells.dataplane.application import Application, Served
-from loopline.shells.dataplane.revision import READY, STOPPED, Revision
+from loopline.shells.dataplane.application import Application
+from loopline.shells.dataplane.revision import READY, STOPPED, Revision, fields_of
+from loopline.shells.dataplane.served import Served
 from loopline.usecases.serving.model import Desired
 from loopline.usecases.serving.model import Revision as Deployment
 
@@ -88,7 +89,8 @@ class Plane:
 
     def _agree(self, served: Served, desired: Desired) -> None:
         served.has_key = desired.endpoint.key is not None
-        fields = (desired.endpoint.key, desired.endpoint.event_time)
+        served.options = desired.endpoint.options
+        fields = fields_of(desired.endpoint)
         if served.live is None and desired.live is not None:
             served.live = self._started(desired, desired.live)  # requests wait for it
         target = desired.wanted or desired.live

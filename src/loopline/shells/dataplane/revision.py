@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from loopline.shells.dataplane.answers import NO_MODEL, Fault, unavailable
 from loopline.shells.dataplane.link import Link, Source
 from loopline.shells.dataplane.rows import Rows, ms_of_time
+from loopline.shells.dataplane.served import LIVE
 from loopline.usecases.serving.records.columns import kind_of, pack
 from loopline.usecases.serving.records.writing import Batch, prediction_header
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from loopline.shells.dataplane.replies import Reply
     from loopline.usecases.serving.model import Desired
     from loopline.usecases.serving.model import Revision as Deployment
+    from loopline.usecases.serving.options import Options
 
 STARTING, READY, UNFIT, STOPPED = "starting", "ready", "unfit", "stopped"
 SLOWEST_RESTART_S = 5.0
@@ -34,10 +36,14 @@ DIE_TWICE = "The model's process died twice over this request."
 class Item:
     """One request waiting for its predictions."""
 
-    __slots__ = ("attempts", "counter", "exchange", "id", "ms", "reply", "rows", "since")
+    __slots__ = ("arm", "attempts", "caller", "counter", "exchange", "id", "ms", "reply", "rows", "since")
 
-    def __init__(self, exchange: Any, rows: list[tuple[Any, ...]], reply: Reply, ids: Any, now: float) -> None:
+    def __init__(
+        self, exchange: Any, rows: list[tuple[Any, ...]], reply: Reply, ids: Any, now: float, arm: str
+    ) -> None:
         self.exchange = exchange
+        self.arm = arm
+        self.caller: str = exchange.caller.name
         self.rows = rows
         self.reply = reply
         self.id: str = ids.next(len(rows) > 1)
@@ -65,8 +71,9 @@ class Revision:
         self.header = prediction_header(
             self.endpoint, app.ids.writer, self.number, self.model, self.version, self.signature
         )
-        self.fields = (desired.endpoint.key, desired.endpoint.event_time)
-        self.rows = Rows(self.signature, *self.fields, app.limits.rows)
+        self.options: Options = desired.endpoint.options
+        self.fields = fields_of(desired.endpoint)
+        self.rows = Rows(self.signature, desired.endpoint.key, desired.endpoint.event_time, app.limits.rows)
         self._kinds = [kind_of(column) for column in self.signature.inputs]
         self._pending: deque[Item] = deque()
         self._pending_rows = 0
@@ -93,12 +100,12 @@ class Revision:
             if self.app.is_live(self):
                 self._restart()
 
-    def submit(self, exchange: Any, rows: list[tuple[Any, ...]], reply: Reply) -> None:
-        """Take one valid request; it is answered later. Raises Fault when too much waits already."""
+    def submit(self, exchange: Any, rows: list[tuple[Any, ...]], reply: Reply, arm: str = LIVE) -> None:
+        """Take one valid request; it is answered later, and logged under `arm`. Raises Fault when too much waits already."""
         if self._pending_rows + len(rows) > self.app.limits.waiting_rows:
             raise unavailable(f"Endpoint {self.endpoint!r} has too many rows waiting.")
         exchange.label = self.series
-        self._pending.append(Item(exchange, rows, reply, self.app.ids, self.app.now))
+        self._pending.append(Item(exchange, rows, reply, self.app.ids, self.app.now, arm))
         self._pending_rows += len(rows)
         self._soon()
 
@@ -282,7 +289,8 @@ class Revision:
             event = array("q", [ms_of_time(row[event_at]) for item in items for row in item.rows]).tobytes()
         return Batch(
             len(latencies), ms.tobytes(), counters.tobytes(), numbers.tobytes(), latencies.tobytes(), event, key,
-            predictions, packed,
+            predictions, packed, [item.arm for item in items for _ in item.rows],
+            [item.caller for item in items for _ in item.rows],
         )  # fmt: skip
 
     def _taken(self) -> Item:
@@ -292,6 +300,11 @@ class Revision:
 
     def _refuse(self, item: Item, fault: Fault) -> None:
         item.exchange.refuse(fault)
+
+
+def fields_of(endpoint: Any) -> tuple[Any, ...]:
+    """What a revision was built for besides its version: when any of it changes, it is built anew beside the old one."""
+    return (endpoint.key, endpoint.event_time, endpoint.options)
 
 
 def _text(value: Any) -> str | None:

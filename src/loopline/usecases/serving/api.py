@@ -9,6 +9,8 @@ import msgspec
 from loopline.core.errors import Invalid
 from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.serving.model import Desired, Revision, Served
+from loopline.usecases.serving.options import Options
+from loopline.usecases.serving.traffic import Traffic
 
 MOST_RECENT = 1000
 
@@ -48,6 +50,13 @@ class Numbered(msgspec.Struct):
     revision: int
 
 
+class Configure(msgspec.Struct):
+    """Options by name; null puts one back to its default."""
+
+    endpoint: str
+    options: dict[str, Any]
+
+
 class Moment(msgspec.Struct):
     """A time as ISO 8601 text."""
 
@@ -80,6 +89,8 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
     wanted: Revision | None
     created_at: str
     created_by: str
+    options: Options
+    traffic: Traffic | None
 
 
 def put(serving: Any, request: Put, caller: Caller) -> EndpointView:
@@ -91,6 +102,16 @@ def put(serving: Any, request: Put, caller: Caller) -> EndpointView:
 def deploy(serving: Any, request: Deploy, caller: Caller) -> Revision:
     made: Revision = serving.deploy(request.endpoint, request.version, caller.name, request.model)
     return made
+
+
+def configure(serving: Any, request: Configure, caller: Caller) -> Options:
+    made: Options = serving.configure(request.endpoint, request.options, caller.name)
+    return made
+
+
+def options(serving: Any, request: Named, caller: Caller) -> Options:
+    found: Options = serving.options(request.endpoint)
+    return found
 
 
 def route(serving: Any, request: Numbered, caller: Caller) -> Revision:
@@ -165,6 +186,8 @@ VERBS = (
     Verb("serving.endpoints", "GET", "/serving/endpoints", Role.VIEWER, Nothing, endpoints, "List endpoints"),
     Verb("serving.endpoint", "GET", ONE, Role.VIEWER, Named, endpoint, "Show an endpoint"),
     Verb("serving.put", "PUT", ONE, Role.APPROVER, Put, put, "Make or change an endpoint"),
+    Verb("serving.options", "GET", f"{ONE}/options", Role.VIEWER, Named, options, "Show how an endpoint serves"),
+    Verb("serving.configure", "PATCH", f"{ONE}/options", Role.APPROVER, Configure, configure, "Change how an endpoint serves"),
     Verb("serving.deploy", "POST", f"{ONE}/deploy", Role.APPROVER, Deploy, deploy, "Deploy a model version"),
     Verb("serving.route", "POST", f"{ONE}/route", Role.APPROVER, Numbered, route, "Send traffic to a revision"),
     Verb("serving.rollback", "POST", f"{ONE}/rollback", Role.APPROVER, Named, rollback, "Go back to what was live"),

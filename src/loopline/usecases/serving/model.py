@@ -11,6 +11,8 @@ from loopline.core.errors import Invalid
 from loopline.core.facts import Fact
 from loopline.core.ids import checked_name
 from loopline.core.tables import Signature
+from loopline.usecases.serving.options import DEFAULTS, Options
+from loopline.usecases.serving.traffic import Traffic
 
 REQUESTED, LIVE, RETIRED, FAILED = "requested", "live", "retired", "failed"
 ENDPOINT_RETIRED = "endpoint.retired"
@@ -35,6 +37,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     wanted: int | None
     created_at: str
     created_by: str
+    options: Options = DEFAULTS
+    traffic: Traffic | None = None
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,11 +71,12 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Desired(msgspec.Struct, frozen=True):
-    """What the data plane shall serve on one endpoint."""
+    """What the data plane shall serve on one endpoint: `beside` are the revisions of its arms and shadows."""
 
     endpoint: Endpoint
     live: Revision | None
     wanted: Revision | None
+    beside: tuple[Revision, ...] = ()
 
 
 def subject(endpoint: str) -> str:

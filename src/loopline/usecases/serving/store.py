@@ -9,10 +9,11 @@ import msgspec
 
 from loopline.core.tables import Signature
 from loopline.ports.database import Row, Transaction
+from loopline.usecases.serving import options, traffic
 from loopline.usecases.serving.model import FAILED, LIVE, REQUESTED, RETIRED, Endpoint, Revision, Served
 
 ENDPOINT = """SELECT name, model, alias, followed_version, "key", event_time, live_revision, wanted_revision,
- created_at, created_by FROM serving_endpoints"""
+ created_at, created_by, options, traffic FROM serving_endpoints"""
 REVISION = """SELECT endpoint, revision, model, version, digest, signature, status, reason, requested_at, requested_by,
  live_at, ended_at FROM serving_revisions"""
 SERVED = "SELECT endpoint, revision, model, version, from_at, until_at, actor FROM serving_live_history"
@@ -72,6 +73,16 @@ def follow(tx: Transaction, name: str, version: int) -> None:
         "UPDATE serving_endpoints SET followed_version = :version WHERE name = :name",
         {"name": name, "version": version},
     )
+
+
+def put_options(tx: Transaction, name: str, wished: options.Options) -> None:
+    text = msgspec.json.encode(wished).decode()
+    tx.run("UPDATE serving_endpoints SET options = :options WHERE name = :name", {"name": name, "options": text})
+
+
+def put_traffic(tx: Transaction, name: str, wished: traffic.Traffic | None) -> None:
+    text = "" if wished is None else msgspec.json.encode(wished).decode()
+    tx.run("UPDATE serving_endpoints SET traffic = :traffic WHERE name = :name", {"name": name, "traffic": text})
 
 
 def want(tx: Transaction, name: str, revision: int | None) -> None:
@@ -218,7 +229,13 @@ def insert_sealed(tx: Transaction, values: Mapping[str, Any]) -> int:
 
 def _endpoint(row: Row) -> Endpoint:
     values = {name: row[name] for name in ("name", "model", "alias", "key", "event_time", "created_at", "created_by")}
-    return Endpoint(**values, live=row["live_revision"], wanted=row["wanted_revision"])
+    return Endpoint(
+        **values,
+        live=row["live_revision"],
+        wanted=row["wanted_revision"],
+        options=options.decoded(row["options"]),
+        traffic=traffic.decoded(row["traffic"]),
+    )
 
 
 def _revision(row: Row) -> Revision:

@@ -6,20 +6,17 @@ import fcntl
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loopline.core.errors import CheckFailed, Unavailable
 from loopline.usecases.serving.model import FAILED, LIVE, Revision
-
-if TYPE_CHECKING:
-    from loopline.usecases.serving.service import Serving
 
 POLL_S = 0.05
 ADDRESS = Path("run") / "dataplane.json"
 LOCK = Path("run") / "dataplane.lock"
 
 
-def wait(serving: Serving, name: str, number: int | None, timeout_s: float) -> Revision:
+def wait(serving: Any, name: str, number: int | None, timeout_s: float) -> Revision:
     """See `Serving.wait`."""
     deadline = time.monotonic() + timeout_s
     endpoint = serving.endpoint(name)
@@ -27,7 +24,7 @@ def wait(serving: Serving, name: str, number: int | None, timeout_s: float) -> R
     if wanted is None:
         raise Unavailable(f"Endpoint {name!r} has no deployment.", f"`loopline deploy {name} VERSION` asks for one.")
     while True:
-        found = serving.revision(name, wanted)
+        found: Revision = serving.revision(name, wanted)
         if found.status == LIVE:
             return found
         if found.status == FAILED:

@@ -34,6 +34,8 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     key: list[str | None] | None
     prediction: Packed
     columns: list[Packed]
+    arm: list[str] = []
+    caller: list[str] = []
 
 
 class Truth(msgspec.Struct, frozen=True):

@@ -1,0 +1,88 @@
+"""The logs of predictions and of ground truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loopline.core.ids import checked_name
+from loopline.usecases.serving.base import Base
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Recording(Base):
+    """Read and seal what was predicted and what came true."""
+
+    def read_predictions(
+        self, endpoint: str, since: str | None = None, until: str | None = None, by: str = "at"
+    ) -> pa.Table:
+        """Logged predictions of an endpoint with since <= `by` < until, in the order in which they were logged.
+
+        `by` is "at" (wall clock of the server) or "event_time". Columns: id, endpoint, revision, model, version, at,
+        event_time, key, the inputs, prediction, latency_us; an input that has one of these names is `input.<name>`.
+        """
+        from loopline.usecases.serving.records.reading import read_predictions
+
+        return read_predictions(self._home, endpoint, since, until, by)
+
+    def read_truth(self, endpoint: str) -> pa.Table:
+        """All ground truth received for an endpoint, in the order of receipt (`seq`).
+
+        Columns: prediction_id, key, event_time, value, observed_at, received_at, seq.
+        """
+        from loopline.usecases.serving.records.reading import read_truth
+
+        return read_truth(self._home, endpoint)
+
+    def log_mark(self, endpoint: str) -> str:
+        """A text that differs once more predictions or truth of an endpoint are on disk; cheap to ask."""
+        from loopline.usecases.serving.records.segments import mark
+
+        checked_name("endpoint", endpoint)
+        return mark(self._home / "predictions" / endpoint, self._home / "truth" / endpoint)
+
+    def find_prediction(self, prediction_id: str) -> dict[str, Any]:
+        """The logged record of one prediction, or NotFound."""
+        from loopline.usecases.serving.records.finding import find
+
+        return find(self._home, prediction_id)
+
+    def recent(self, endpoint: str, limit: int) -> list[dict[str, Any]]:
+        """The newest logged predictions, newest first."""
+        from loopline.usecases.serving.records.summaries import recent
+
+        return recent(self._home, endpoint, limit)
+
+    def traffic(self, endpoint: str) -> list[dict[str, Any]]:
+        """Predictions by day and revision, with p50 and p99 latency in milliseconds."""
+        from loopline.usecases.serving.records.summaries import traffic
+
+        return traffic(self._home, endpoint)
+
+    def seal(self, actor: str = "loopline") -> int:
+        """Turn closed log segments into Parquet files, with a fact for each; answers how many files were sealed."""
+        from loopline.usecases.serving.sealing import seal
+
+        return seal(self._database, self._ledger, self._clock, self._home, actor)
+
+    def score(
+        self,
+        reference: str,
+        source: Path,
+        target: Path,
+        key: str | None = None,
+        event_time: str | None = None,
+        chunk_rows: int = 65536,
+    ) -> dict[str, Any]:
+        """Score a Parquet or CSV file with `model/version` or `model@alias` into a Parquet file; answers a summary."""
+        from loopline.usecases.serving.batch import score
+
+        return score(self._registry, self._home, reference, source, target, key, event_time, chunk_rows)
+
+    def address(self) -> dict[str, Any]:
+        """Where the data plane of this installation answers; Unavailable when it does not run."""
+        from loopline.usecases.serving.waiting import address
+
+        return address(self._home)

@@ -1,0 +1,107 @@
+"""What the data plane asks, and what it tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loopline.core.errors import Invalid, NotFound, Refused, Unavailable
+from loopline.core.verbs import Caller
+from loopline.ports.database import Transaction
+from loopline.ports.runtime import LoadedModel
+from loopline.usecases.serving import store
+from loopline.usecases.serving.deploying import Deploying
+from loopline.usecases.serving.model import Desired, Endpoint, Revision
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Telling(Deploying):
+    """What shall be served now, and what became of it."""
+
+    def changed(self) -> int:
+        """A number that differs when the database may have changed."""
+        return self._database.changed()
+
+    def verify(self, secret: str) -> Caller | None:
+        """Who presents a bearer token, or None."""
+        return self._access.verify(secret)
+
+    def desired(self) -> list[Desired]:
+        """What shall be served now."""
+
+        def work(tx: Transaction) -> list[Desired]:
+            def found(endpoint: Endpoint, number: int | None) -> Revision | None:
+                return None if number is None else store.revision(tx, endpoint.name, number)
+
+            return [Desired(each, found(each, each.live), found(each, each.wanted)) for each in store.endpoints(tx)]
+
+        return self._database.read(work)
+
+    def follow(self) -> int:
+        """Request a deployment for each endpoint whose alias has moved since it was last followed; answers how many.
+
+        A rollback is not undone: only a further move of the alias deploys again. An alias that points to a version
+        that is never loaded is followed once and changes nothing.
+        """
+        followed = 0
+        for row in self._database.read(store.followers):
+            version = self._registry.alias(row["model"], row["alias"])
+            if version is not None and version != row["followed_version"]:
+                followed += self._follow(row["name"], row["model"], row["alias"], version)
+        return followed
+
+    def went_live(self, name: str, number: int, at: str, actor: str) -> bool:
+        """The data plane has put a revision in place at `at`. False when something else is wanted by now."""
+        return self._database.write(lambda tx: self._went_live(tx, name, number, at, actor))
+
+    def went_wrong(self, name: str, number: int, reason: str, actor: str) -> None:
+        """A revision could not be loaded or warmed: what is live stays live."""
+
+        def work(tx: Transaction) -> None:
+            endpoint = self._endpoint(tx, name)
+            if endpoint.wanted != number or endpoint.live == number:
+                return
+            store.set_failed(tx, name, number, self._clock.text(), reason)
+            store.want(tx, name, endpoint.live)
+            self._tell(tx, "deployment.failed", self._revision(tx, name, number), actor, reason=reason)
+
+        self._database.write(work)
+
+    def load(self, model_name: str, version: int) -> LoadedModel:
+        """A registered model in memory."""
+        return self._registry.load(model_name, version)
+
+    def examples(self, model_name: str, version: int, rows: int) -> pa.Table | None:
+        """The first held-out rows of a version, to warm it with; None when it has none."""
+        try:
+            return self._registry.evaluation(model_name, version).slice(0, rows)
+        except (NotFound, Unavailable):
+            return None
+
+    def _went_live(self, tx: Transaction, name: str, number: int, at: str, actor: str) -> bool:
+        endpoint = self._endpoint(tx, name)
+        if endpoint.wanted != number or endpoint.live == number:
+            return endpoint.live == number
+        if endpoint.live is not None:
+            old = self._revision(tx, name, endpoint.live)
+            store.set_retired(tx, name, endpoint.live, at)
+            self._tell(tx, "deployment.retired", old, actor)
+        given = self._revision(tx, name, number)
+        store.set_live(tx, given, at, actor)
+        self._tell(tx, "deployment.live", given, actor, from_revision=endpoint.live)
+        return True
+
+    def _follow(self, name: str, model_name: str, alias: str, version: int) -> int:
+        try:
+            found = self._version(model_name, version)
+        except (Invalid, NotFound, Refused):
+            found = None
+
+        def work(tx: Transaction) -> None:
+            store.follow(tx, name, version)
+            if found is not None:
+                self._request(tx, name, found, f"alias:{alias}", only_new=True)
+
+        self._database.write(work)
+        return int(found is not None)
