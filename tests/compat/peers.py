@@ -16,6 +16,7 @@ LISTS = {
     "mlflow-3": "requirements-mlflow3.txt",
     "mlflow-2": "requirements-mlflow2.txt",
     "mlflow-torch": "requirements-torch.txt",
+    "triton": "requirements-triton.txt",
 }
 SECONDS_TO_INSTALL = 900
 
