@@ -24,6 +24,7 @@ from loopline.shells.dataplane.revision import READY, Revision
 from loopline.shells.dataplane.served import Served
 from loopline.shells.dataplane.tokens import Tokens
 from loopline.shells.dataplane.truths import Truths
+from loopline.shells.dataplane.watch import Watch, watch_of
 from loopline.usecases.serving.records.ids import Ids
 
 VERSION: str = import_module("loopline").__version__
@@ -58,6 +59,7 @@ class Application:
         self.recorder = Recorder(home, loop, self.writing, self.metrics, limits.flush_s, limits.unflushed_rows)
         self.truths = Truths(home, loop, self.intake, self.ids.writer)
         self.check_host = hosts.check
+        self.watch: Watch | None = watch_of(loop, self.asking)
         self._dying: list[Link] = []
         self._running: set[Any] = set()
         self._routes: dict[bytes, dict[bytes, Route]] = dict(self._fixed())

@@ -28,6 +28,7 @@ class Exchange:
         "caller",
         "complete",
         "connection",
+        "item",
         "keep_alive",
         "label",
         "method",
@@ -49,11 +50,14 @@ class Exchange:
         self.response: bytes | None = None
         self.started = 0
         self.label: Any = None
+        self.item: Any = None
 
     def ok(self, body: bytes) -> None:
         """Answer 200 with JSON: the usual way."""
         connection = self.connection
         connection.app.metrics.count(self.label, 200, self.started)
+        if connection.app.watch is not None:
+            connection.app.watch.answered(self, 200)
         if self.old or not self.keep_alive or connection.app.draining or self.method == b"HEAD":
             self.reply(200, body)
         else:
@@ -73,7 +77,10 @@ class Exchange:
 
     def refuse(self, fault: Fault) -> None:
         """Answer a fault."""
-        self.connection.app.metrics.count(self.label, fault.status, self.started)
+        app = self.connection.app
+        app.metrics.count(self.label, fault.status, self.started)
+        if app.watch is not None:
+            app.watch.answered(self, fault.status)
         self.reply(fault.status, fault_body(fault), fault.headers)
 
 

@@ -36,7 +36,7 @@ DIE_TWICE = "The model's process died twice over this request."
 class Item:
     """One request waiting for its predictions."""
 
-    __slots__ = ("arm", "attempts", "caller", "counter", "exchange", "id", "ms", "reply", "rows", "since")
+    __slots__ = ("arm", "attempts", "caller", "counter", "exchange", "id", "ms", "reply", "rows", "sent_ns", "since")
 
     def __init__(
         self, exchange: Any, rows: list[tuple[Any, ...]], reply: Reply, ids: Any, now: float, arm: str
@@ -50,6 +50,7 @@ class Item:
         self.ms: int = ids.ms
         self.counter: int = ids.counter
         self.attempts = 0
+        self.sent_ns = 0  # on the performance counter, kept only while somebody watches
         self.since = now
 
 
@@ -105,7 +106,8 @@ class Revision:
         if self._pending_rows + len(rows) > self.app.limits.waiting_rows:
             raise unavailable(f"Endpoint {self.endpoint!r} has too many rows waiting.")
         exchange.label = self.series
-        self._pending.append(Item(exchange, rows, reply, self.app.ids, self.app.now, arm))
+        item = exchange.item = Item(exchange, rows, reply, self.app.ids, self.app.now, arm)
+        self._pending.append(item)
         self._pending_rows += len(rows)
         self._soon()
 
@@ -235,6 +237,10 @@ class Revision:
         self._pending_rows -= len(rows)
         self._number += 1
         self._sent_at = self.app.now
+        if self.app.watch is not None:
+            sent = time.perf_counter_ns()
+            for item in items:
+                item.sent_ns = sent
         columns = list(zip(*rows, strict=True))
         self._packed = [pack(kind, values) for kind, values in zip(self._kinds, columns, strict=False)]
         if self._link is not None:

@@ -123,6 +123,8 @@ async def finish(app: Application, plane: Plane) -> None:
     for revision in [each for each in [*links, *app.leaving] if each is not None]:
         revision.stop()
     await asyncio.sleep(0)
+    if app.watch is not None:
+        app.watch.close()
     for executor in (app.writing, app.intake, app.asking):
         executor.shutdown(wait=True)
     app.recorder.shut()
