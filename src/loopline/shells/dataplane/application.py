@@ -14,6 +14,7 @@ from typing import Any
 from loopline.core.verbs import Caller, Role
 from loopline.shells.dataplane.answers import TEXT, Fault, json_answer, unavailable
 from loopline.shells.dataplane.doors import routes
+from loopline.shells.dataplane.gauges import gauges
 from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.limits import Limits
 from loopline.shells.dataplane.link import Link
@@ -223,14 +224,7 @@ class Application:
         json_answer(exchange, {"ready": True})
 
     def _metrics(self, exchange: Exchange) -> None:
-        recorder = self.recorder
-        gauges = (
-            ("log_lag_seconds", "Age of the oldest prediction that is not on disk.", recorder.lag()),
-            ("log_recorded_rows", "Predictions answered.", recorder.recorded),
-            ("log_flushed_rows", "Predictions on disk.", recorder.flushed),
-            ("connections", "Open connections.", len(self.connections)),
-        )
-        exchange.reply(200, self.metrics.text(gauges).encode(), kind=TEXT)
+        exchange.reply(200, self.metrics.text(gauges(self)).encode(), kind=TEXT)
 
 
 def _shown(path: bytes) -> str:

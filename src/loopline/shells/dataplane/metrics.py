@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
+STARTED = time.time()
 BOUNDS_NS = tuple(
     round(seconds * 1e9)
     for seconds in (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 )
+
+
+# What the counters beyond requests count. A counter that is not named here is one of our mistakes.
+COUNTERS = {
+    "swaps": "Revisions put in place of another.",
+    "model_processes_hung": "Processes of models ended because they did not answer in time.",
+    "model_processes_restarted": "Processes of models started again after their death.",
+    "requests_sent_again": "Requests given to another process because theirs died.",
+    "predictions_not_logged": "Predictions whose record could not be kept.",
+}
+
+
+class Gauge(NamedTuple):
+    """Values of now, each with its labels."""
+
+    name: str
+    help: str
+    values: Iterable[tuple[Mapping[str, str], float]]
 
 
 class Series:
@@ -30,7 +51,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.series: dict[tuple[str, int], Series] = {}
-        self.counters: dict[str, int] = {}
+        self.counters: dict[str, dict[str, int]] = {}
         self._other = self.of("", 0)
 
     def of(self, endpoint: str, revision: int) -> Series:
@@ -49,13 +70,16 @@ class Metrics:
             series.total_ns += spent
             series.buckets[bisect_left(BOUNDS_NS, spent)] += 1
 
-    def add(self, name: str, number: int = 1) -> None:
-        """Raise a counter."""
-        self.counters[name] = self.counters.get(name, 0) + number
+    def add(self, name: str, number: int = 1, **labels: str) -> None:
+        """Raise a counter; one of `COUNTERS`, always with the same labels."""
+        counter = self.counters.setdefault(name, {})
+        shown = labelled(labels)
+        counter[shown] = counter.get(shown, 0) + number
 
-    def text(self, gauges: Iterable[tuple[str, str, float]]) -> str:
-        """Prometheus' text format; `gauges` as (name, help, value)."""
-        return "\n".join([*self._requests(), *self._latencies(), *self._counters(), *_gauges(gauges)]) + "\n"
+    def text(self, gauges: Iterable[Gauge]) -> str:
+        """Prometheus' text format (version 0.0.4)."""
+        ours = [*self._requests(), *self._latencies(), *self._counters(), *_gauges(gauges)]
+        return "\n".join([*ours, *process_lines()]) + "\n"
 
     def _requests(self) -> Iterator[str]:
         yield "# HELP loopline_requests_total Answers by status."
@@ -78,16 +102,49 @@ class Metrics:
             yield f"{name}_count{{{labels}}} {total}"
 
     def _counters(self) -> Iterator[str]:
-        for name, number in sorted(self.counters.items()):
+        for name, numbers in sorted(self.counters.items()):
+            yield f"# HELP loopline_{name}_total {COUNTERS.get(name, name.replace('_', ' ').capitalize() + '.')}"
             yield f"# TYPE loopline_{name}_total counter"
-            yield f"loopline_{name}_total {number}"
+            for shown, number in sorted(numbers.items()):
+                yield f"loopline_{name}_total{shown} {number}"
 
 
-def _gauges(gauges: Iterable[tuple[str, str, float]]) -> Iterator[str]:
-    for name, help_text, value in gauges:
-        yield f"# HELP loopline_{name} {help_text}"
-        yield f"# TYPE loopline_{name} gauge"
-        yield f"loopline_{name} {value:g}"
+def labelled(labels: Mapping[str, str]) -> str:
+    """Labels as the text format has them; nothing where there are none."""
+    if not labels:
+        return ""
+    escaped = {
+        name: value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") for name, value in labels.items()
+    }
+    return "{" + ",".join(f'{name}="{value}"' for name, value in escaped.items()) + "}"
+
+
+def process_lines() -> Iterator[str]:
+    """What Prometheus' own libraries say about a process; nothing where there is no /proc."""
+    try:
+        spent = os.times()
+        with open("/proc/self/statm") as file:
+            resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        handles = len(os.listdir("/proc/self/fd"))
+    except OSError:
+        return
+    for name, kind, text, value in (
+        ("cpu_seconds_total", "counter", "User and system CPU time.", spent.user + spent.system),
+        ("resident_memory_bytes", "gauge", "Resident memory.", resident),
+        ("open_fds", "gauge", "Open file descriptors.", handles),
+        ("start_time_seconds", "gauge", "Start of the process since 1970.", STARTED),
+    ):
+        yield f"# HELP process_{name} {text}"
+        yield f"# TYPE process_{name} {kind}"
+        yield f"process_{name} {value:.10g}"
+
+
+def _gauges(gauges: Iterable[Gauge]) -> Iterator[str]:
+    for gauge in gauges:
+        yield f"# HELP loopline_{gauge.name} {gauge.help}"
+        yield f"# TYPE loopline_{gauge.name} gauge"
+        for labels, value in gauge.values:
+            yield f"loopline_{gauge.name}{labelled(labels)} {value:.10g}"
 
 
 def _labels(series: Series) -> str:
