@@ -39,7 +39,10 @@ class Router:
     def start(self, *more: str) -> Router:
         handle = self.listener.fileno()
         command = [sys.executable, "-m", "loopline.shells.dataplane", "--home", str(self.home), "--fd", str(handle)]
-        environment = {**os.environ, "PYTHONPATH": str(HERE)}
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        }
         log = open(self.home / "logs" / "data-plane.log", "ab")  # noqa: SIM115
         with log:
             self.process = subprocess.Popen(
