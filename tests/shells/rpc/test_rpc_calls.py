@@ -1,0 +1,111 @@
+"""Calls of the Open Inference Protocol over gRPC, by grpcio."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+
+from loopline.shells.rpc.messages import message
+
+pytestmark = pytest.mark.integration
+COLUMNS = (
+    ("dep_hour", "FP64", "fp64_contents", [7.5, 9.0]),
+    ("distance", "INT64", "int64_contents", [1400, 200]),
+    ("temp", "FP64", "fp64_contents", [1.5, 2.5]),
+    ("carrier", "BYTES", "bytes_contents", [b"UA", b"AA"]),
+    ("holiday", "BOOL", "bool_contents", [False, True]),
+)
+
+
+def infer(rows: int = 1, **changed: Any) -> Any:
+    request = message("ModelInferRequest")(model_name="late", id="mine")
+    for name, datatype, field, values in COLUMNS:
+        tensor = request.inputs.add(name=name, datatype=datatype, shape=[rows])
+        getattr(tensor.contents, field).extend(changed.get(name, values[:rows]))
+    return request
+
+
+def raw(rows: int = 1) -> Any:
+    request = message("ModelInferRequest")(model_name="late", id="mine")
+    texts = b"".join(struct.pack("<I", len(each)) + each for each in (b"UA", b"AA")[:rows])
+    packed = (
+        struct.pack(f"<{rows}d", *(7.5, 9.0)[:rows]),
+        struct.pack(f"<{rows}q", *(1400, 200)[:rows]),
+        struct.pack(f"<{rows}d", *(1.5, 2.5)[:rows]),
+        texts,
+        bytes((0, 1)[:rows]),
+    )
+    for (name, datatype, _, _), content in zip(COLUMNS, packed, strict=True):
+        request.inputs.add(name=name, datatype=datatype, shape=[rows])
+        request.raw_input_contents.append(content)
+    return request
+
+
+def refused(ask: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.RpcError) as told:
+        ask()
+    return told.value.code(), told.value.details()
+
+
+def test_health_and_metadata(rpc: Any) -> None:
+    assert rpc.call("ServerLive", token=None).live
+    assert rpc.call("ServerReady").ready
+    assert rpc.call("ModelReady", message("ModelReadyRequest")(name="late")).ready
+    assert rpc.call("ModelReady", message("ModelReadyRequest")(name="late", version="1")).ready
+    assert rpc.call("ServerMetadata").name == "loopline"
+    told = rpc.call("ModelMetadata", message("ModelMetadataRequest")(name="late"))
+    assert (told.name, list(told.versions)) == ("late", ["1"])
+    found = [(each.name, each.datatype, list(each.shape)) for each in told.inputs]
+    assert found == [(name, datatype, [-1]) for name, datatype, _, _ in COLUMNS]
+    assert [each.datatype for each in told.outputs] == ["FP64"]
+
+
+def test_typed_tensors_are_answered_typed_and_logged(rpc: Any) -> None:
+    told = rpc.call("ModelInfer", infer(2))
+    assert (told.model_name, told.model_version, told.id) == ("late", "1", "mine")
+    assert list(told.outputs[0].contents.fp64_contents) == [107.5, 109.0]
+    assert list(told.outputs[0].shape) == [2]
+    name = told.parameters["prediction_id"].string_param
+    assert rpc.router.record(f"{name}-1")["prediction"] == 109.0
+
+
+def test_what_is_wrong_is_told_with_the_routers_words(rpc: Any) -> None:
+    code, text = refused(lambda: rpc.call("ModelInfer", infer(1, dep_hour=[-1.0])))
+    assert (code, "could not score" in text) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+    unknown = message("ModelInferRequest")(model_name="nobody")
+    assert refused(lambda: rpc.call("ModelInfer", unknown))[0] == grpc.StatusCode.NOT_FOUND
+    older = infer()
+    older.model_version = "9"
+    assert refused(lambda: rpc.call("ModelInfer", older))[0] == grpc.StatusCode.NOT_FOUND
+    code, text = refused(lambda: rpc.call("ModelInfer", infer(2, dep_hour=[1.0])))
+    assert (code, "dep_hour" in text) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+    assert refused(lambda: rpc.call("ModelInfer", infer(), token=None))[0] == grpc.StatusCode.UNAUTHENTICATED
+    assert refused(lambda: rpc.call("ModelInfer", infer(), token="loop_x"))[0] == grpc.StatusCode.UNAUTHENTICATED
+    ready = message("ModelReadyRequest")(name="../../health")
+    assert refused(lambda: rpc.call("ModelReady", ready))[0] == grpc.StatusCode.NOT_FOUND
+
+
+def test_what_says_two_things_is_refused(rpc: Any) -> None:
+    both = infer()
+    both.raw_input_contents.append(b"12345678")
+    code, text = refused(lambda: rpc.call("ModelInfer", both))
+    assert (code, text) == (grpc.StatusCode.INVALID_ARGUMENT, "There are 5 inputs but 1 raw contents.")
+    both.raw_input_contents.extend([b"12345678"] * 4)
+    assert "both raw and typed" in refused(lambda: rpc.call("ModelInfer", both))[1]
+    other = infer()
+    other.inputs[0].contents.int_contents.append(3)
+    assert "has its values in" in refused(lambda: rpc.call("ModelInfer", other))[1]
+    half = infer()
+    half.inputs[0].datatype = "FP16"
+    assert "FP16" in refused(lambda: rpc.call("ModelInfer", half))[1]
+    dark = infer(1, carrier=[b"\xff"])
+    assert "UTF-8" in refused(lambda: rpc.call("ModelInfer", dark))[1]
+
+
+@pytest.mark.parametrize("name", ["RepositoryIndex", "RepositoryModelLoad", "RepositoryModelUnload", "Nothing"])
+def test_calls_beyond_the_protocol_are_not_implemented(rpc: Any, name: str) -> None:
+    assert refused(lambda: rpc.call(name))[0] == grpc.StatusCode.UNIMPLEMENTED
