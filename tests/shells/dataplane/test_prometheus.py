@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from dataplane_router import TOKEN, Router
 
-from loopline.shells.dataplane.metrics import COUNTERS, Gauge, Metrics
+from loopline.kit.exposition import Gauge
+from loopline.shells.dataplane.metrics import COUNTERS, Metrics
 
 pytestmark = pytest.mark.integration
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from loopline.shells.dataplane.metrics import Gauge
+from loopline.kit.exposition import Gauge
 
 if TYPE_CHECKING:
     from loopline.shells.dataplane.application import Application

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
-STARTED = time.time()
+from loopline.kit.exposition import Gauge, gauge_lines, labelled, process_lines
+
 BOUNDS_NS = tuple(
     round(seconds * 1e9)
     for seconds in (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -23,14 +22,6 @@ COUNTERS = {
     "requests_sent_again": "Requests given to another process because theirs died.",
     "predictions_not_logged": "Predictions whose record could not be kept.",
 }
-
-
-class Gauge(NamedTuple):
-    """Values of now, each with its labels."""
-
-    name: str
-    help: str
-    values: Iterable[tuple[Mapping[str, str], float]]
 
 
 class Series:
@@ -78,7 +69,7 @@ class Metrics:
 
     def text(self, gauges: Iterable[Gauge]) -> str:
         """Prometheus' text format (version 0.0.4)."""
-        ours = [*self._requests(), *self._latencies(), *self._counters(), *_gauges(gauges)]
+        ours = [*self._requests(), *self._latencies(), *self._counters(), *gauge_lines(gauges, "loopline_")]
         return "\n".join([*ours, *process_lines()]) + "\n"
 
     def _requests(self) -> Iterator[str]:
@@ -107,44 +98,6 @@ class Metrics:
             yield f"# TYPE loopline_{name}_total counter"
             for shown, number in sorted(numbers.items()):
                 yield f"loopline_{name}_total{shown} {number}"
-
-
-def labelled(labels: Mapping[str, str]) -> str:
-    """Labels as the text format has them; nothing where there are none."""
-    if not labels:
-        return ""
-    escaped = {
-        name: value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") for name, value in labels.items()
-    }
-    return "{" + ",".join(f'{name}="{value}"' for name, value in escaped.items()) + "}"
-
-
-def process_lines() -> Iterator[str]:
-    """What Prometheus' own libraries say about a process; nothing where there is no /proc."""
-    try:
-        spent = os.times()
-        with open("/proc/self/statm") as file:
-            resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        handles = len(os.listdir("/proc/self/fd"))
-    except OSError:
-        return
-    for name, kind, text, value in (
-        ("cpu_seconds_total", "counter", "User and system CPU time.", spent.user + spent.system),
-        ("resident_memory_bytes", "gauge", "Resident memory.", resident),
-        ("open_fds", "gauge", "Open file descriptors.", handles),
-        ("start_time_seconds", "gauge", "Start of the process since 1970.", STARTED),
-    ):
-        yield f"# HELP process_{name} {text}"
-        yield f"# TYPE process_{name} {kind}"
-        yield f"process_{name} {value:.10g}"
-
-
-def _gauges(gauges: Iterable[Gauge]) -> Iterator[str]:
-    for gauge in gauges:
-        yield f"# HELP loopline_{gauge.name} {gauge.help}"
-        yield f"# TYPE loopline_{gauge.name} gauge"
-        for labels, value in gauge.values:
-            yield f"loopline_{gauge.name}{labelled(labels)} {value:.10g}"
 
 
 def _labels(series: Series) -> str:

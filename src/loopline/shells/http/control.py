@@ -19,6 +19,7 @@ from loopline.shells.http.api import JSON, api_routes
 from loopline.shells.http.guard import Guard, error_body
 from loopline.shells.http.hooks import hook_routes
 from loopline.shells.http.links import link_routes
+from loopline.shells.http.metrics import TEXT, metrics_text
 from loopline.shells.http.mlflow import Mlflow
 from loopline.shells.http.pages import page_routes, problem
 
@@ -30,8 +31,7 @@ def application(loopline: Loopline, hosts: frozenset[str]) -> Any:
         return JSONResponse({"status": "ok", "version": __version__})
 
     def metrics(_: Request) -> Response:
-        facts = loopline.ledger.latest(1)
-        return PlainTextResponse(f"# TYPE loopline_facts counter\nloopline_facts {facts[0].seq if facts else 0}\n")
+        return PlainTextResponse(metrics_text(loopline), media_type=TEXT)
 
     routes = [
         Route("/health", health),
