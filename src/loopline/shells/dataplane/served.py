@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loopline.shells.dataplane.answers import unavailable
 from loopline.usecases.serving.options import DEFAULTS, Options
+from loopline.usecases.serving.traffic import LIVE
 
 if TYPE_CHECKING:
-    from loopline.shells.dataplane.protocol import Exchange
+    from loopline.shells.dataplane.choosing import Split
     from loopline.shells.dataplane.revision import Revision
 
-LIVE = "live"
+__all__ = ["LIVE", "Served"]
 
 
 class Served:
-    """One endpoint. `live` is the one reference that a swap replaces; it is read once for each request."""
+    """One endpoint. `live` is the one reference that a swap replaces; it is read once for each request. `beside` are the
+    revisions of arms and shadows by number, `split` says how they share the requests: None when nothing is shared out,
+    and then it costs nothing."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -23,6 +26,8 @@ class Served:
         self.starting: Revision | None = None
         self.warm: Revision | None = None  # the one before, in case of a rollback
         self.warm_until = 0.0
+        self.beside: dict[int, Revision] = {}
+        self.split: Split | None = None
         self.has_key = False
         self.options: Options = DEFAULTS
 
@@ -34,6 +39,9 @@ class Served:
             )
         return self.live
 
-    def choose(self, exchange: Exchange) -> tuple[Revision, str]:
-        """The revision that answers this request, and the arm under which it is logged."""
-        return self.present(), LIVE
+    def choose(self, exchange: Any) -> tuple[Any, str]:
+        """The revision that answers this request, and the arm under which it is logged. What it answers in place of a
+        revision reads and takes rows as one does; the arm that sticks to a key is known only once there are rows."""
+        if self.split is None or self.live is None:
+            return self.present(), LIVE
+        return self.split.choose(exchange, self.live)
