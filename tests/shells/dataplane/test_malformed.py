@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import re
 import socket
 import time
+import zlib
 from typing import Any
 
 import pytest
+import zstandard
 from dataplane_doubles import ROW
 from dataplane_router import TOKEN, Router
 
@@ -17,6 +20,21 @@ pytestmark = pytest.mark.integration
 
 PATH = "/v1/endpoints/late/predict"
 GOOD = json.dumps({"rows": [ROW]}).encode()
+
+
+def grown(coder: Any, flush: Any) -> bytes:
+    """A hundred megabytes of nothing, packed."""
+    return b"".join([coder(bytes(1 << 20)) for _ in range(100)]) + flush()
+
+
+_gzip = zlib.compressobj(9, wbits=31)
+_zstd = zstandard.ZstdCompressor(3).compressobj()
+BOMB = grown(_gzip.compress, _gzip.flush)
+ZSTD_BOMB = grown(_zstd.compress, _zstd.flush)
+_wide = zstandard.ZstdCompressor(
+    compression_params=zstandard.ZstdCompressionParameters(window_log=27, enable_ldm=True)
+).compressobj()
+WIDE = _wide.compress(GOOD) + _wide.flush()
 
 
 def whole(body: bytes = GOOD, *lines: str, method: str = "POST", path: str = PATH, host: str = "127.0.0.1") -> bytes:
@@ -78,7 +96,21 @@ CASES = {
     "cut short": (whole(GOOD[:-5], f"Content-Length: {len(GOOD)}"), 400),
     "upgrade": (whole(GOOD, "Connection: Upgrade", "Upgrade: websocket"), 400),
     "connect": (b"CONNECT evil:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
-    "compressed": (whole(GOOD, "Content-Encoding: gzip"), 415),
+    "not gzip": (whole(GOOD, "Content-Encoding: gzip"), 400),
+    "not zstd": (whole(GOOD, "Content-Encoding: zstd"), 400),
+    "deflate": (whole(GOOD, "Content-Encoding: deflate"), 415),
+    "brotli": (whole(GOOD, "Content-Encoding: br"), 415),
+    "two codings": (whole(GOOD, "Content-Encoding: gzip, zstd"), 415),
+    "no coding": (whole(GOOD, "Content-Encoding: identity"), 200),
+    "gzip": (whole(gzip.compress(GOOD), "Content-Encoding: gzip"), 200),
+    "gzip cut short": (whole(gzip.compress(GOOD)[:-4], "Content-Encoding: gzip"), 400),
+    "gzip twice": (whole(gzip.compress(GOOD) * 2, "Content-Encoding: gzip"), 400),
+    "gzip that grows": (whole(BOMB, "Content-Encoding: gzip"), 413),
+    "zstd": (whole(zstandard.compress(GOOD), "Content-Encoding: zstd"), 200),
+    "zstd cut short": (whole(zstandard.compress(GOOD)[:-4], "Content-Encoding: zstd"), 400),
+    "zstd twice": (whole(zstandard.compress(GOOD) * 2, "Content-Encoding: zstd"), 400),
+    "zstd that grows": (whole(ZSTD_BOMB, "Content-Encoding: zstd"), 413),
+    "zstd with a huge window": (whole(WIDE, "Content-Encoding: zstd"), 400),
     "form": (whole(GOOD, "Content-Type: application/x-www-form-urlencoded"), 415),
     "binary tensors": (whole(GOOD, "Inference-Header-Content-Length: 5"), 415),
     "many headers": (whole(GOOD, *(f"X-{n}: y" for n in range(200))), 400),

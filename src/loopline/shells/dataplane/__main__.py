@@ -17,7 +17,7 @@ from typing import Any
 from loopline.core.errors import LooplineError
 from loopline.kit.processes import die_with_parent
 from loopline.shells.dataplane.hosts import Hosts
-from loopline.shells.dataplane.limits import Limits
+from loopline.shells.dataplane.limits import Limits, configured
 from loopline.shells.dataplane.server import inherited, listening, only_one, serve
 
 OPEN_HOME = "loopline.app.wiring:open_home"
@@ -42,7 +42,12 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
 def main(given: Sequence[str] | None = None) -> int:
     """Serve until told to stop; exit code 0, or that of the error."""
     wanted = arguments(given)
-    limits = replace(Limits(), warm_s=wanted.warm_seconds, grace_s=wanted.grace_seconds)
+    try:
+        limits = configured(os.environ)
+    except LooplineError as error:
+        print(f"data plane: {error}", file=sys.stderr)
+        return error.exit_code
+    limits = replace(limits, warm_s=wanted.warm_seconds, grace_s=wanted.grace_seconds)
     _many_files()
     _bring_up_to_date(wanted.home)
     module, _, name = wanted.installation.partition(":")

@@ -56,7 +56,7 @@ def answer(
     """A whole response. `headers` are further lines, each with its line end; a HEAD request gets no body."""
     ending = b"connection: close\r\n" if close else b""
     return b"%b%b%bcontent-length: %d\r\n\r\n%b" % (
-        _HEADS[status, kind], headers, ending, len(body), body if body_too else b"",
+        _HEADS.get((status, kind)) or _head(status, kind), headers, ending, len(body), body if body_too else b"",
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from loopline.core.verbs import Caller, Role
 from loopline.shells.dataplane.answers import TEXT, Fault, json_answer, unavailable
+from loopline.shells.dataplane.bodies import WANTED, unpack
 from loopline.shells.dataplane.doors import routes
 from loopline.shells.dataplane.gauges import gauges
 from loopline.shells.dataplane.hosts import Hosts
@@ -47,6 +48,8 @@ class Application:
         self.draining = False
         self.ended = False
         self.buffered = 0  # bytes of bodies that are not whole yet
+        self.aside = 0  # bytes of bodies that are being decoded in the thread for that
+        self.wanted_headers: set[bytes] = set(WANTED)
         self.metrics = Metrics()
         self.ids = Ids()
         self.anyone = Caller("anyone", Role.VIEWER)
@@ -56,6 +59,7 @@ class Application:
         self.writing = ThreadPoolExecutor(1, "predictions")
         self.intake = ThreadPoolExecutor(1, "truth")
         self.asking = ThreadPoolExecutor(1, "tokens")
+        self.decoding = ThreadPoolExecutor(1, "decoding")
         self.tokens = Tokens(verify, loop, self.asking)
         self.recorder = Recorder(home, loop, self.writing, self.metrics, limits.flush_s, limits.unflushed_rows)
         self.truths = Truths(home, loop, self.intake, self.ids.writer)
@@ -87,12 +91,27 @@ class Application:
             caller = exchange.caller
             if caller is None or caller.role < role:
                 raise Fault(403, f"This needs the role {role.name.lower()}.", "Use a token that has it.")
-            call(exchange, *arguments)
-        except Fault as fault:
-            exchange.refuse(fault)
-        except Exception as error:  # a fault of ours; the client learns its number, the log the rest
-            number = self.complain(error)
-            exchange.refuse(Fault(400, "The request cannot be understood.", f"The server's log has it as {number}."))
+            if b"content-encoding" in exchange.headers and exchange.body:
+                unpack(self, exchange, lambda: call(exchange, *arguments))
+            else:
+                call(exchange, *arguments)
+        except Exception as error:
+            self.failed(exchange, error)
+
+    def attempt(self, exchange: Exchange, work: Callable[[], None]) -> None:
+        """Go on with a request whose body has been decoded aside."""
+        try:
+            work()
+        except Exception as error:
+            self.failed(exchange, error)
+
+    def failed(self, exchange: Exchange, error: Exception) -> None:
+        """Answer a Fault; of a fault of ours the client learns its number, the log the rest."""
+        if isinstance(error, Fault):
+            exchange.refuse(error)
+            return
+        number = self.complain(error)
+        exchange.refuse(Fault(400, "The request cannot be understood.", f"The server's log has it as {number}."))
 
     def complain(self, error: Exception) -> str:
         """Write a fault of ours to the log; answers the number under which it is found there."""

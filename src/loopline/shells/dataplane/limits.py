@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from loopline.core.errors import Invalid
+
+PREFIX = "LOOPLINE_SERVING_"
+MEGABYTE = 1 << 20
+SETTINGS = {
+    "BODY_MB": ("body", MEGABYTE), "COLUMNAR_MB": ("columnar", MEGABYTE), "ROWS": ("rows", 1),
+    "COLUMNAR_ROWS": ("columnar_rows", 1), "DEPTH": ("depth", 1), "BODY_SECONDS": ("body_s", 1.0),
+    "HEAD_SECONDS": ("head_s", 1.0), "CONNECTIONS": ("connections", 1),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Sizes in bytes, times in seconds."""
+    """Sizes in bytes, times in seconds. `body` is for text (JSON, CSV), `columnar` for Arrow and binary tensors, both
+    before and after decompression; `rows` and `columnar_rows` likewise; `depth` is how deep JSON may be nested."""
 
     body: int = 16 << 20
+    columnar: int = 64 << 20
     bodies: int = 256 << 20
     head: int = 64 << 10
     url: int = 8 << 10
     headers: int = 100
     rows: int = 10_000
+    columnar_rows: int = 1_000_000
+    depth: int = 64
     connections: int = 4096
     pipelined: int = 64
     head_s: float = 10.0
@@ -31,3 +46,29 @@ class Limits:
     linger_s: float = 1.0
     unflushed_rows: int = 500_000
     flush_s: float = 0.05
+
+
+def configured(environment: Mapping[str, str]) -> Limits:
+    """The limits with what LOOPLINE_SERVING_… variables say. Invalid names a variable that is no positive number."""
+    limits = Limits()
+    for name, (field, unit) in SETTINGS.items():
+        text = environment.get(PREFIX + name, "")
+        if text:
+            limits = replace(limits, **{field: _number(PREFIX + name, text, unit)})
+    return limits
+
+
+def _number(name: str, text: str, unit: float) -> float:
+    kind = float if isinstance(unit, float) else int
+    try:
+        number = kind(text) * unit
+    except ValueError:
+        number = 0
+    if not 0 < number < 1e12:
+        raise Invalid(f"{name}={text[:40]!r} is not a positive number.", "Set it as in LOOPLINE_SERVING_BODY_MB=32.")
+    return number
+
+
+def variable(name: str, value: object) -> str:
+    """How a limit is raised, as the end of a hint."""
+    return f"or start the server with {PREFIX}{name}={value}"

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from loopline.core.verbs import Caller
-from loopline.shells.dataplane.answers import OK_HEAD, Fault, answer, fault_body, unavailable
+from loopline.shells.dataplane.answers import JSON, OK_HEAD, Fault, answer, fault_body, unavailable
+from loopline.shells.dataplane.bodies import columnar
+from loopline.shells.dataplane.limits import Limits, variable
 
 if TYPE_CHECKING:
     from loopline.shells.dataplane.application import Application
@@ -28,6 +30,8 @@ class Exchange:
         "caller",
         "complete",
         "connection",
+        "form",
+        "headers",
         "item",
         "keep_alive",
         "label",
@@ -45,6 +49,8 @@ class Exchange:
         self.keep_alive = keep_alive
         self.old = old
         self.body = b""
+        self.headers: dict[bytes, bytes] = {}  # those of app.wanted_headers, by their names in lower case
+        self.form: tuple[bytes, bytes] | None = None  # content type and further headers of an answer that is not plain
         self.caller: Caller | None = None
         self.complete = False
         self.response: bytes | None = None
@@ -53,18 +59,21 @@ class Exchange:
         self.item: Any = None
 
     def ok(self, body: bytes) -> None:
-        """Answer 200 with JSON: the usual way."""
+        """Answer 200: the usual way. JSON unless `form` says otherwise."""
         connection = self.connection
         connection.app.metrics.count(self.label, 200, self.started)
         if connection.app.watch is not None:
             connection.app.watch.answered(self, 200)
-        if self.old or not self.keep_alive or connection.app.draining or self.method == b"HEAD":
+        if self.form is not None:
+            kind, headers = self.form
+            self.reply(200, body, headers, kind)
+        elif self.old or not self.keep_alive or connection.app.draining or self.method == b"HEAD":
             self.reply(200, body)
         else:
             self.response = OK_HEAD % len(body) + body
             connection.flush()
 
-    def reply(self, status: int, body: bytes, headers: bytes = b"", kind: bytes = b"application/json") -> None:
+    def reply(self, status: int, body: bytes, headers: bytes = b"", kind: bytes = JSON) -> None:
         """Answer anything."""
         connection = self.connection
         if connection.app.draining and connection.queue and connection.queue[-1] is self:
@@ -104,7 +113,9 @@ class Connection(asyncio.Protocol):
         self._fed = 0
         self._fresh = False
         self._size = 0
+        self._most = app.limits.body
         self._paused = False
+        self._wanted = app.wanted_headers
         self._begin()
 
     # The transport calls these
@@ -184,6 +195,7 @@ class Connection(asyncio.Protocol):
         parser, seen = self._parser, self._seen
         old = parser.get_http_version() == "1.0"
         exchange = Exchange(self, parser.get_method(), self._url, parser.should_keep_alive(), old)
+        exchange.headers = seen
         exchange.started = time.perf_counter_ns()
         self._exchange = exchange
         if parser.should_upgrade():
@@ -191,7 +203,7 @@ class Connection(asyncio.Protocol):
         if parser.get_http_version() not in ("1.1", "1.0"):
             raise Fault(400, "Only HTTP/1.1 is spoken here.", "Use HTTP/1.1.")
         self.app.check_host(seen.get(b"host"), old)
-        self._check_body(exchange, seen)
+        self._check_length(seen)
         self._identify(exchange, seen.get(b"authorization"))
         self.queue.append(exchange)
         if seen.get(b"expect", b"").lower() == b"100-continue" and len(self.queue) == 1:
@@ -200,7 +212,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         self._size += len(data)
         self.app.buffered += len(data)
-        if self._size > self.limits.body:
+        if self._size > self._most:
             raise self._too_large()
         if self.app.buffered > self.limits.bodies:
             raise Fault(429, "Too much is being sent at once.", "Try again in a moment.", b"retry-after: 1\r\n")
@@ -222,11 +234,6 @@ class Connection(asyncio.Protocol):
             self.app.dispatch(exchange)
 
     # Our own
-
-    _wanted = frozenset(
-        (b"host", b"authorization", b"content-type", b"content-encoding", b"content-length", b"expect",
-         b"inference-header-content-length")
-    )  # fmt: skip
 
     def flush(self) -> None:
         """Write all answers whose turn it is."""
@@ -281,20 +288,12 @@ class Connection(asyncio.Protocol):
         self._size = 0
         self._since = self.app.now
 
-    def _check_body(self, exchange: Exchange, seen: dict[bytes, bytes]) -> None:
-        if int(seen.get(b"content-length", b"0")) > self.limits.body:
+    def _check_length(self, seen: dict[bytes, bytes]) -> None:
+        kind = seen.get(b"content-type", JSON)
+        self._most = self.limits.columnar if columnar(kind, seen) else self.limits.body
+        length = seen.get(b"content-length")
+        if length is not None and int(length) > self._most:
             raise self._too_large()
-        if exchange.method != b"POST":
-            return
-        kind = seen.get(b"content-type", b"application/json").split(b";")[0].strip().lower()
-        if kind != b"application/json":
-            raise Fault(415, "The body is not declared as JSON.", "Send Content-Type: application/json.")
-        if seen.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise Fault(415, "The body is compressed.", "Send it as it is.")
-        if b"inference-header-content-length" in seen:
-            raise Fault(
-                415, "Binary tensors are not taken here.", "Send the data as JSON, without the binary extension."
-            )
 
     def _identify(self, exchange: Exchange, header: bytes | None) -> None:
         if self.app.is_open(exchange.path):
@@ -364,7 +363,17 @@ class Connection(asyncio.Protocol):
         self.app.loop.call_later(self.limits.linger_s, self.transport.abort)
 
     def _too_large(self) -> Fault:
-        return Fault(413, f"A body may have {self.limits.body >> 20} MB.", "Send fewer rows at a time.")
+        return too_large(self._most, self.limits)
+
+
+def too_large(most: int, limits: Limits) -> Fault:
+    """The refusal of a body beyond `most` bytes."""
+    name = "BODY_MB" if most == limits.body else "COLUMNAR_MB"
+    return Fault(
+        413,
+        f"A body may have {most >> 20} MB.",
+        f"Send fewer rows at a time, {variable(name, (most >> 20) * 2)}.",
+    )
 
 
 def _not_http(error: BaseException) -> Fault:

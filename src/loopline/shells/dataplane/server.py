@@ -125,7 +125,7 @@ async def finish(app: Application, plane: Plane) -> None:
     await asyncio.sleep(0)
     if app.watch is not None:
         app.watch.close()
-    for executor in (app.writing, app.intake, app.asking):
+    for executor in (app.decoding, app.writing, app.intake, app.asking):
         executor.shutdown(wait=True)
     app.recorder.shut()
     app.truths.shut()

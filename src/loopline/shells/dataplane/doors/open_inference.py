@@ -6,6 +6,7 @@ from typing import Any
 
 from loopline.core.verbs import Role
 from loopline.shells.dataplane.answers import json_answer, unavailable
+from loopline.shells.dataplane.bodies import only_json
 from loopline.shells.dataplane.replies import OpenInference
 from loopline.shells.dataplane.revision import READY
 from loopline.shells.dataplane.rows import metadata
@@ -24,7 +25,7 @@ def infer(app: Any, exchange: Any, served: Any) -> None:
     """Answer tensors."""
     revision, arm = served.choose(exchange)
     exchange.label = revision.series
-    rows, request_id = revision.rows.from_tensors(exchange.body)
+    rows, request_id = revision.rows.from_tensors(only_json(exchange))
     revision.submit(exchange, rows, OpenInference(request_id), arm)
 
 

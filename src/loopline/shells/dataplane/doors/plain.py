@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loopline.core.verbs import Role
+from loopline.shells.dataplane.bodies import only_json
 from loopline.shells.dataplane.replies import PLAIN
 
 
@@ -17,4 +18,4 @@ def predict(app: Any, exchange: Any, served: Any) -> None:
     """Answer rows."""
     revision, arm = served.choose(exchange)
     exchange.label = revision.series
-    revision.submit(exchange, revision.rows.from_plain(exchange.body), PLAIN, arm)
+    revision.submit(exchange, revision.rows.from_plain(only_json(exchange)), PLAIN, arm)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loopline.core.verbs import Role
+from loopline.shells.dataplane.bodies import only_json
 from loopline.shells.dataplane.truths import parsed
 
 
@@ -15,4 +16,4 @@ def routes(name: bytes) -> list[tuple[bytes, bytes, Role, Any]]:
 
 def truth(app: Any, exchange: Any, served: Any) -> None:
     """Take ground truth; it is answered once it is on disk."""
-    app.truths.take(exchange, served.name, parsed(exchange.body, served.has_key, app.limits.rows))
+    app.truths.take(exchange, served.name, parsed(only_json(exchange), served.has_key, app.limits.rows))
