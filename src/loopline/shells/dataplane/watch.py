@@ -21,6 +21,7 @@ from loopline.core.times import to_text
 
 REQUEST_LOG = "LOOPLINE_REQUEST_LOG"
 SPANS_TO = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+TRACEPARENT = b"traceparent"
 FLUSH_S = 0.2
 MOST_LINES = 100_000
 
@@ -231,7 +232,7 @@ def _times(exchange: Any, item: Any, now_ns: int) -> dict[str, float | None]:
 
 
 def _traceparent(exchange: Any) -> str | None:
-    found = getattr(exchange, "headers", {}).get(b"traceparent")
+    found = getattr(exchange, "headers", {}).get(TRACEPARENT)
     return found.decode("ascii", "replace") if found else None
 
 
