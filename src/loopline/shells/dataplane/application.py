@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
@@ -22,11 +22,12 @@ from loopline.shells.dataplane.link import Link
 from loopline.shells.dataplane.metrics import Metrics
 from loopline.shells.dataplane.protocol import Connection, Exchange
 from loopline.shells.dataplane.recorder import Recorder
-from loopline.shells.dataplane.revision import READY, Revision
+from loopline.shells.dataplane.residents import Residents
+from loopline.shells.dataplane.revision import COLD, READY, Revision
 from loopline.shells.dataplane.served import Served
 from loopline.shells.dataplane.tokens import Tokens
 from loopline.shells.dataplane.truths import Truths
-from loopline.shells.dataplane.watch import Watch, watch_of
+from loopline.shells.dataplane.watch import TRACEPARENT, Watch, watch_of
 from loopline.usecases.serving.records.ids import Ids
 
 VERSION: str = import_module("loopline").__version__
@@ -38,7 +39,7 @@ class Application:
 
     def __init__(
         self, loop: Any, home: Path, verify: Callable[[str], Caller | None], hosts: Hosts, limits: Limits,
-        installation: str,
+        installation: str, memory: int = 0,
     ) -> None:  # fmt: skip
         self.loop = loop
         self.home = home
@@ -63,8 +64,11 @@ class Application:
         self.tokens = Tokens(verify, loop, self.asking)
         self.recorder = Recorder(home, loop, self.writing, self.metrics, limits.flush_s, limits.unflushed_rows)
         self.truths = Truths(home, loop, self.intake, self.ids.writer)
+        self.residents = Residents(self, memory)
         self.check_host = hosts.check
         self.watch: Watch | None = watch_of(loop, self.asking)
+        if self.watch is not None:
+            self.wanted_headers.add(TRACEPARENT)
         self._dying: list[Link] = []
         self._running: set[Any] = set()
         self._routes: dict[bytes, dict[bytes, Route]] = dict(self._fixed())
@@ -123,9 +127,19 @@ class Application:
     # Revisions ask these
 
     def is_live(self, revision: Revision) -> bool:
-        """Whether requests go to it."""
+        """Whether requests go to it: all, or those of an arm."""
         served = self.endpoints.get(revision.endpoint)
-        return served is not None and served.live is revision
+        if served is None:
+            return False
+        return served.live is revision or served.beside.get(revision.number) is revision
+
+    def revisions(self) -> Iterator[Revision]:
+        """All that may have processes."""
+        for served in self.endpoints.values():
+            for revision in (served.live, served.starting, served.warm, *served.beside.values(), *served.coming.values()):
+                if revision is not None:
+                    yield revision
+        yield from self.leaving
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something beside; it is kept from the garbage collector until it ends."""
@@ -152,7 +166,8 @@ class Application:
         served = self.endpoints.pop(name)
         for path, _ in self._of(served):
             self._routes.pop(path, None)
-        self.leaving += [revision for revision in (served.live, served.warm) if revision is not None]
+        found = (served.live, served.warm, *served.beside.values(), *served.coming.values())
+        self.leaving += [revision for revision in found if revision is not None]
 
     def tick(self) -> None:
         """Once a second: time, slow connections, waiting and leaving revisions."""
@@ -160,16 +175,16 @@ class Application:
         for connection in list(self.connections):
             connection.expired(self.now)
         for served in self.endpoints.values():
-            for revision in (served.live, served.starting, served.warm):
-                if revision is not None:
-                    revision.watch(self.now)
             if served.warm is not None and self.now > served.warm_until and served.warm.idle():
                 served.warm.stop()
                 served.warm = None
+        for revision in list(self.revisions()):
+            revision.watch(self.now)
         for revision in [each for each in self.leaving if each.idle()]:
             revision.stop()
             self.leaving.remove(revision)
         self._dying = [link for link in self._dying if not link.ended()]
+        self.residents.tick(self.now)
         self.recorder.rotate()
         self.truths.rotate()
 
@@ -237,7 +252,7 @@ class Application:
     # Answers
 
     def _ready(self, exchange: Exchange) -> None:
-        late = [served.name for served in self.endpoints.values() if served.live and served.live.state != READY]
+        late = [served.name for served in self.endpoints.values() if served.live and served.live.state not in (READY, COLD)]
         if late:
             raise unavailable(f"Not ready yet: {', '.join(late)}.")
         json_answer(exchange, {"ready": True})
