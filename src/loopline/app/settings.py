@@ -36,15 +36,18 @@ def find_home(given: str | None = None, environ: Mapping[str, str] = os.environ,
 
 @dataclass(frozen=True)
 class Listen:
-    """Addresses of both planes. `hosts` are further names by which clients may call the server."""
+    """Addresses of both planes. `hosts` are further names by which clients may call the server; gRPC is spoken where
+    `grpc_port` is given."""
 
     host: str = "127.0.0.1"
     port: int = 8400
     serving_port: int = 8401
     hosts: tuple[str, ...] = ()
+    grpc_port: int | None = None
 
     def __post_init__(self) -> None:
-        for name, port in (("--port", self.port), ("--serving-port", self.serving_port)):
+        named = (("--port", self.port), ("--serving-port", self.serving_port), ("--grpc-port", self.grpc_port or 0))
+        for name, port in named:
             if not 0 <= port <= 65535:
                 raise Invalid(
                     f"{name} {port} is not a TCP port.", "Choose a number from 1 to 65535, or 0 for any free one."

@@ -16,24 +16,29 @@ from loopline.core.errors import Unavailable
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8400, show_default=True, help="Pages and API.")
 @click.option("--serving-port", default=8401, show_default=True, help="Predictions and ground truth.")
+@click.option("--grpc-port", type=int, help="Predictions over gRPC too, at this port (usually 8402).")
 @click.option("--host-name", multiple=True, help="A further name by which clients call this server.")
 @click.option("--no-browser", is_flag=True, help="Do not open the pages.")
 @click.pass_obj
-def up(obj: Any, host: str, port: int, serving_port: int, host_name: tuple[str, ...], no_browser: bool) -> None:
+def up(
+    obj: Any, host: str, port: int, serving_port: int, grpc_port: int | None, host_name: tuple[str, ...],
+    no_browser: bool,
+) -> None:  # fmt: skip
     """Start the server: pages, API, serving, worker. Ctrl-C ends it."""
     from loopline.app.settings import Listen
     from loopline.shells.supervisor import Supervisor
 
-    def ready(link: str, serving_url: str) -> None:
+    def ready(link: str, serving_url: str, grpc_address: str) -> None:
+        also = f"  gRPC      {grpc_address}\n" if grpc_address else ""
         obj.show(
-            {"link": link, "serving_url": serving_url, "home": str(obj.folder)},
-            text=f"Loopline is up in {obj.folder}\n  pages     {link}\n  serving   {serving_url}\n"
+            {"link": link, "serving_url": serving_url, "grpc_address": grpc_address or None, "home": str(obj.folder)},
+            text=f"Loopline is up in {obj.folder}\n  pages     {link}\n  serving   {serving_url}\n{also}"
             "The link signs you in once, within ten minutes; `loopline open` prints another. Ctrl-C ends it.",
         )
         if not (no_browser or obj.json):
             open_browser(link)
 
-    listen = Listen(host, port, serving_port, host_name)
+    listen = Listen(host, port, serving_port, host_name, grpc_port)
     Supervisor(obj.folder, listen, lambda text: click.echo(text, err=True)).run(ready)
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +23,7 @@ from loopline.core.errors import Conflict, Unavailable
 from loopline.kit.durable import write_file
 
 Say = Callable[[str], None]
+Ready = Callable[[str, str, str], None]
 BEAT_S = 0.1
 GRACE_S = 8.0
 READY_S = 30.0
@@ -77,17 +79,19 @@ class Supervisor:
         self._ending = False
         self._ready_read = -1
 
-    def run(self, ready: Callable[[str, str], None]) -> None:
-        """Start everything; `ready(link, serving_url)` is called when the first page can be asked for."""
+    def run(self, ready: Ready) -> None:
+        """Start everything; `ready(link, serving_url, grpc_address)` is called when the first page can be asked for. The
+        last is "" where gRPC is not asked for."""
         make_home(self._home)
         with self._only_one():
             found_schema(self._home)  # here, so that what is wrong with the folder is said at once
             control, serving = self._bind(self._listen.port), self._bind(self._listen.serving_port)
+            rpc = self._reserved()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, self._end)
             try:
-                self._start(control, serving)
-                self._announce(control, serving, ready)
+                self._start(control, serving, rpc)
+                self._announce(control, serving, rpc, ready)
                 self._watch()
             finally:
                 self._stop()
@@ -103,21 +107,35 @@ class Supervisor:
         return lock
 
     def _bind(self, port: int) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._listen.host else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((self._listen.host, port))
-        except OSError as error:
-            listening.close()
-            raise Unavailable(
-                f"{self._listen.host}:{port} cannot be listened on ({error.strerror}).",
-                "Choose another with --port and --serving-port.",
-            ) from error
+        listening = self._bound(port)
         listening.listen(1024)
         return listening
 
-    def _start(self, control: socket.socket, serving: socket.socket) -> None:
+    def _bound(self, port: int, shared: bool = False) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._listen.host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((self._listen.host, port))
+            if shared:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        except OSError as error:
+            bound.close()
+            raise Unavailable(
+                f"{self._listen.host}:{port} cannot be listened on ({error.strerror}).",
+                "Choose another with --port, --serving-port and --grpc-port.",
+            ) from error
+        return bound
+
+    def _reserved(self) -> socket.socket | None:
+        """The port of gRPC, bound but not listened on: its library opens sockets itself, beside this one."""
+        if self._listen.grpc_port is None:
+            return None
+        if find_spec("grpc") is None:
+            raise Unavailable("gRPC needs packages that are not installed.", "`pip install 'loopline[grpc]'`.")
+        return self._bound(self._listen.grpc_port, shared=True)
+
+    def _start(self, control: socket.socket, serving: socket.socket, rpc: socket.socket | None) -> None:
         home = str(self._home)
         self._ready_read, ready_write = os.pipe()
         names = [part for name in self._listen.hosts for part in ("--host-name", name)]
@@ -143,24 +161,37 @@ class Supervisor:
             ),
             Child("worker", ["loopline.shells.worker", "--home", home], ()),
         ]
+        if rpc is not None:
+            self._children.append(self._rpc(rpc, self._url(serving)))
         for child in self._children:
             self._launch(child)
+
+    def _rpc(self, rpc: socket.socket, router: str) -> Child:
+        host, port = rpc.getsockname()[:2]
+        where = ["--host", host, "--port", str(port), "--router", router]
+        return Child("grpc", ["loopline.shells.rpc", "--home", str(self._home), *where], ())
 
     def _launch(self, child: Child) -> None:
         with open(self._home / "logs" / f"{child.name.replace(' ', '-')}.log", "ab") as log:
             child.start(log)
 
-    def _announce(self, control: socket.socket, serving: socket.socket, ready: Callable[[str, str], None]) -> None:
+    def _announce(
+        self, control: socket.socket, serving: socket.socket, rpc: socket.socket | None, ready: Ready
+    ) -> None:
         url, serving_url = self._url(control), self._url(serving)
+        grpc_address = self._place(rpc) if rpc else ""
         said = self._wait_for_ready()
-        running = {"url": url, "serving_url": serving_url, "pid": os.getpid()}
+        running = {"url": url, "serving_url": serving_url, "grpc_address": grpc_address, "pid": os.getpid()}
         write_file(self._home / "run" / "server.json", json.dumps(running).encode(), 0o600)
-        ready(f"{url}/sign-in?code={said['code']}", serving_url)
+        ready(f"{url}/sign-in?code={said['code']}", serving_url, grpc_address)
 
     def _url(self, listening: socket.socket) -> str:
+        return f"http://{self._place(listening)}"
+
+    def _place(self, bound: socket.socket) -> str:
         host = self._listen.host
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
-        return f"http://{f'[{shown}]' if ':' in shown else shown}:{listening.getsockname()[1]}"
+        return f"{f'[{shown}]' if ':' in shown else shown}:{bound.getsockname()[1]}"
 
     def _wait_for_ready(self) -> dict[str, Any]:
         until = time.monotonic() + READY_S
