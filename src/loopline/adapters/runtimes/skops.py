@@ -22,7 +22,8 @@ class Skops:
 
     def accepts(self, model: Any) -> bool:
         """Whether `model` is a scikit-learn estimator (by its class; scikit-learn is not imported for others)."""
-        return any(base.__module__.startswith("sklearn.") for base in type(model).__mro__)
+        libraries = {base.__module__.partition(".")[0] for base in type(model).__mro__}
+        return "sklearn" in libraries and not libraries & {"lightgbm", "xgboost", "catboost"}
 
     def save(self, model: Any, folder: Path) -> None:
         """Write `model.skops`; the same fitted model gives the same bytes. Refused for a type that could not be
