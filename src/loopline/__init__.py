@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loopline.core.programs import CommandModel as CommandModel
+    from loopline.core.programs import PythonModel as PythonModel
     from loopline.core.tables import Column as Column
     from loopline.core.tables import Signature as Signature
     from loopline.shells.sdk import Client as Client
@@ -38,6 +40,8 @@ _PLACES = {
     "flush": "loopline.shells.sdk.runs",
     "run": "loopline.shells.sdk.runs",
     "run_pipeline": "loopline.shells.sdk.pipelines",
+    "CommandModel": "loopline.core.programs",
+    "PythonModel": "loopline.core.programs",
     "Column": "loopline.core.tables",
     "Signature": "loopline.core.tables",
     "Contract": "loopline.usecases.datasets",
@@ -57,12 +61,14 @@ _PLACES = {
 __all__ = [
     "Client",
     "Column",
+    "CommandModel",
     "Contract",
     "Dataset",
     "Model",
     "Url",
     "Query",
     "File",
+    "PythonModel",
     "Signature",
     "autolog",
     "branch",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from loopline.adapters.runtimes.command import Command
+from loopline.adapters.runtimes.python import Python
 from loopline.adapters.runtimes.skops import Skops
 from loopline.ports.runtime import Runtime
 
 # By name. Cheap to have: the libraries behind a format are imported at its first use.
-RUNTIMES: dict[str, Runtime] = {runtime.format: runtime for runtime in (Skops(),)}
+RUNTIMES: dict[str, Runtime] = {runtime.format: runtime for runtime in (Skops(), Python(), Command())}

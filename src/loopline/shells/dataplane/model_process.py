@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from loopline.adapters.runtimes import isolation
 from loopline.core.errors import LooplineError
 from loopline.core.tables import Signature
 from loopline.kit.processes import die_with_parent
@@ -137,6 +138,7 @@ def main(given: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # the router says when to end, by closing the socket
         signal.signal(number, signal.SIG_IGN)
     die_with_parent(arguments.parent)
+    isolation.enter()
     connection = socket.socket(fileno=arguments.fd)
     try:
         model = load(arguments)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from loopline.core.errors import Invalid
+from loopline.core.programs import CommandModel, PythonModel
+from loopline.core.tables import Signature
 from loopline.usecases.tracking import model
 
 CONFUSION = "application/vnd.loopline.confusion+json"
@@ -83,15 +85,20 @@ class Objects:
 
         self.keep(named("confusions", name, step, ".json"), tables.confusion(truth, predicted, labels), CONFUSION)
 
-    def model(self, name: str, model: Any, example: Any = None, register: str = "") -> None:
+    def model(
+        self, name: str, model: Any, example: Any = None, register: str = "", signature: Signature | None = None
+    ) -> None:
         """Keep a model as models/NAME/…: scikit-learn by skops, LightGBM and XGBoost in their own formats, the weights
-        of a PyTorch module by safetensors. `example` (some input rows) gives the signature; with `register` it becomes
-        the next version of the registered model of that name. Invalid for a model without a safe format."""
+        of a PyTorch module by safetensors, code as `PythonModel` or `CommandModel`. `example` (some input rows) gives the
+        signature, unless `signature` says it; with `register` it becomes the next version of the registered model of
+        that name. Invalid for a model without a safe format."""
         from loopline.usecases.tracking.objects import models
 
-        signature = None
-        if example is not None and hasattr(model, "predict"):
-            signature = models.signature_of(example, model.predict(example))
+        if signature is None and example is not None:
+            if hasattr(model, "predict"):
+                signature = models.signature_of(example, model.predict(example))
+            elif isinstance(model, PythonModel | CommandModel):  # it gives numbers, unless `signature` says otherwise
+                signature = models.signature_of(example, [0.0])
         models.keep(self, name, model, signature, register)
 
     def json(self, name: str, value: Mapping[str, Any] | Sequence[Any], step: int | None = None) -> None:
