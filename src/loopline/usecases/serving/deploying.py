@@ -6,9 +6,8 @@ from typing import Any
 
 from loopline.core.errors import Conflict, NotFound
 from loopline.core.ids import checked_name
-from loopline.core.times import from_text, to_text
 from loopline.ports.database import Transaction
-from loopline.usecases.serving import model, store
+from loopline.usecases.serving import model, splits, store
 from loopline.usecases.serving.base import Base
 from loopline.usecases.serving.model import FAILED, REQUESTED, Endpoint, Revision, Served, subject
 
@@ -62,6 +61,8 @@ class Deploying(Base):
         if endpoint.live is not None:
             store.set_retired(tx, name, endpoint.live, at)
             self._tell(tx, "deployment.retired", self._revision(tx, name, endpoint.live), actor)
+        if endpoint.traffic is not None:
+            splits.put(tx, name, None, at, actor, "")
         store.retire_endpoint(tx, name, at)
         self._ledger.append(tx, model.ENDPOINT_RETIRED, subject(name), actor, {"endpoint": name})
         return True
@@ -116,11 +117,6 @@ class Deploying(Base):
         self.endpoint(name)
         return self._database.read(lambda tx: store.history(tx, name))
 
-    def live_at(self, name: str, at: str) -> Served | None:
-        """What was live at a moment (ISO 8601 text), or None."""
-        moment = to_text(from_text(at))
-        return self._database.read(lambda tx: store.live_at(tx, name, moment))
-
     def wait(self, name: str, number: int | None = None, timeout_s: float = 60.0) -> Revision:
         """Wait until a revision (default: the one wanted) is live. CheckFailed when it failed, Unavailable after the
         time. `timeout_s` in seconds."""
@@ -135,14 +131,18 @@ class Deploying(Base):
             under_way = endpoint.wanted != endpoint.live
             if (wanted.model, wanted.version) == (found.model, found.version) and (under_way or only_new):
                 return wanted
+        made = self._made(tx, endpoint, found, actor)
+        store.want(tx, name, made.revision)
+        self._tell(tx, "deployment.requested", made, actor, how="deploy")
+        return made
+
+    def _made(self, tx: Transaction, endpoint: Endpoint, found: Any, actor: str) -> Revision:
         made = Revision(
-            endpoint=name, revision=store.next_revision(tx, name), model=found.model, version=found.version,
-            digest=found.digest, signature=found.signature, status=REQUESTED, reason="",
+            endpoint=endpoint.name, revision=store.next_revision(tx, endpoint.name), model=found.model,
+            version=found.version, digest=found.digest, signature=found.signature, status=REQUESTED, reason="",
             requested_at=self._clock.text(), requested_by=actor, live_at=None, ended_at=None,
         )  # fmt: skip
         store.insert_revision(tx, made)
-        store.want(tx, name, made.revision)
-        self._tell(tx, "deployment.requested", made, actor, how="deploy")
         return made
 
     def _move(self, tx: Transaction, endpoint: Endpoint, number: int, actor: str, how: str) -> Revision:

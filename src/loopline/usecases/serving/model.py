@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,10 +14,15 @@ from loopline.core.tables import Signature
 from loopline.usecases.serving.options import DEFAULTS, Options
 from loopline.usecases.serving.traffic import Traffic
 
-REQUESTED, LIVE, RETIRED, FAILED = "requested", "live", "retired", "failed"
+REQUESTED, LIVE, BESIDE, RETIRED, FAILED = "requested", "live", "beside", "retired", "failed"
+KEPT, ROLLED_BACK, ADVANCED, STOPPED, PROMOTED = "kept", "rolled back", "advanced", "stopped", "promoted"
+TRAFFIC_CHANGED = "traffic.changed"
 ENDPOINT_RETIRED = "endpoint.retired"
 WISH = ("model", "alias", "key", "event_time")
-RESERVED = ("id", "endpoint", "revision", "model", "version", "at", "event_time", "key", "prediction", "latency_us")
+LATER = ("arm", "caller", "rules", "sample", "explanation", "explanation_base", "day")
+RESERVED = (
+    "id", "endpoint", "revision", "model", "version", "at", "event_time", "key", "prediction", "latency_us", *LATER
+)  # fmt: skip
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +47,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
-    """One deployment of a model version on an endpoint, numbered from 1. `status`: requested, live, retired, failed."""
+    """One deployment of a model version on an endpoint, numbered from 1. `status`: requested, live, beside (it runs as an
+    arm or a shadow), retired, failed."""
 
     endpoint: str
     revision: int
@@ -59,7 +65,8 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
-    """From when until when (None = still) a revision was live."""
+    """From when until when (None = still) a revision was live. `traffic`: how requests were shared out beside it at the
+    moment that was asked for."""
 
     endpoint: str
     revision: int
@@ -68,6 +75,43 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
     from_at: str
     until_at: str | None
     actor: str
+    traffic: Traffic | None = None
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """From when until when (None = still) requests were shared out so, and why it began."""
+
+    endpoint: str
+    traffic: Traffic
+    from_at: str
+    until_at: str | None
+    actor: str
+    why: str
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the data plane decided about a revision by itself. `verdict`: kept or rolled back after a bake period;
+    advanced, stopped or promoted as a canary. `evidence`: counts, quantiles and what they were held against."""
+
+    endpoint: str
+    revision: int
+    arm: str
+    verdict: str
+    reason: str
+    evidence: dict[str, Any]
+    at: str
+
+
+class Count(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests of one arm of one revision: answered, failed (the model could not, or was not there), dropped (copies that
+    a shadow had no room for)."""
+
+    endpoint: str
+    revision: int
+    arm: str
+    answered: int
+    failed: int
+    dropped: int
 
 
 class Desired(msgspec.Struct, frozen=True):
@@ -99,11 +143,21 @@ def column_name(name: str) -> str:
 
 
 def replayed(facts: Iterable[Fact]) -> dict[str, Any]:
-    """The live revision of each endpoint that the facts add up to."""
+    """The live revision of each endpoint that the facts add up to, and how its requests are shared out."""
     live: dict[str, Any] = {}
+    shared: dict[str, Any] = {}
     for fact in facts:
         if fact.kind == "deployment.live":
             live[fact.body["endpoint"]] = {"revision": fact.body["revision"], "version": fact.body["version"]}
+        elif fact.kind == TRAFFIC_CHANGED:
+            shared[fact.body["endpoint"]] = fact.body["traffic"]
         elif fact.kind == ENDPOINT_RETIRED:
             live.pop(fact.body["endpoint"], None)
-    return live
+            shared.pop(fact.body["endpoint"], None)
+    return standing(live, {name: traffic for name, traffic in shared.items() if traffic})
+
+
+def standing(live: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """What an audit compares: endpoint to its live revision and version, with its traffic where that is shared out."""
+    found = {name: {**each, "traffic": shared[name]} if name in shared else dict(each) for name, each in live.items()}
+    return found | {name: {"traffic": traffic} for name, traffic in shared.items() if name not in live}

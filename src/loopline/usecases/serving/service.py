@@ -7,7 +7,7 @@ from typing import Any
 
 from loopline.core.facts import Fact
 from loopline.ports.database import Transaction
-from loopline.usecases.serving import model, store
+from loopline.usecases.serving import model, splits, store
 from loopline.usecases.serving.configuring import Configuring
 from loopline.usecases.serving.recording import Recording
 from loopline.usecases.serving.telling import Telling
@@ -24,4 +24,4 @@ class Serving(Telling, Configuring, Recording):
 
     def current(self, tx: Transaction) -> dict[str, Any]:
         """Endpoint to live revision and version, as the tables have it."""
-        return store.live(tx)
+        return model.standing(store.live(tx), splits.shared(tx))

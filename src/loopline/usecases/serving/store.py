@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -78,11 +78,6 @@ def follow(tx: Transaction, name: str, version: int) -> None:
 def put_options(tx: Transaction, name: str, wished: options.Options) -> None:
     text = msgspec.json.encode(wished).decode()
     tx.run("UPDATE serving_endpoints SET options = :options WHERE name = :name", {"name": name, "options": text})
-
-
-def put_traffic(tx: Transaction, name: str, wished: traffic.Traffic | None) -> None:
-    text = "" if wished is None else msgspec.json.encode(wished).decode()
-    tx.run("UPDATE serving_endpoints SET traffic = :traffic WHERE name = :name", {"name": name, "traffic": text})
 
 
 def want(tx: Transaction, name: str, revision: int | None) -> None:
@@ -210,12 +205,21 @@ def live(tx: Transaction) -> dict[str, Any]:
 
 
 def sealed(tx: Transaction, kind: str, endpoint: str) -> dict[str, str]:
-    """File name to digest of what was sealed (`kind`: predictions or truth)."""
+    """File name to digest of what was sealed and is still there (`kind`: predictions or truth)."""
     found = tx.rows(
-        "SELECT file, digest FROM serving_sealed WHERE kind = :kind AND endpoint = :endpoint",
+        "SELECT file, digest FROM serving_sealed WHERE kind = :kind AND endpoint = :endpoint AND ended_at IS NULL",
         {"kind": kind, "endpoint": endpoint},
     )
     return {row["file"]: row["digest"] for row in found}
+
+
+def ended(tx: Transaction, kind: str, endpoint: str) -> set[str]:
+    """The files that were sealed and are there no more."""
+    found = tx.rows(
+        "SELECT file FROM serving_sealed WHERE kind = :kind AND endpoint = :endpoint AND ended_at IS NOT NULL",
+        {"kind": kind, "endpoint": endpoint},
+    )
+    return {row["file"] for row in found}
 
 
 def insert_sealed(tx: Transaction, values: Mapping[str, Any]) -> int:
@@ -225,6 +229,52 @@ def insert_sealed(tx: Transaction, values: Mapping[str, Any]) -> int:
         " VALUES (:kind, :endpoint, :file, :digest, :rows, :sealed_at) ON CONFLICT (kind, endpoint, file) DO NOTHING",
         values,
     )
+
+
+def end_sealed(tx: Transaction, kind: str, endpoint: str, files: Iterable[str], why: str, at: str) -> None:
+    """These files were replaced or removed: `why` is compacted, erased or expired."""
+    for file in files:
+        tx.run(
+            "UPDATE serving_sealed SET ended_at = :at, ended_as = :why"
+            " WHERE kind = :kind AND endpoint = :endpoint AND file = :file AND ended_at IS NULL",
+            {"kind": kind, "endpoint": endpoint, "file": file, "why": why, "at": at},
+        )
+
+
+def insert_erasure(tx: Transaction, values: Mapping[str, Any]) -> None:
+    tx.run(
+        "INSERT INTO serving_erasures (id, endpoint, field, subject_hash, asked_at, asked_by, predictions, truth)"
+        " VALUES (:id, :endpoint, :field, :subject_hash, :asked_at, :asked_by, 0, 0)",
+        values,
+    )
+
+
+def open_erasures(tx: Transaction, endpoint: str) -> list[Row]:
+    """Erasures that were asked for and not finished, oldest first."""
+    return tx.rows(
+        "SELECT id, field, subject_hash, asked_by, predictions, truth FROM serving_erasures"
+        " WHERE endpoint = :endpoint AND finished_at IS NULL ORDER BY asked_at, id",
+        {"endpoint": endpoint},
+    )
+
+
+def erasures(tx: Transaction, endpoint: str) -> list[Row]:
+    """All erasures of an endpoint, newest first."""
+    return tx.rows(
+        "SELECT id, endpoint, field, subject_hash, asked_at, asked_by, finished_at, predictions, truth"
+        " FROM serving_erasures WHERE endpoint = :endpoint ORDER BY asked_at DESC, id",
+        {"endpoint": endpoint},
+    )
+
+
+def count_erased(tx: Transaction, erasure: str, kind: str, rows: int) -> None:
+    """Add to what an erasure has removed so far (`kind`: predictions or truth)."""
+    column = {"predictions": "predictions", "truth": "truth"}[kind]
+    tx.run(f"UPDATE serving_erasures SET {column} = {column} + :rows WHERE id = :id", {"id": erasure, "rows": rows})
+
+
+def finish_erasure(tx: Transaction, erasure: str, at: str) -> None:
+    tx.run("UPDATE serving_erasures SET finished_at = :at WHERE id = :id", {"id": erasure, "at": at})
 
 
 def _endpoint(row: Row) -> Endpoint:

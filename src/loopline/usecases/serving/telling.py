@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loopline.core.errors import Invalid, NotFound, Refused, Unavailable
 from loopline.core.verbs import Caller
 from loopline.ports.database import Transaction
 from loopline.ports.runtime import LoadedModel
 from loopline.usecases.serving import store
-from loopline.usecases.serving.deploying import Deploying
+from loopline.usecases.serving.judging import Judging
 from loopline.usecases.serving.model import Desired, Endpoint, Revision
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Telling(Deploying):
+class Telling(Judging):
     """What shall be served now, and what became of it."""
 
     def changed(self) -> int:
@@ -34,7 +34,14 @@ class Telling(Deploying):
             def found(endpoint: Endpoint, number: int | None) -> Revision | None:
                 return None if number is None else store.revision(tx, endpoint.name, number)
 
-            return [Desired(each, found(each, each.live), found(each, each.wanted)) for each in store.endpoints(tx)]
+            def beside(endpoint: Endpoint) -> tuple[Revision, ...]:
+                numbers = endpoint.traffic.revisions() if endpoint.traffic is not None else ()
+                return tuple(each for each in (found(endpoint, number) for number in numbers) if each is not None)
+
+            return [
+                Desired(each, found(each, each.live), found(each, each.wanted), beside(each))
+                for each in store.endpoints(tx)
+            ]
 
         return self._database.read(work)
 
@@ -56,14 +63,17 @@ class Telling(Deploying):
         return self._database.write(lambda tx: self._went_live(tx, name, number, at, actor))
 
     def went_wrong(self, name: str, number: int, reason: str, actor: str) -> None:
-        """A revision could not be loaded or warmed: what is live stays live."""
+        """A revision could not be loaded or warmed: what is live stays live, and it has no share any more."""
 
         def work(tx: Transaction) -> None:
             endpoint = self._endpoint(tx, name)
-            if endpoint.wanted != number or endpoint.live == number:
+            stood = endpoint.traffic is not None and number in endpoint.traffic.revisions()
+            if endpoint.live == number or not (endpoint.wanted == number or stood):
                 return
             store.set_failed(tx, name, number, self._clock.text(), reason)
-            store.want(tx, name, endpoint.live)
+            if endpoint.wanted == number:
+                store.want(tx, name, endpoint.live)
+            self._drop_arms_of(tx, name, number, actor, f"revision {number} failed")
             self._tell(tx, "deployment.failed", self._revision(tx, name, number), actor, reason=reason)
 
         self._database.write(work)
@@ -90,6 +100,7 @@ class Telling(Deploying):
         given = self._revision(tx, name, number)
         store.set_live(tx, given, at, actor)
         self._tell(tx, "deployment.live", given, actor, from_revision=endpoint.live)
+        self._drop_arms_of(tx, name, number, actor, f"revision {number} is live")
         return True
 
     def _follow(self, name: str, model_name: str, alias: str, version: int) -> int:
@@ -100,8 +111,19 @@ class Telling(Deploying):
 
         def work(tx: Transaction) -> None:
             store.follow(tx, name, version)
-            if found is not None:
+            back = None if found is None else self._just_before(tx, self._endpoint(tx, name), found)
+            if back is not None:
+                self._move(tx, self._endpoint(tx, name), back.revision, f"alias:{alias}", "rollback")
+            elif found is not None:
                 self._request(tx, name, found, f"alias:{alias}", only_new=True)
 
         self._database.write(work)
         return int(found is not None)
+
+    def _just_before(self, tx: Transaction, endpoint: Endpoint, found: Any) -> Revision | None:
+        """The revision before the live one, when that one served this version: its processes are still warm."""
+        if endpoint.live is None or endpoint.wanted != endpoint.live:
+            return None
+        before = store.before(tx, endpoint.name, endpoint.live)
+        same = before is not None and (before.version, before.digest) == (found.version, found.digest)
+        return before if same and self._revision(tx, endpoint.name, endpoint.live).version != found.version else None
