@@ -81,7 +81,7 @@ def test_a_process_that_dies_is_replaced_and_its_requests_are_sent_again(live: R
     assert result["not_200"] == 0, result["bad"]
     assert live.logged(at_least=result["sent"]).num_rows == result["sent"]
     _, metrics = live.ask("GET", "/metrics")
-    assert "loopline_model_processes_restarted_total 1" in metrics
+    assert "loopline_model_processes_restarted_total{endpoint=\"late\"} 1" in metrics
 
 
 def test_a_row_that_kills_the_model_is_refused_and_the_model_comes_back(router: Router) -> None:

@@ -11,14 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from loopline.kit.processes import PATIENT_THREADS
 from loopline.shells.dataplane.frames import FAILED, READY, Reader, framed
 
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+THREADS = (
+    "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS", "TORCH_NUM_THREADS",
+    "TBB_NUM_THREADS", "LOKY_MAX_CPU_COUNT",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Source:
-    """How a model's process finds its model. `installation` is "module:function" that opens a home folder."""
+    """How a model's process finds its model. `installation` is "module:function" that opens a home folder; `threads` is
+    what its libraries may use; `python` the interpreter of the model's own environment, None for ours."""
 
     home: Path
     endpoint: str
@@ -26,14 +32,16 @@ class Source:
     model: str
     version: int
     installation: str
+    threads: int = 1
+    python: str | None = None
 
 
 class Listener(Protocol):
     """Who is told what a model's process does."""
 
-    def on_ready(self) -> None: ...
+    def on_ready(self, told: dict[str, Any]) -> None: ...
     def on_failed(self, reason: str) -> None: ...
-    def on_answer(self, number: int, predictions: Any, faults: list[Any]) -> None: ...
+    def on_answer(self, number: int, predictions: Any, faults: list[Any], explained: Any = None) -> None: ...
     def on_lost(self) -> None: ...
 
 
@@ -58,15 +66,15 @@ class Link(asyncio.Protocol):
                 self._command(theirs.fileno()),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **{name: os.environ.get(name, value) for name, value in THREADS.items()}},
+                env=environment(self._source.threads),
             )
         self.pid = self._process.pid
         ours.setblocking(False)
         await loop.create_connection(lambda: self, sock=ours)
 
-    def send(self, number: int, packed: list[Any]) -> None:
+    def send(self, number: int, packed: list[Any], explain: bool = False) -> None:
         """Send one batch; `on_answer` follows."""
-        self._transport.write(framed([number, packed]))
+        self._transport.write(framed([number, packed, explain]))
 
     def stop(self) -> None:
         """Let the process end by itself."""
@@ -91,7 +99,7 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         for message in self._reader.feed(data):
             if message[0] == READY:
-                self._listener.on_ready()
+                self._listener.on_ready(message[1])
             elif message[0] == FAILED:
                 self._listener.on_failed(message[1])
             else:
@@ -103,8 +111,14 @@ class Link(asyncio.Protocol):
     def _command(self, handle: int) -> list[str]:
         source = self._source
         return [
-            sys.executable, "-P", "-m", "loopline.shells.dataplane.model_process", "--fd", str(handle),
+            source.python or sys.executable, "-P", "-m", "loopline.shells.dataplane.model_process", "--fd", str(handle),
             "--parent", str(os.getpid()), "--home", str(source.home), "--endpoint", source.endpoint,
             "--revision", str(source.revision), "--model", source.model, "--version", str(source.version),
             "--installation", source.installation,
         ]  # fmt: skip
+
+
+def environment(threads: int) -> dict[str, str]:
+    """What a model's process finds in its environment: each library keeps to its number of threads, and idle ones sleep
+    instead of taking the processor from the router."""
+    return {**os.environ, **dict.fromkeys(THREADS, str(threads)), **PATIENT_THREADS}

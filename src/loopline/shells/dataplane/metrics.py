@@ -19,6 +19,11 @@ COUNTERS = {
     "swaps": "Revisions put in place of another.",
     "model_processes_hung": "Processes of models ended because they did not answer in time.",
     "model_processes_restarted": "Processes of models started again after their death.",
+    "model_processes_replaced": "Processes of models replaced because they had grown too large.",
+    "models_unloaded": "Times that a model was unloaded because nobody asked for it, or for room.",
+    "models_evicted": "Models unloaded to keep within the memory budget.",
+    "requests_given_up": "Requests without an answer within their time.",
+    "requests_cancelled": "Requests whose client hung up before they were given to a model.",
     "requests_sent_again": "Requests given to another process because theirs died.",
     "predictions_not_logged": "Predictions whose record could not be kept.",
 }

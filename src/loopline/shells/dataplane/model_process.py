@@ -42,6 +42,32 @@ class Model:
         values = self._some(columns, 0, rows, faults)
         return self._packed(values), faults
 
+    @property
+    def explains(self) -> bool:
+        """Whether it can tell how much each input contributed."""
+        return callable(getattr(self._loaded, "explain", None))
+
+    def explain(self, packed: Sequence[Any]) -> tuple[bytes, list[bytes]] | None:
+        """The base of each row and, for each input, its contributions (float64 bytes); None when that cannot be told."""
+        import numpy as np
+
+        if not self.explains:
+            return None
+        columns = {name: as_numpy(kind, part) for (name, kind), part in zip(self._kinds, packed, strict=True)}
+        try:
+            contributions, base = self._loaded.explain(columns)  # type: ignore[attr-defined]
+        except Exception:  # the prediction stands without it
+            return None
+        matrix = np.asarray(contributions, dtype=np.float64)
+        rows = np.broadcast_to(np.asarray(base, dtype=np.float64), (len(matrix),))
+        return rows.tobytes(), [column.tobytes() for column in matrix.T]
+
+    def close(self) -> None:
+        """Let go of what the model holds besides memory."""
+        close = getattr(self._loaded, "close", None)
+        if callable(close):
+            close()
+
     def _some(self, columns: dict[str, Any], start: int, stop: int, faults: list[tuple[int, str]]) -> Any:
         """Rows start to stop; when they fail together, halves are tried until the bad row is found."""
         try:
@@ -112,9 +138,10 @@ def load(arguments: argparse.Namespace) -> Model:
 def serve(connection: socket.socket, model: Model) -> None:
     """Answer batches until the router closes its side."""
     while True:
-        number, packed = receive(connection)
+        number, packed, explain = receive(connection)
         predictions, faults = model.predict(packed)
-        connection.sendall(framed([number, predictions, faults]))
+        explained = model.explain(packed) if explain else None
+        connection.sendall(framed([number, predictions, faults, explained]))
 
 
 def _real_rows(examples: Any, signature: Signature) -> list[Any] | None:
@@ -147,10 +174,12 @@ def main(given: Sequence[str] | None = None) -> int:
         connection.sendall(framed([FAILED, reason]))
         return 1
     try:
-        connection.sendall(framed([READY]))
+        connection.sendall(framed([READY, {"explains": model.explains}]))
         serve(connection, model)
     except (EOFError, ConnectionError, BrokenPipeError):
         return 0
+    finally:
+        model.close()
     return 0
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from loopline.core.errors import LooplineError
 from loopline.core.times import to_text
 from loopline.shells.dataplane.application import Application
-from loopline.shells.dataplane.revision import READY, STOPPED, Revision, fields_of
+from loopline.shells.dataplane.residents import wanted_at_start
+from loopline.shells.dataplane.revision import COLD, READY, STOPPED, Revision, fields_of
 from loopline.shells.dataplane.served import Served
 from loopline.usecases.serving.model import Desired
 from loopline.usecases.serving.model import Revision as Deployment
@@ -57,6 +58,10 @@ class Plane:
         """Look once, before anybody is answered."""
         for each in await self._app.loop.run_in_executor(self._thread, self._look) or []:
             self._agree(self._app.route(each.endpoint.name), each)
+        for name in wanted_at_start(self._app.home, list(self._app.endpoints)):
+            live = self._app.endpoints[name].live
+            if live is not None:
+                live.wake()
 
     async def close(self) -> None:
         """Tell what is untold; the next start sees the rest by itself."""
@@ -90,27 +95,79 @@ class Plane:
     def _agree(self, served: Served, desired: Desired) -> None:
         served.has_key = desired.endpoint.key is not None
         served.options = desired.endpoint.options
-        fields = fields_of(desired.endpoint)
+        for revision in (served.live, served.warm, served.starting, *served.beside.values(), *served.coming.values()):
+            if revision is not None and revision.fields == fields_of(desired.endpoint):
+                revision.adopt(desired.endpoint.options)
         if served.live is None and desired.live is not None:
-            served.live = self._started(desired, desired.live)  # requests wait for it
+            served.live = Revision(self._app, desired, desired.live)  # the first request, or `first`, wakes it
+        self._agree_beside(served, desired)
         target = desired.wanted or desired.live
-        if target is None:
-            return
-        if served.live is not None and (served.live.number, served.live.fields) == (target.revision, fields):
-            self._call_off(served)
-        elif served.starting is None or (served.starting.number, served.starting.fields) != (target.revision, fields):
-            self._call_off(served)
-            warm = served.warm
-            if warm is not None and (warm.number, warm.fields, warm.state) == (target.revision, fields, READY):
-                self._swap(served, warm)
-            else:
-                served.starting = self._started(desired, target)
-                self._app.spawn(self._bring_up(served, served.starting))
+        if target is not None:
+            self._agree_target(served, desired, target)
 
-    def _started(self, desired: Desired, deployment: Deployment) -> Revision:
-        revision = Revision(self._app, desired, deployment)
-        self._app.spawn(revision.start())
-        return revision
+    def _agree_target(self, served: Served, desired: Desired, target: Deployment) -> None:
+        """The revision that shall answer does, or is on its way."""
+        wish = (target.revision, fields_of(desired.endpoint))
+        if _is(served.live, wish):
+            self._call_off(served)
+            return
+        if _is(served.starting, wish):
+            return
+        self._call_off(served)
+        for known in (served.warm, served.beside.get(target.revision)):
+            if known is not None and _is(known, wish) and known.state == READY:
+                self._swap(served, known)
+                return
+        revision = Revision(self._app, desired, target)
+        if served.live is not None and served.live.state == COLD and served.live.number == target.revision:
+            self._app.leaving.append(served.live)  # nobody uses it: nothing needs to be loaded
+            served.live = revision
+            return
+        served.starting = revision
+        revision.wake()
+        self._app.spawn(self._bring_up(served, revision))
+
+    def _agree_beside(self, served: Served, desired: Desired) -> None:
+        """The revisions of arms and shadows are up, or on their way; those that have no part any more leave."""
+        wanted = {each.revision: each for each in desired.beside}
+        fields = fields_of(desired.endpoint)
+        for held in (served.beside, served.coming):
+            for number in [number for number in held if number not in wanted]:
+                gone = held.pop(number)
+                if gone is not served.live:
+                    self._app.leaving.append(gone)
+        for number, deployment in wanted.items():
+            wish = (number, fields)
+            if _is(served.beside.get(number), wish) or _is(served.coming.get(number), wish):
+                continue
+            warm = served.warm
+            if warm is not None and _is(warm, wish) and warm.state == READY:
+                served.beside[number], served.warm = warm, None
+            elif not _is(served.live, wish):
+                self._bring_beside(served, Revision(self._app, desired, deployment))
+
+    def _bring_beside(self, served: Served, revision: Revision) -> None:
+        old = served.coming.pop(revision.number, None)
+        if old is not None:
+            self._app.leaving.append(old)
+        served.coming[revision.number] = revision
+        revision.wake()
+        self._app.spawn(self._put_beside(served, revision))
+
+    async def _put_beside(self, served: Served, revision: Revision) -> None:
+        await revision.changed.wait()
+        if served.coming.get(revision.number) is not revision or revision.state == STOPPED:
+            return
+        del served.coming[revision.number]
+        if revision.state == READY:
+            old = served.beside.get(revision.number)
+            served.beside[revision.number] = revision
+            if old is not None and old is not served.live:
+                self._app.leaving.append(old)
+            return
+        name, number, reason = served.name, revision.number, revision.reason
+        self._app.leaving.append(revision)
+        self._tell(lambda: self._serving.went_wrong(name, number, reason, ACTOR))
 
     async def _bring_up(self, served: Served, revision: Revision) -> None:
         await revision.changed.wait()
@@ -128,9 +185,12 @@ class Plane:
     def _swap(self, served: Served, revision: Revision) -> None:
         """The one moment: requests read from now on go to the new revision."""
         old, served.live, served.starting = served.live, revision, None
+        served.beside.pop(revision.number, None)
         at = to_text(datetime.now(UTC))
         if served.warm is not None and served.warm is not revision:
             self._app.leaving.append(served.warm)
+        if old is not None and old.number in served.beside:  # an arm goes on with it
+            old = None
         served.warm, served.warm_until = old, self._app.loop.time() + self._app.limits.warm_s
         self._app.metrics.add("swaps")
         name, number = served.name, revision.number
@@ -145,3 +205,8 @@ class Plane:
         if text != self._complained:
             self._complained = text
             print(f"data plane: {text}", file=sys.stderr, flush=True)
+
+
+def _is(revision: Revision | None, wish: tuple[int, tuple[Any, ...]]) -> bool:
+    """Whether it is that revision, built with those fields."""
+    return revision is not None and (revision.number, revision.fields) == wish

@@ -58,6 +58,11 @@ class Exchange:
         self.label: Any = None
         self.item: Any = None
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client has hung up: nobody would read the answer."""
+        return self.connection.lost
+
     def ok(self, body: bytes) -> None:
         """Answer 200: the usual way. JSON unless `form` says otherwise."""
         connection = self.connection
@@ -107,6 +112,7 @@ class Connection(asyncio.Protocol):
         self.verifying = 0
         self.ended = False  # nothing more is read
         self.half = False  # the client sends no more
+        self.lost = False  # the client is gone
         self.requests = 0
         self._parser: Any = httptools.HttpRequestParser(self)
         self._exchange: Exchange | None = None
@@ -126,7 +132,7 @@ class Connection(asyncio.Protocol):
             self._fail(Fault(429, "Too many connections are open.", "Reuse a connection, or try again in a moment."))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.ended = True
+        self.ended = self.lost = True
         self.queue.clear()
         self.app.left(self)
         self.app.buffered -= self._size

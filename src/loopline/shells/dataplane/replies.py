@@ -10,7 +10,8 @@ import msgspec
 from loopline.shells.dataplane.rows import DATATYPES
 
 if TYPE_CHECKING:
-    from loopline.shells.dataplane.revision import Item, Revision
+    from loopline.shells.dataplane.queues import Item
+    from loopline.shells.dataplane.revision import Revision
 
 
 class Reply(Protocol):

@@ -1,25 +1,30 @@
-"""A revision being served: requests gather while its process works and go out together as the next batch.
+"""A revision being served: requests gather while its processes work and go out together as the next batch.
 
-No timer is involved: an idle process gets what one turn of the event loop has read, a busy one gets everything that
-came meanwhile. If the process dies, what it had is sent once more to its successor (predicting changes nothing), then
-refused; what waits is refused after a bound.
+No timer is involved at low load: an idle process gets what one turn of the event loop has read, busy ones get everything
+that came meanwhile. What a process had when it died is sent once more to another (predicting changes nothing), then
+refused. Nobody asked for a long while: the processes end, and the next request starts them again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import time
-from array import array
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from loopline.shells.dataplane.answers import NO_MODEL, Fault, unavailable
+import msgspec
+
+from loopline.shells.dataplane.answering import answer
+from loopline.shells.dataplane.answers import Fault, unavailable
 from loopline.shells.dataplane.link import Link, Source
-from loopline.shells.dataplane.rows import Rows, ms_of_time
+from loopline.shells.dataplane.queues import Item, Queue
+from loopline.shells.dataplane.rows import Rows
 from loopline.shells.dataplane.served import LIVE
+from loopline.shells.dataplane.workers import Sent, Worker
+from loopline.usecases.serving.options import DEFAULTS
 from loopline.usecases.serving.records.columns import kind_of, pack
-from loopline.usecases.serving.records.writing import Batch, prediction_header
+from loopline.usecases.serving.records.writing import prediction_header
 
 if TYPE_CHECKING:
     from loopline.shells.dataplane.application import Application
@@ -28,34 +33,23 @@ if TYPE_CHECKING:
     from loopline.usecases.serving.model import Revision as Deployment
     from loopline.usecases.serving.options import Options
 
-STARTING, READY, UNFIT, STOPPED = "starting", "ready", "unfit", "stopped"
+COLD, STARTING, READY, UNFIT, STOPPED = "cold", "starting", "ready", "unfit", "stopped"
 SLOWEST_RESTART_S = 5.0
+SPLIT_NS = 500_000  # a batch that takes less is not worth sharing out
 DIE_TWICE = "The model's process died twice over this request."
-
-
-class Item:
-    """One request waiting for its predictions."""
-
-    __slots__ = ("arm", "attempts", "caller", "counter", "exchange", "id", "ms", "reply", "rows", "sent_ns", "since")
-
-    def __init__(
-        self, exchange: Any, rows: list[tuple[Any, ...]], reply: Reply, ids: Any, now: float, arm: str
-    ) -> None:
-        self.exchange = exchange
-        self.arm = arm
-        self.caller: str = exchange.caller.name
-        self.rows = rows
-        self.reply = reply
-        self.id: str = ids.next(len(rows) > 1)
-        self.ms: int = ids.ms
-        self.counter: int = ids.counter
-        self.attempts = 0
-        self.sent_ns = 0  # on the performance counter, kept only while somebody watches
-        self.since = now
+RETRY = b"retry-after: 1\r\n"
+# Options that a revision takes over as it stands; the others need it built anew.
+IN_PLACE = {
+    name: getattr(DEFAULTS, name)
+    for name in (
+        "batch_rows", "batch_wait_s", "timeout_s", "queue_rows", "idle_s", "memory_mb", "bake_s", "bake_errors",
+        "bake_latency", "subject", "retention_days", "rate", "burst",
+    )
+}  # fmt: skip
 
 
 class Revision:
-    """One model version behind one endpoint, with its process. All methods run on the loop."""
+    """One model version behind one endpoint, with its processes. All methods run on the loop."""
 
     def __init__(self, app: Application, desired: Desired, deployment: Deployment) -> None:
         self.app = app
@@ -64,254 +58,318 @@ class Revision:
         self.model = deployment.model
         self.version = deployment.version
         self.signature = deployment.signature
-        self.state = STARTING
+        self.state = COLD
         self.reason = ""
         self.changed = asyncio.Event()
         self.series = app.metrics.of(self.endpoint, self.number)
         self.tail = f'"version":{self.version},"revision":{self.number}}}'
-        self.header = prediction_header(
-            self.endpoint, app.ids.writer, self.number, self.model, self.version, self.signature
-        )
         self.options: Options = desired.endpoint.options
+        self.header = prediction_header(
+            self.endpoint, app.ids.writer, self.number, self.model, self.version, self.signature, self.options
+        )
         self.fields = fields_of(desired.endpoint)
         self.rows = Rows(self.signature, desired.endpoint.key, desired.endpoint.event_time, app.limits.rows)
-        self._kinds = [kind_of(column) for column in self.signature.inputs]
-        self._pending: deque[Item] = deque()
-        self._pending_rows = 0
-        self._sent: list[Item] = []
-        self._packed: list[Any] = []
-        self._number = 0
-        self._sent_at = 0.0
-        self._started_at = app.loop.time()
+        self.kinds = [kind_of(column) for column in self.signature.inputs]
+        self.queue = Queue()
+        self.workers: list[Worker] = []
+        self.used = app.loop.time()
+        self.source = Source(
+            app.home, self.endpoint, self.number, self.model, self.version, app.installation, self.options.threads
+        )
+        self.adopt(self.options)
+        self._idle: list[Worker] = []
+        self._row_ns = 0.0
         self._scheduled = False
+        self._held: Any = None
+        self._alarm: Any = None
         self._restarts = 0
-        self._link: Link | None = None
 
-    async def start(self) -> None:
-        """Start the process; `state` and `changed` tell the outcome."""
-        if self.state == STOPPED:
+    def adopt(self, options: Options) -> None:
+        """Take over options that differ in nothing that it was built for."""
+        self.options = options
+        self._timeout_ns = round(options.timeout_s * 1e9)
+
+    # Its life
+
+    def wake(self) -> None:
+        """Start the processes, unless they are; `state` and `changed` tell the outcome."""
+        if self.state != COLD:
             return
-        self._started_at = self.app.loop.time()
-        source = Source(self.app.home, self.endpoint, self.number, self.model, self.version, self.app.installation)
-        self._link = Link(source, self)
-        try:
-            await self._link.start(self.app.loop)
-        except OSError as error:
-            self.on_failed(f"Its process could not be started ({error.strerror}).")
-            if self.app.is_live(self):
-                self._restart()
+        self.state = STARTING
+        self.used = self.app.loop.time()
+        for _ in range(self.options.workers):
+            self.start_worker()
 
-    def submit(self, exchange: Any, rows: list[tuple[Any, ...]], reply: Reply, arm: str = LIVE) -> None:
-        """Take one valid request; it is answered later, and logged under `arm`. Raises Fault when too much waits already."""
-        if self._pending_rows + len(rows) > self.app.limits.waiting_rows:
-            raise unavailable(f"Endpoint {self.endpoint!r} has too many rows waiting.")
-        exchange.label = self.series
-        item = exchange.item = Item(exchange, rows, reply, self.app.ids, self.app.now, arm)
-        self._pending.append(item)
-        self._pending_rows += len(rows)
-        self._soon()
-
-    def idle(self) -> bool:
-        """Whether nothing waits or is under way."""
-        return not self._pending and not self._sent
+    def sleep(self) -> None:
+        """Let go of processes that nobody needs; the next request wakes it. Nothing may wait or be under way."""
+        self.state = COLD
+        self._end_workers()
+        self.app.metrics.add("models_unloaded", endpoint=self.endpoint)
 
     def stop(self) -> None:
-        """Let the process end; nothing may wait any more. One that still loads its model is ended at once."""
-        loads, self.state = self.state == STARTING, STOPPED
+        """Let the processes end for good; nothing may wait any more."""
+        self.state = STOPPED
         self.changed.set()
-        if self._link is not None:
-            self._link.stop()
-            if loads:
-                self._link.kill()
-            self.app.bury(self._link)
+        for timer in (self._alarm, self._held):
+            if timer is not None:
+                timer.cancel()
+        self._end_workers()
         if not self.app.ended:
             self.app.recorder.close(self.header)
 
-    def watch(self, now: float) -> None:
-        """Refuse what waited too long and end a process that hangs; asked once a second."""
-        limits = self.app.limits
-        hangs = self._sent and now - self._sent_at > limits.model_s
-        slow = self.state == STARTING and now - self._started_at > limits.start_s
-        if (hangs or slow) and self._link is not None:
-            self.app.metrics.add("model_processes_hung")
-            self._link.kill()
-        if self.state != READY:
-            while self._pending and now - self._pending[0].since > limits.wait_s:
-                self._refuse(self._taken(), unavailable(f"The model of endpoint {self.endpoint!r} is not up yet."))
+    def idle(self) -> bool:
+        """Whether nothing waits or is under way."""
+        return not self.queue and not any(worker.sent for worker in self.workers)
 
-    # The link calls these
+    def up(self) -> int:
+        """How many of its processes have the model loaded."""
+        return sum(worker.ready for worker in self.workers)
 
-    def on_ready(self) -> None:
-        self.state = READY
-        self._restarts = 0
-        self.changed.set()
+    def start_worker(self, replaces: Worker | None = None) -> Worker:
+        """One more process; `replaces` ends as soon as it is ready."""
+        worker = Worker(self, self.app.loop.time(), replaces)
+        self.workers.append(worker)
+        self.app.spawn(self._start(worker))
+        return worker
+
+    async def _start(self, worker: Worker) -> None:
+        if worker.leaving:
+            return
+        worker.link = Link(self.source, worker)
+        try:
+            await worker.link.start(self.app.loop)
+        except OSError as error:
+            self.on_failed(worker, f"Its process could not be started ({error.strerror}).")
+            self.on_lost(worker)
+
+    def replace(self, worker: Worker) -> None:
+        """Start another in place of one that has grown too large, which ends when that is ready: nobody waits for it."""
+        if not any(each.replaces is worker for each in self.workers):
+            self.app.metrics.add("model_processes_replaced", endpoint=self.endpoint)
+            self.start_worker(worker)
+
+    def _leave(self, worker: Worker) -> None:
+        worker.leaving = True
+        if worker.sent is None:
+            self._end(worker)
+
+    def _end_workers(self) -> None:
+        for worker in list(self.workers):
+            self._end(worker)
+
+    def _end(self, worker: Worker) -> None:
+        worker.stop()
+        self.workers.remove(worker)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        if worker.link is not None:
+            self.app.bury(worker.link)
+
+    # Requests
+
+    def submit(
+        self, exchange: Any, rows: list[tuple[Any, ...]], reply: Reply, arm: str = LIVE, explain: bool = False
+    ) -> None:
+        """Take one valid request; it is answered later, and logged under `arm`. Raises Fault when too much waits already."""
+        if self.queue.rows and self.queue.rows + len(rows) > self.options.queue_rows:
+            raise self._full()
+        exchange.label = self.series
+        item = Item(exchange, rows, reply, self.app.ids, self._timeout_ns, arm, explain)
+        if self.app.watch is not None:  # else it would only be a cycle for the garbage collector
+            exchange.item = item
+        self.queue.put(item)
+        self.used = self.app.now
+        if self.state == COLD:
+            self.wake()
+        if self._alarm is None:
+            self._alarm = self.app.loop.call_later(self.options.timeout_s, self._ring)
         self._soon()
 
-    def on_failed(self, reason: str) -> None:
-        self.state = UNFIT
-        self.reason = reason
-        self.changed.set()
+    def _full(self) -> Fault:
+        text = (
+            f"Endpoint {self.endpoint!r} has {self.queue.rows} rows waiting, of {self.options.queue_rows} (queue_rows)"
+        )
+        if self.up():
+            return Fault(429, f"{text}.", "Send fewer at a time, or try again in a moment.", RETRY)
+        return unavailable(f"{text}, and its model is not up yet.")
+
+    def watch(self, now: float) -> None:
+        """End processes that never come up; asked once a second."""
+        for worker in self.workers:
+            if not worker.ready and now - worker.started_at > self.app.limits.start_s and worker.link is not None:
+                self._kill(worker)
+
+    def _ring(self) -> None:
+        """The oldest request may be overdue: give up those that are, end a process that took as long for one batch."""
+        now = time.perf_counter_ns()
+        for item in self.queue.overdue(now):
+            self._give_up(item)
+        due = self.queue.first_due()
+        for worker in self.workers:
+            if worker.sent is None:
+                continue
+            for item in worker.sent.items:
+                if item.due <= now and not item.given_up:
+                    worker.sent.given_up = item.given_up = True
+                    self._give_up(item)
+            ends = worker.sent.at_ns + self._timeout_ns
+            if ends <= now:
+                self._kill(worker)
+            else:
+                due = min([due or ends, ends, *(item.due for item in worker.sent.items if not item.given_up)])
+        self._alarm = None
+        if due is not None:
+            self._alarm = self.app.loop.call_later(max(0.001, (due - now) / 1e9), self._ring)
+
+    def _give_up(self, item: Item) -> None:
+        limit = f"{self.options.timeout_s:g} s (timeout_s)"
+        if self.up():
+            fault = Fault(504, f"Endpoint {self.endpoint!r} had no answer within {limit}.", "Try again later.", RETRY)
+        else:
+            fault = unavailable(f"The model of endpoint {self.endpoint!r} did not come up within {limit}.")
+        self.app.metrics.add("requests_given_up", endpoint=self.endpoint)
+        item.exchange.refuse(fault)
+
+    def _kill(self, worker: Worker) -> None:
+        self.app.metrics.add("model_processes_hung", endpoint=self.endpoint)
+        if worker.link is not None:
+            worker.link.kill()
+
+    # The workers call these
+
+    def on_ready(self, worker: Worker) -> None:
+        self.state = READY
+        self._idle.append(worker)
+        if worker.replaces in self.workers:
+            self._leave(worker.replaces)
+        if all(each.ready for each in self.workers):
+            self.changed.set()
+        self._soon()
+        self.app.residents.loaded(self)
+
+    def on_failed(self, worker: Worker, reason: str) -> None:
+        if not (self.up() and self.changed.is_set()):  # else the others go on
+            self.state, self.reason = UNFIT, reason
+            self.changed.set()
         print(f"data plane: {self.endpoint} revision {self.number}: {reason}", file=sys.stderr, flush=True)
 
-    def on_answer(self, number: int, predictions: Any, faults: list[Any]) -> None:
-        if number != self._number or not self._sent:
-            return
-        items, packed = self._sent, self._packed
-        self._sent, self._packed = [], []
-        if self._pending:
-            self._send()  # the process works on while we answer
-        values = predictions
-        if isinstance(predictions, bytes):
-            values = array("d")
-            values.frombytes(predictions)
-        if faults:
-            self._answer_some(items, values, dict(faults))
+    def on_answer(self, worker: Worker, sent: Sent, predictions: Any, faults: list[Any], explained: Any) -> None:
+        self._restarts = 0
+        self._row_ns = 0.8 * self._row_ns + 0.2 * (time.perf_counter_ns() - sent.at_ns) / sent.rows
+        if worker.leaving:
+            self._end(worker)
+        elif self.queue and not self._hold(sent):
+            self._give(worker, self.options.batch_rows)  # the process works on while we answer
         else:
-            self._answer_all(items, values, predictions, packed)
+            self._idle.append(worker)
+        answer(self, sent, predictions, faults, explained)
 
-    def on_lost(self) -> None:
-        if self.state == STOPPED:
+    def on_lost(self, worker: Worker) -> None:
+        if worker not in self.workers:  # we let it go
             return
-        again = [item for item in self._sent if item.attempts < 2]
-        given_up = [item for item in self._sent if item.attempts >= 2]
-        self._sent, self._packed = [], []
-        self._pending.extendleft(reversed(again))
-        self._pending_rows += sum(len(item.rows) for item in again)
-        self.app.metrics.add("requests_sent_again", len(again))
-        for item in given_up:
-            self._refuse(item, unavailable(DIE_TWICE))
-        if self._link is not None:
-            self.app.bury(self._link)
-        self._restart()
+        left, (sent, worker.sent) = worker.leaving, (worker.sent, None)
+        self._end(worker)
+        if sent is not None:
+            self._again(sent.items)
+        if not left or not self.workers:
+            self._restart()
+        self._soon()
+
+    def _again(self, items: list[Item]) -> None:
+        items = [item for item in items if not item.given_up]
+        self.queue.put_back(item for item in items if item.attempts < 2)
+        self.app.metrics.add("requests_sent_again", len(items), endpoint=self.endpoint)
+        for item in items:
+            if item.attempts >= 2:
+                item.exchange.refuse(unavailable(DIE_TWICE))
 
     def _restart(self) -> None:
-        """Start the process again, ever more slowly; a revision that never was ready stays down."""
+        """Start a process in place of one that died, ever more slowly; a revision that never was ready stays down."""
         if not self.changed.is_set():
-            self.on_failed("Its process died before it was ready.")
+            self.reason = self.reason or "Its process died before it was ready."
+            self.state = UNFIT
+            self.changed.set()
         if self.state == UNFIT:
-            while self._pending:
-                self._refuse(self._taken(), unavailable(f"The model of endpoint {self.endpoint!r} does not load."))
+            for item in self.queue.all():
+                item.exchange.refuse(unavailable(f"The model of endpoint {self.endpoint!r} does not load."))
             if not self.app.is_live(self):
                 return
-        self.state = STARTING
-        self._started_at = self.app.loop.time()
-        self.app.metrics.add("model_processes_restarted")
+        self.state = READY if self.up() else STARTING
+        self.app.metrics.add("model_processes_restarted", endpoint=self.endpoint)
         delay = 0.0 if self._restarts == 0 else min(SLOWEST_RESTART_S, 0.2 * 2**self._restarts)
         self._restarts += 1
         self.app.loop.call_later(delay, self._start_again)
 
     def _start_again(self) -> None:
-        if self.state == STARTING and not self.app.ended:
-            self.app.spawn(self.start())
+        if self.state in (STARTING, READY) and len(self.workers) < self.options.workers and not self.app.ended:
+            self.start_worker()
 
     # Batches
 
     def _soon(self) -> None:
-        if not self._scheduled and not self._sent and self.state == READY:
+        if self._idle and not self._scheduled and (self._held is None or self.queue.rows >= self.options.batch_rows):
             self._scheduled = True
             self.app.loop.call_soon(self._turn_over)
 
     def _turn_over(self) -> None:
         self._scheduled = False
-        if self._pending and not self._sent and self.state == READY:
-            self._send()
+        most = self._share()
+        while self.queue and self._idle and self.state != STOPPED:
+            self._give(self._idle.pop(), most)
 
-    def _send(self) -> None:
+    def _share(self) -> int:
+        """Rows for each idle process: together they are quicker only where a row's arithmetic takes its time."""
+        most = self.options.batch_rows
+        if len(self._idle) > 1 and self._row_ns * self.queue.rows > SPLIT_NS:
+            return min(most, math.ceil(self.queue.rows / len(self._idle)))
+        return most
+
+    def _hold(self, sent: Sent) -> bool:
+        """Under load, a larger batch may be worth a moment: `batch_wait_s`, when the last one held several requests and
+        more came while it was worked on."""
+        wait = self.options.batch_wait_s
+        if not wait or len(sent.items) < 2 or self.queue.rows >= self.options.batch_rows:
+            return False
+        if self._held is None:
+            self._held = self.app.loop.call_later(wait, self._release)
+        return True
+
+    def _release(self) -> None:
+        self._held = None
+        self._soon()
+
+    def _give(self, worker: Worker, most_rows: int) -> None:
+        """The next batch, for an idle worker."""
+        items = self.queue.take(most_rows)
+        if self.queue.cancelled:
+            self.app.metrics.add("requests_cancelled", self.queue.cancelled, endpoint=self.endpoint)
+            self.queue.cancelled = 0
+        if not items:
+            self._idle.append(worker)
+            return
         try:
-            self._send_batch()
+            self._pack_and_send(worker, items)
         except Exception as error:  # a fault of ours must not leave anybody without an answer
             self.app.complain(error)
-            items, self._sent = self._sent, []
+            worker.sent = None
+            self._idle.append(worker)
             for item in items:
-                self._refuse(item, Fault(400, "The rows cannot be given to the model.", "The server's log says why."))
+                item.exchange.refuse(Fault(400, "The rows cannot be given to the model.", "The server's log says why."))
 
-    def _send_batch(self) -> None:
-        pending, items = self._pending, self._sent
+    def _pack_and_send(self, worker: Worker, items: list[Item]) -> None:
         rows: list[tuple[Any, ...]] = []
-        most = self.app.limits.batch_rows
-        while pending and (not rows or len(rows) + len(pending[0].rows) <= most):
-            item = pending.popleft()
+        for item in items:
             item.attempts += 1
-            items.append(item)
             rows += item.rows
-        self._pending_rows -= len(rows)
-        self._number += 1
-        self._sent_at = self.app.now
-        if self.app.watch is not None:
-            sent = time.perf_counter_ns()
-            for item in items:
-                item.sent_ns = sent
         columns = list(zip(*rows, strict=True))
-        self._packed = [pack(kind, values) for kind, values in zip(self._kinds, columns, strict=False)]
-        if self._link is not None:
-            self._link.send(self._number, self._packed)
-
-    def _answer_all(self, items: list[Item], values: Any, predictions: Any, packed: list[Any]) -> None:
-        now, start = time.perf_counter_ns(), 0
-        latencies, numbers = array("i"), array("i")
-        for item in items:
-            count = len(item.rows)
-            item.exchange.ok(item.reply.body(self, item, values[start : start + count]))
-            spent = min((now - item.exchange.started) // 1000, 0x7FFFFFFF)
-            if count == 1:
-                latencies.append(spent)
-                numbers.append(-1)
-            else:
-                latencies.extend([spent] * count)
-                numbers.extend(range(count))
-            start += count
-        self.app.recorder.record(self.header, self._batch(items, latencies, numbers, predictions, packed))
-
-    def _answer_some(self, items: list[Item], values: Any, faults: dict[int, str]) -> None:
-        """Some rows could not be scored: their requests are refused, the others answered and logged."""
-        start = 0
-        for item in items:
-            places = range(start, start + len(item.rows))
-            bad = next((place for place in places if place in faults), None)
-            if bad is not None:
-                where = f"Row {bad - start}: " if len(item.rows) > 1 else ""
-                message = f"{where}the model could not score this row: {faults[bad]}"
-                self._refuse(
-                    item, Fault(NO_MODEL, message, "Compare the row with those that the model was trained on.")
-                )
-            else:
-                part = values[start : places.stop]
-                columns = list(zip(*item.rows, strict=True))
-                packed = [pack(kind, column) for kind, column in zip(self._kinds, columns, strict=False)]
-                self._answer_all([item], part, part.tobytes() if isinstance(part, array) else part, packed)
-            start = places.stop
-
-    def _batch(self, items: list[Item], latencies: Any, numbers: Any, predictions: Any, packed: list[Any]) -> Batch:
-        if len(items) == len(latencies):
-            ms, counters = array("q", [item.ms for item in items]), array("q", [item.counter for item in items])
-        else:
-            ms = array("q", [item.ms for item in items for _ in item.rows])
-            counters = array("q", [item.counter for item in items for _ in item.rows])
-        key_at, event_at = self.rows.key_at, self.rows.event_at
-        key = event = None
-        if key_at is not None:
-            key = [_text(row[key_at]) for item in items for row in item.rows]
-        if event_at is not None:
-            event = array("q", [ms_of_time(row[event_at]) for item in items for row in item.rows]).tobytes()
-        return Batch(
-            len(latencies), ms.tobytes(), counters.tobytes(), numbers.tobytes(), latencies.tobytes(), event, key,
-            predictions, packed, [item.arm for item in items for _ in item.rows],
-            [item.caller for item in items for _ in item.rows],
-        )  # fmt: skip
-
-    def _taken(self) -> Item:
-        item = self._pending.popleft()
-        self._pending_rows -= len(item.rows)
-        return item
-
-    def _refuse(self, item: Item, fault: Fault) -> None:
-        item.exchange.refuse(fault)
+        packed = [pack(kind, values) for kind, values in zip(self.kinds, columns, strict=False)]
+        sent = Sent(items, packed, len(rows))
+        if self.app.watch is not None:
+            for item in items:
+                item.sent_ns = sent.at_ns
+        worker.send(sent)
 
 
 def fields_of(endpoint: Any) -> tuple[Any, ...]:
     """What a revision was built for besides its version: when any of it changes, it is built anew beside the old one."""
-    return (endpoint.key, endpoint.event_time, endpoint.options)
-
-
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else str(value)
+    return (endpoint.key, endpoint.event_time, msgspec.structs.replace(endpoint.options, **IN_PLACE))

@@ -27,6 +27,7 @@ class Served:
         self.warm: Revision | None = None  # the one before, in case of a rollback
         self.warm_until = 0.0
         self.beside: dict[int, Revision] = {}
+        self.coming: dict[int, Revision] = {}  # those that shall be beside and are not up yet
         self.split: Split | None = None
         self.has_key = False
         self.options: Options = DEFAULTS

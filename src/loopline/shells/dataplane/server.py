@@ -119,8 +119,7 @@ async def finish(app: Application, plane: Plane) -> None:
     flushed = asyncio.Event()
     app.recorder.flush_now(flushed.set)
     await flushed.wait()
-    links = [revision for served in app.endpoints.values() for revision in (served.live, served.starting, served.warm)]
-    for revision in [each for each in [*links, *app.leaving] if each is not None]:
+    for revision in list(app.revisions()):
         revision.stop()
     await asyncio.sleep(0)
     if app.watch is not None:

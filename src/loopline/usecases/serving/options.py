@@ -31,7 +31,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     Running: `mode` "process" gives each revision processes of its own, "inline" runs an engine that holds no code of the
     user in the router; `workers` processes with `threads` each; a batch gathers up to `batch_rows` and waits `batch_wait_s`
     for more under load; a request is given up after `timeout_s`, refused when `queue_rows` wait; without a request for
-    `idle_s` the model is unloaded (0: never). `bake_s`: for how long after a swap more than `bake_errors` failed answers,
+    `idle_s` the model is unloaded (0: never); a process that grows above `memory_mb` is replaced by a fresh one (0: no
+    bound). `bake_s`: for how long after a swap more than `bake_errors` failed answers,
     or a median latency above `bake_latency` times the one before, put the old revision back (0: no bake period).
     Record: `durable` answers after the log's fsync; `sample` is the share of requests logged; `redact` names inputs that
     are never logged; `subject` names the input by which a person's records are erased; `retention_days` how long records
@@ -48,6 +49,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     timeout_s: Annotated[float, Meta(gt=0.0, le=3600.0)] = 30.0
     queue_rows: Annotated[int, Meta(ge=1, le=10_000_000)] = 100_000
     idle_s: Seconds = 0.0
+    memory_mb: Annotated[int, Meta(ge=0)] = 0
     bake_s: Seconds = 0.0
     bake_errors: Share = 0.01
     bake_latency: Annotated[float, Meta(ge=1.0)] = 1.5
