@@ -19,10 +19,12 @@ class Role(IntEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the name that facts are written under, and the role."""
+    """Who asks: the name that facts are written under, and the role. With `endpoints`, those alone may be asked, for
+    predictions (and told the truth, as editor); nothing else may."""
 
     name: str
     role: Role
+    endpoints: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

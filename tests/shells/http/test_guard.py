@@ -103,3 +103,23 @@ def test_a_body_that_grows_too_large_without_a_length_is_refused(ask: Any, path:
     answer = ask("POST", path, bytes(LARGEST_BODY + 1))
     assert answer.status == 400
     assert b"too large" in answer.body
+
+
+@pytest.mark.parametrize("role", ["viewer", "editor"])
+def test_a_token_limited_to_endpoints_may_ask_nothing_but_who_it_is(
+    app: Any, stranger: Any, loopline: Loopline, role: str
+) -> None:
+    """Whatever route there is or will be: it is refused unless it is named here."""
+    key = type(stranger)(app, loopline.access.new(f"key-{role}", role, "test", ["late"]).secret)
+    allowed = {"/api/v1/access/who", "/api/v1/serving/address"}
+    routes = [
+        (route.path, method) for route in app._app._app.routes for method in getattr(route, "methods", None) or ("GET",)
+    ]
+    routes += [(path, method) for method, path, _ in app._app.addresses()]
+    routes += [("/", "GET"), ("/nowhere", "GET"), ("/api/v1/access/who", "POST"), ("/api/v1/access/who/", "GET")]
+    for path, method in routes:
+        answer = key(method, concrete(path))
+        may = is_open(path) or path == "/static" or (path in allowed and method in ("GET", "HEAD"))
+        assert may or (answer.status, answer.data["error"]) == (403, "refused"), (method, path, answer.status)
+    assert key("GET", "/api/v1/access/who").data == {"name": f"key-{role}", "role": role, "endpoints": ["late"]}
+    assert key("GET", "/api/v1/serving/address").status == 503  # no data plane runs here

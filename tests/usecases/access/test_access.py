@@ -165,7 +165,8 @@ def test_a_hash_put_into_the_database_by_hand_must_be_unique(access: Access, loo
     db = sqlite3.connect(loopline.home / "loopline.db")
     with pytest.raises(sqlite3.IntegrityError):
         db.execute(
-            "INSERT INTO access_tokens SELECT 'eve', role, hash, created_at, created_by, NULL FROM access_tokens"
+            "INSERT INTO access_tokens (name, role, hash, created_at, created_by) "
+            "SELECT 'eve', role, hash, created_at, created_by FROM access_tokens"
         )
     db.close()
 

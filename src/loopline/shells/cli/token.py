@@ -14,11 +14,17 @@ def token() -> None:
 
 @token.command()
 @click.argument("name")
-@click.option("--role", default="editor", show_default=True, help="viewer, editor, approver or admin.")
+@click.option("--role", help="viewer, editor, approver or admin (default: editor; viewer with --endpoint).")
+@click.option("--endpoint", multiple=True, help="Limit it to predictions of this endpoint; may be given several times.")
+@click.option("--expires", metavar="TIME", help='After how long it ends, as "30d".')
 @click.pass_obj
-def new(obj: Any, name: str, role: str) -> None:
+def new(obj: Any, name: str, role: str | None, endpoint: tuple[str, ...], expires: str | None) -> None:
     """Make a token and print it; it is shown this once."""
-    made = obj.client.call("access.new", name=name, role=role)
+    for each in endpoint:
+        obj.client.call("serving.endpoint", endpoint=each)  # a misspelt name would be found out much later
+    role = role or ("viewer" if endpoint else "editor")
+    limits = {"endpoints": list(endpoint) or None, "expires": expires}
+    made = obj.client.call("access.new", name=name, role=role, **limits)
     obj.show(made, text=made["secret"])
 
 
@@ -32,8 +38,12 @@ def listed(obj: Any) -> None:
         ("CREATED", "created_at"),
         ("BY", "created_by"),
         ("REVOKED", "revoked_at"),
+        ("EXPIRES", "expires_at"),
+        ("ENDPOINTS", "endpoints"),
     ]
-    obj.show(obj.client.call("access.tokens"), table=columns, title="Tokens")
+    found = obj.client.call("access.tokens")
+    told = [{**each, "endpoints": ", ".join(each["endpoints"] or ["all"])} for each in found]
+    obj.show(found if obj.json else told, table=columns, title="Tokens")
 
 
 @token.command()

@@ -25,6 +25,7 @@ LARGEST_FILE = 1 << 40
 OPEN_PATHS = ("/health", "/sign-in", "/sign-out", "/favicon.ico")
 OPEN_FOLDER = "/static/"
 HOOKS = "/api/v1/hooks/"
+KEY_PATHS = ("/api/v1/access/who", "/api/v1/serving/address")
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -77,6 +78,9 @@ class Guard:
             return
         if caller is None and not is_open(scope["path"]):
             await self._ask_to_sign_in(headers, send)
+            return
+        if caller is not None and not may_ask(caller, scope["method"], scope["path"]):
+            await refuse(send, beyond(caller))
             return
         scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive if large else counted(receive), with_headers(send))
@@ -146,6 +150,18 @@ def check_size(headers: dict[str, str], large: bool = False) -> None:
 def is_open(path: str) -> bool:
     """Whether a path may be asked without a token (a webhook's delivery is signed instead)."""
     return path in OPEN_PATHS or (path.startswith((OPEN_FOLDER, HOOKS)) and ".." not in path)
+
+
+def may_ask(caller: Caller, method: str, path: str) -> bool:
+    """Whether a caller may ask here at all: a token limited to endpoints may learn who it is and where predictions are
+    answered; all else is refused, whatever there is."""
+    return caller.endpoints is None or is_open(path) or (method in SAFE_METHODS and path in KEY_PATHS)
+
+
+def beyond(caller: Caller) -> LooplineError:
+    """What such a token is told."""
+    named = ", ".join(caller.endpoints or ())
+    return Refused(f"{caller.name!r} is a token for the endpoints {named} alone.", "Ask the serving address with it.")
 
 
 def cookie(header: str) -> str | None:

@@ -15,8 +15,12 @@ class Nothing(msgspec.Struct):
 
 
 class New(msgspec.Struct):
+    """`endpoints` limits the token to those; `expires` says after how long it ends, as "30d"."""
+
     name: str
     role: str = "viewer"
+    endpoints: list[str] | None = None
+    expires: str | None = None
 
 
 class Named(msgspec.Struct):
@@ -30,7 +34,7 @@ class Code(msgspec.Struct):
 
 
 def new(access: Any, request: New, caller: Caller) -> NewToken:
-    made: NewToken = access.new(request.name, request.role, caller.name)
+    made: NewToken = access.new(request.name, request.role, caller.name, request.endpoints, request.expires)
     return made
 
 
@@ -46,8 +50,9 @@ def code(access: Any, request: Nothing, caller: Caller) -> Code:
     return Code(access.code())
 
 
-def who(access: Any, request: Nothing, caller: Caller) -> dict[str, str]:
-    return {"name": caller.name, "role": caller.role.name.lower()}
+def who(access: Any, request: Nothing, caller: Caller) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": caller.name, "role": caller.role.name.lower()}
+    return told if caller.endpoints is None else {**told, "endpoints": caller.endpoints}
 
 
 VERBS = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import timedelta
 
 from loopline.core.errors import Invalid, NotFound, Refused, Taken
@@ -9,9 +11,17 @@ from loopline.core.ids import checked_name
 from loopline.core.times import to_text
 from loopline.core.verbs import Caller, Role
 from loopline.ports.clock import Clock
-from loopline.ports.database import Database, Transaction
+from loopline.ports.database import Database, Row, Transaction
 from loopline.usecases.access import store
-from loopline.usecases.access.model import NewToken, Token, hashed, new_secret, role_named
+from loopline.usecases.access.model import (
+    NewToken,
+    Token,
+    checked_endpoints,
+    hashed,
+    moment_after,
+    new_secret,
+    role_named,
+)
 from loopline.usecases.access.needs import Facts
 
 FIRST = "first"
@@ -29,23 +39,28 @@ class Access:
         self._clock = clock
         self._ledger = ledger
 
-    def new(self, name: str, role: str, actor: str) -> NewToken:
-        """Make a token; its secret is in the answer and nowhere else."""
+    def new(
+        self, name: str, role: str, actor: str, endpoints: Sequence[str] | None = None, expires: str | None = None
+    ) -> NewToken:
+        """Make a token; its secret is in the answer and nowhere else. With `endpoints` it may ask those alone; after
+        `expires` ("30d") it is nobody's. Invalid when either cannot be."""
         checked_name("token", name)
+        allowed = None if endpoints is None else checked_endpoints(endpoints, role_named(role))
+        until = None if expires is None else to_text(moment_after(expires, self._clock.now()))
         secret = new_secret()
 
         def work(tx: Transaction) -> None:
             if store.token(tx, name):
                 raise Taken(f"There is already a token named {name!r}.", "Choose another name.")
-            self._insert(tx, name, role_named(role), secret, actor)
+            self._insert(tx, name, role_named(role), secret, actor, allowed, until)
 
         self._database.write(work)
-        return NewToken(name, role, secret)
+        return NewToken(name, role, secret, allowed, until)
 
     def tokens(self) -> list[Token]:
         """All tokens, without secrets."""
         rows = self._database.read(store.tokens)
-        return [Token(**{**row, "role": Role(row["role"]).name.lower()}) for row in rows]
+        return [Token(**{**row, "role": Role(row["role"]).name.lower(), "endpoints": _endpoints(row)}) for row in rows]
 
     def revoke(self, name: str, actor: str) -> None:
         """End a token at once; its browser sessions end with it."""
@@ -84,8 +99,7 @@ class Access:
 
     def verify(self, secret: str) -> Caller | None:
         """Who presents this token, or None."""
-        found = store.token_by_hash(self._database, hashed(secret))
-        return Caller(found["name"], Role(found["role"])) if found else None
+        return _caller(store.token_by_hash(self._database, hashed(secret), self._clock.text()))
 
     def code(self, name: str = "") -> str:
         """A one-time code that a browser may exchange, within ten minutes, for a session of the token `name`: else of
@@ -97,7 +111,7 @@ class Access:
         return secret
 
     def _admin(self) -> str:
-        living = [token.name for token in self.tokens() if token.role == "admin" and token.revoked_at is None]
+        living = [token.name for token in self.tokens() if token.role == "admin" and self._lives(token)]
         if not living:
             raise Refused("Every admin's token was revoked.", "Make one: `loopline token new NAME --role admin`.")
         return FIRST if FIRST in living else living[0]
@@ -120,6 +134,10 @@ class Access:
         caller = self.verify(token)
         if caller is None:
             raise Refused("That is not a token of this installation.", "`loopline token new` makes one.")
+        if caller.endpoints is not None:
+            raise Refused(
+                "This token is for predictions of some endpoints, not for the pages.", "Sign in with another."
+            )
         return self._database.write(lambda tx: self._open_session(tx, caller.name))
 
     def sign_out(self, secret: str) -> None:
@@ -129,18 +147,34 @@ class Access:
     def session(self, secret: str) -> Caller | None:
         """Who a browser session belongs to, or None."""
         now = self._clock.text()
-        found = self._database.read(lambda tx: store.session(tx, hashed(secret), now))
-        return Caller(found["name"], Role(found["role"])) if found else None
+        return _caller(self._database.read(lambda tx: store.session(tx, hashed(secret), now)))
 
     def _open_session(self, tx: Transaction, name: str) -> str:
         secret, now = new_secret("session"), self._clock.now()
         store.insert_session(tx, hashed(secret), name, to_text(now + SESSION_LIFE), to_text(now))
         return secret
 
-    def _insert(self, tx: Transaction, name: str, role: Role, secret: str, actor: str) -> None:
-        at = self._clock.text()
-        store.insert_token(tx, name=name, role=int(role), hash=hashed(secret), created_at=at, created_by=actor)
-        self._fact(tx, "token.created", name, actor, {"role": role.name.lower()})
+    def _lives(self, token: Token) -> bool:
+        return token.revoked_at is None and (token.expires_at is None or token.expires_at > self._clock.text())
+
+    def _insert(
+        self, tx: Transaction, name: str, role: Role, secret: str, actor: str,
+        endpoints: tuple[str, ...] | None = None, expires_at: str | None = None,
+    ) -> None:  # fmt: skip
+        at, kept = self._clock.text(), None if endpoints is None else json.dumps(endpoints)
+        store.insert_token(tx, name=name, role=int(role), hash=hashed(secret), created_at=at, created_by=actor,
+                           endpoints=kept, expires_at=expires_at)  # fmt: skip
+        limits = {"endpoints": endpoints, "expires_at": expires_at}
+        body = {"role": role.name.lower(), **{key: value for key, value in limits.items() if value is not None}}
+        self._fact(tx, "token.created", name, actor, body)
 
     def _fact(self, tx: Transaction, kind: str, name: str, actor: str, body: dict[str, object]) -> None:
         self._ledger.append(tx, kind, f"token:{name}", actor, body)
+
+
+def _caller(row: Row | None) -> Caller | None:
+    return None if row is None else Caller(row["name"], Role(row["role"]), _endpoints(row))
+
+
+def _endpoints(row: Row) -> tuple[str, ...] | None:
+    return None if row["endpoints"] is None else tuple(json.loads(row["endpoints"]))

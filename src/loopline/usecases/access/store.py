@@ -6,12 +6,14 @@ from typing import Any
 
 from loopline.ports.database import Database, Row, Transaction
 
-TOKENS = "SELECT name, role, created_at, created_by, revoked_at FROM access_tokens ORDER BY name"
-TOKEN_BY_HASH = "SELECT name, role FROM access_tokens WHERE hash = :hash AND revoked_at IS NULL"
+TOKENS = """SELECT name, role, created_at, created_by, revoked_at, endpoints, expires_at FROM access_tokens
+ORDER BY name"""
+TOKEN_BY_HASH = """SELECT name, role, endpoints FROM access_tokens
+WHERE hash = :hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"""
 TOKEN = "SELECT name, role, revoked_at FROM access_tokens WHERE name = :name"
 KNOWN_HASH = "SELECT name, revoked_at FROM access_tokens WHERE hash = :hash"
-INSERT_TOKEN = """INSERT INTO access_tokens (name, role, hash, created_at, created_by)
-VALUES (:name, :role, :hash, :created_at, :created_by)"""
+INSERT_TOKEN = """INSERT INTO access_tokens (name, role, hash, created_at, created_by, endpoints, expires_at)
+VALUES (:name, :role, :hash, :created_at, :created_by, :endpoints, :expires_at)"""
 REPLACE_HASH = "UPDATE access_tokens SET hash = :hash, revoked_at = NULL WHERE name = :name"
 REVOKE = "UPDATE access_tokens SET revoked_at = :at WHERE name = :name AND revoked_at IS NULL"
 INSERT_CODE = "INSERT INTO access_codes (hash, token_name, expires_at) VALUES (:hash, :name, :expires_at)"
@@ -23,8 +25,9 @@ OLD_SESSIONS = "DELETE FROM access_sessions WHERE expires_at <= :now"
 END_CODES_OF = "DELETE FROM access_codes WHERE token_name = :name"
 END_SESSIONS_OF = "DELETE FROM access_sessions WHERE token_name = :name"
 END_SESSION = "DELETE FROM access_sessions WHERE hash = :hash"
-SESSION = """SELECT t.name AS name, t.role AS role FROM access_sessions s JOIN access_tokens t ON t.name = s.token_name
-WHERE s.hash = :hash AND s.expires_at > :now AND t.revoked_at IS NULL"""
+SESSION = """SELECT t.name AS name, t.role AS role, t.endpoints AS endpoints
+FROM access_sessions s JOIN access_tokens t ON t.name = s.token_name
+WHERE s.hash = :hash AND s.expires_at > :now AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > :now)"""
 
 
 def tokens(tx: Transaction) -> list[Row]:
@@ -35,8 +38,8 @@ def token(tx: Transaction, name: str) -> Row | None:
     return tx.row(TOKEN, {"name": name})
 
 
-def token_by_hash(tx: Transaction | Database, digest: str) -> Row | None:
-    return tx.row(TOKEN_BY_HASH, {"hash": digest})
+def token_by_hash(tx: Transaction | Database, digest: str, now: str) -> Row | None:
+    return tx.row(TOKEN_BY_HASH, {"hash": digest, "now": now})
 
 
 def known_hash(tx: Transaction, digest: str) -> Row | None:
