@@ -66,6 +66,11 @@ def home_of(loopline: Any) -> Path:
     return home
 
 
+def sealed_files(loopline: Any) -> list[str]:
+    folder = home_of(loopline) / "prediction-log" / "endpoint=late"
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet"))
+
+
 def test_records_come_back_as_they_were(loopline: Any, serving: Any) -> None:
     log = PredictionLog(home_of(loopline), header())
     log.write([batch(1_700_000_000_000, 1), batch(1_700_000_000_001, 3)])
@@ -139,8 +144,8 @@ def test_sealing_tells_range_and_digest(loopline: Any, serving: Any) -> None:
     assert serving.seal("worker") == 2
     facts = [fact for fact in loopline.ledger.about("endpoint:late") if fact.kind == "predictions.sealed"]
     assert [(fact.actor, fact.body["rows"]) for fact in facts] == [("worker", 9)] * 2
-    folder = home_of(loopline) / "predictions" / "late"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(fact.body["file"] for fact in facts)
+    assert sealed_files(loopline) == sorted(fact.body["file"] for fact in facts)
+    assert list((home_of(loopline) / "predictions" / "late").iterdir()) == []
     assert serving.read_predictions("late").equals(before)
     name = before["id"][4].as_py()
     assert serving.find_prediction(name)["id"] == name
@@ -159,7 +164,7 @@ def test_sealing_broken_off_anywhere_loses_and_doubles_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        target = {"replace": (os, "replace"), "told": (sealing, "_tell_all"), "unlink": (sealing, "remove")}[broken]
+        target = {"replace": (os, "replace"), "told": (sealing, "tell_all"), "unlink": (sealing, "remove")}[broken]
         patched.setattr(*target, fall)
         with pytest.raises(KeyboardInterrupt):
             serving.seal()
@@ -168,9 +173,8 @@ def test_sealing_broken_off_anywhere_loses_and_doubles_nothing(
     assert serving.read_predictions("late").equals(before)
     facts = [fact for fact in loopline.ledger.about("endpoint:late") if fact.kind == "predictions.sealed"]
     assert len(facts) == 1
-    assert [path.suffix for path in (home_of(loopline) / "predictions" / "late").iterdir() if path.name[0] != "."] == [
-        ".parquet"
-    ]
+    assert len(sealed_files(loopline)) == 1
+    assert list((home_of(loopline) / "predictions" / "late").iterdir()) == []
 
 
 def test_revisions_with_other_inputs_are_read_together(loopline: Any, serving: Any) -> None:

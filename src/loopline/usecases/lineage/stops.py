@@ -9,7 +9,10 @@ from loopline.core.facts import Fact
 from loopline.usecases.lineage.model import Kind, Node, figures, short, told
 from loopline.usecases.lineage.needs import Part, Run, Snapshot, Stone, Version
 
-LOGGED = ("id", "endpoint", "revision", "model", "version", "at", "event_time", "key", "prediction", "latency_us")
+LOGGED = (
+    "id", "endpoint", "revision", "model", "version", "arm", "caller", "rules", "sample", "at", "event_time", "key",
+    "prediction", "latency_us", "explanation", "explanation_base",
+)  # fmt: skip
 MOST_PIECES = 12
 
 
@@ -17,6 +20,12 @@ def prediction(record: Mapping[str, Any]) -> Node:
     lines = [f"predicted {record['prediction']} for {record.get('key') or 'a row without key'}"]
     if record.get("event_time"):
         lines.append(f"event time {record['event_time']}")
+    if record.get("caller"):
+        lines.append(f"asked by {record['caller']}")
+    if record.get("arm", "live") != "live":
+        lines.append(f"answered by the arm {record['arm']}")
+    if record.get("rules"):
+        lines.append(f"under the rules {record['rules']}")
     inputs = {name: value for name, value in record.items() if name not in LOGGED}
     lines.append(f"inputs: {figures(inputs, 40)}")
     name = str(record["id"])

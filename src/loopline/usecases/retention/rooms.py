@@ -54,7 +54,8 @@ def of_folders(home: Path) -> list[Room]:
         for place in (
             sorted((home / name).iterdir()) if name in ("predictions", "truth") and (home / name).is_dir() else ()
         ):
-            if size := bytes_in(place):
+            sealed = bytes_in(home / "prediction-log" / f"endpoint={place.name}") if name == "predictions" else 0
+            if size := bytes_in(place) + sealed:
                 found.append(Room(what, place.name, size, size))
         if name not in ("predictions", "truth") and (size := bytes_in(home / name)):
             found.append(Room("files", what, size, size))

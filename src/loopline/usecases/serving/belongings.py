@@ -30,6 +30,7 @@ class Owner(Belongings):
         if kind == "endpoint":
             where, params = among("endpoint", names)
             yield Rows("serving_sealed", where, params, "sealed log files")
+            yield Rows("serving_erasures", where, params)
             yield Rows("serving_live_history", where, params)
             yield Rows("serving_revisions", where, params, "deployments")
             yield Rows("serving_endpoints", where.replace("endpoint IN", "name IN"), params)
@@ -59,4 +60,6 @@ class Owner(Belongings):
             self.service.retire_in(tx, name, actor)
 
     def folders(self, kind: str, names: Sequence[str]) -> Sequence[str]:
-        return [f"{logs}/{name}" for name in names for logs in ("predictions", "truth")] if kind == "endpoint" else []
+        if kind != "endpoint":
+            return []
+        return [f"{logs}{name}" for name in names for logs in ("predictions/", "truth/", "prediction-log/endpoint=")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,21 @@ class Recording(Base):
     """Read and seal what was predicted and what came true."""
 
     def read_predictions(
-        self, endpoint: str, since: str | None = None, until: str | None = None, by: str = "at"
-    ) -> pa.Table:
+        self, endpoint: str, since: str | None = None, until: str | None = None, by: str = "at",
+        columns: Sequence[str] | None = None, where: str = "",
+    ) -> pa.Table:  # fmt: skip
         """Logged predictions of an endpoint with since <= `by` < until, in the order in which they were logged.
 
-        `by` is "at" (wall clock of the server) or "event_time". Columns: id, endpoint, revision, model, version, at,
-        event_time, key, the inputs, prediction, latency_us; an input that has one of these names is `input.<name>`.
+        `by` is "at" (wall clock of the server) or "event_time". Columns: id, endpoint, revision, model, version, arm,
+        caller, rules, sample, at, event_time, key, the inputs, prediction, latency_us and, where predictions were
+        explained, explanation and explanation_base; an input that has one of these names is `input.<name>`. With
+        `columns` only those, and no more than they need is read from disk. `where` is a condition as in
+        records/conditions.py: "carrier = 'UA' and dep_hour >= 6".
         """
+        from loopline.usecases.serving.records.conditions import parsed
         from loopline.usecases.serving.records.reading import read_predictions
 
-        return read_predictions(self._home, endpoint, since, until, by)
+        return read_predictions(self._home, endpoint, since, until, by, columns, parsed(where))
 
     def read_truth(self, endpoint: str) -> pa.Table:
         """All ground truth received for an endpoint, in the order of receipt (`seq`).
@@ -38,10 +44,11 @@ class Recording(Base):
 
     def log_mark(self, endpoint: str) -> str:
         """A text that differs once more predictions or truth of an endpoint are on disk; cheap to ask."""
+        from loopline.usecases.serving.records.layout import folders
         from loopline.usecases.serving.records.segments import mark
 
         checked_name("endpoint", endpoint)
-        return mark(self._home / "predictions" / endpoint, self._home / "truth" / endpoint)
+        return mark(*folders(self._home, endpoint))
 
     def find_prediction(self, prediction_id: str) -> dict[str, Any]:
         """The logged record of one prediction, or NotFound."""

@@ -1,25 +1,29 @@
-"""Sealing: closed segments become a Parquet file, a fact names it by digest, then the segments go.
+"""Sealing: closed segments become Parquet files, a fact names each by digest, then the segments go.
 
-Safe to break off anywhere: a file knows the segments it holds, so readers count nothing twice; the next sealing tells
-the fact of a file that has none yet and removes segments that a told file holds.
+Safe to break off anywhere: a file knows the segments it holds and the files it replaces, so readers count nothing twice;
+the next sealing tells the fact of a file that has none yet and removes what a told file holds.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loopline.kit.durable import sync_folder
+import msgspec
+
+from loopline.kit.durable import make_folder
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.serving import store
 from loopline.usecases.serving.model import subject
 from loopline.usecases.serving.needs import Facts
-from loopline.usecases.serving.records import reading
+from loopline.usecases.serving.records import archiving, layout, tables
+from loopline.usecases.serving.records.archiving import UNFINISHED
+from loopline.usecases.serving.records.layout import PARQUET
 from loopline.usecases.serving.records.segments import Header, closed, names, read
 from loopline.usecases.serving.records.writing import PREDICTIONS, TRUTH
 
@@ -27,125 +31,216 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_TOGETHER = 256 << 20
-ROW_GROUP = 65536
-UNFINISHED = ".sealing"
+SEALED, COMPACTED, ERASED, EXPIRED = "sealed", "compacted", "erased", "expired"
+
+
+class Log(msgspec.Struct, frozen=True):
+    """The log of one kind (predictions or truth) of one endpoint, and the engines by which its changes are told."""
+
+    database: Database
+    ledger: Facts
+    clock: Clock
+    home: Path
+    kind: str
+    endpoint: str
+    actor: str
+
+    @property
+    def fresh(self) -> Path:
+        """Where its segments are."""
+        return self.home / self.kind / self.endpoint
+
+    @property
+    def sealed(self) -> Path:
+        """Where its sealed files are: of truth beside the segments, of predictions in folders by day."""
+        return layout.archive(self.home, self.endpoint) if self.kind == PREDICTIONS else self.fresh
+
+    def files(self) -> list[str]:
+        """All sealed files, named as facts name them."""
+        if self.kind == TRUTH:
+            return names(self.fresh, PARQUET)
+        return [
+            f"day={day}/{name}" for day in layout.days(self.sealed)
+            for name in names(layout.day_folder(self.sealed, day), PARQUET)
+        ]  # fmt: skip
+
+
+def logs(database: Database, ledger: Facts, clock: Clock, home: Path, actor: str) -> Iterator[Log]:
+    """The logs of all endpoints."""
+    for kind in (PREDICTIONS, TRUTH):
+        for endpoint in names(home / kind, ""):
+            if (home / kind / endpoint).is_dir():
+                yield Log(database, ledger, clock, home, kind, endpoint, actor)
 
 
 def seal(database: Database, ledger: Facts, clock: Clock, home: Path, actor: str) -> int:
     """Seal what is closed in the logs of all endpoints; answers how many files got their fact."""
     told = 0
-    for kind in (PREDICTIONS, TRUTH):
-        root = home / kind
-        for folder in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []:
-            with _alone(folder) as alone:
-                if alone:
-                    told += _seal_folder(database, ledger, clock, kind, folder, actor)
+    for log in logs(database, ledger, clock, home, actor):
+        with alone(log) as mine:
+            told += seal_one(log) if mine else 0
     return told
 
 
-def _seal_folder(database: Database, ledger: Facts, clock: Clock, kind: str, folder: Path, actor: str) -> int:
-    for name in os.listdir(folder):
-        if name.endswith(UNFINISHED):  # of a sealing that broke off: we are alone
-            remove(folder / name)
-    within = _covered(folder)
-    handles = {name: handle for name in names(folder) if (handle := closed(folder / name)) is not None}
+def seal_one(log: Log) -> int:
+    """Seal what is closed in one log; the caller is alone at it."""
+    for name in os.listdir(log.fresh):
+        if name.startswith(".swap-") or name.endswith(UNFINISHED):  # of a change that broke off: we are alone
+            layout.removed(log.fresh / name)
+    handles = {name: handle for name in names(log.fresh) if (handle := closed(log.fresh / name)) is not None}
+    old = names(log.fresh, PARQUET) if log.kind == PREDICTIONS else []
     try:
-        for group in _groups(folder, [name for name in handles if name not in within]):
-            _write(kind, folder, group)
-        told = _tell_all(database, ledger, clock, kind, folder, actor)
-        for name in _covered(folder) & handles.keys():
-            remove(folder / name)
+        covered = _covered(log, [*handles, *old])
+        for group in _groups(log, handles):
+            _write(log, group, covered)
+        for name in old:
+            _move(log, name, covered)
+        told = tell_all(log)
+        for name in [*handles, *old]:
+            remove(log.fresh / name)
         return told
     finally:
         for handle in handles.values():
             os.close(handle)
 
 
-def _groups(folder: Path, files: list[str]) -> Iterator[list[str]]:
-    """Segments that belong into one file: same revision, bounded size. Segments without a record are removed."""
+def _covered(log: Log, sources: list[str]) -> dict[str, set[str]]:
+    """Source to the days that have a file made from it; of truth: any day."""
+    if not sources:
+        return {}
+    if log.kind == TRUTH:
+        found = (layout.listed(layout.footer(log.fresh / name), layout.SOURCES) for name in log.files())
+        return {source: {""} for each in found for source in each}
+    return layout.covered(log.sealed, layout.day_of(min(int(name.split("-")[0]) for name in sources)))
+
+
+def _groups(log: Log, files: Iterable[str]) -> Iterator[list[str]]:
+    """Segments that belong into one file: same revision, bounded size. Segments without a record are left out."""
     groups: dict[Header, list[str]] = {}
     size = 0
     for name in files:
-        found = read(folder / name)
+        found = read(log.fresh / name)
         if found is None or not found[1]:
-            remove(folder / name)
             continue
         groups.setdefault(found[0], []).append(name)
-        size += (folder / name).stat().st_size
+        size += (log.fresh / name).stat().st_size
         if size > MOST_TOGETHER:
             yield from groups.values()
             groups, size = {}, 0
     yield from groups.values()
 
 
-def _write(kind: str, folder: Path, files: list[str]) -> None:
-    """One Parquet file out of segments, whole or not there."""
+def _write(log: Log, group: list[str], covered: dict[str, set[str]]) -> None:
+    """The rows of segments as Parquet files, one a day, each whole or not there."""
     import pyarrow as pa
+
+    parts, redacted = [], ""
+    for name in group:
+        header, blocks = read(log.fresh / name)  # type: ignore[misc]  # it was read before, and we hold its lock
+        redacted = " ".join(header.redact)
+        if log.kind == TRUTH:
+            parts += [] if name in covered else [tables.truth_table(header, blocks)]
+        else:
+            whole = tables.prediction_table(header, blocks).replace_schema_metadata(layout.described())
+            parts.append(layout.without_days(tables.completed(whole, log.endpoint), covered.get(name, ())))
+    if any(part.num_rows for part in parts):
+        whole = pa.concat_tables(parts, promote_options="default")
+        put(log, whole, layout.described(sources=group, redacted=redacted), _token(group[0]))
+
+
+def _move(log: Log, name: str, covered: dict[str, set[str]]) -> None:
+    """A file of an older layout, into the folders by day."""
     import pyarrow.parquet as pq
 
-    decoded = reading.prediction_table if kind == PREDICTIONS else reading.truth_table
-    table = pa.concat_tables([decoded(*found) for name in files if (found := read(folder / name))])
-    table = table.replace_schema_metadata({reading.SEGMENTS_KEY: " ".join(files).encode()})
-    hidden = folder / f".{files[0]}{UNFINISHED}"
-    pq.write_table(table, hidden, row_group_size=ROW_GROUP, compression="zstd", use_dictionary=True)
-    with open(hidden, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(hidden, folder / _name(kind, table, files))
-    sync_folder(folder)
+    table = tables.completed(pq.read_table(log.fresh / name, partitioning=None), log.endpoint)
+    whole = layout.without_days(table, covered.get(name, ()))
+    if whole.num_rows:
+        put(log, whole, layout.described(sources=[name], reason=COMPACTED), _token(name))
 
 
-def _name(kind: str, table: pa.Table, files: list[str]) -> str:
-    """<first>-<last>-<first segment>: milliseconds for predictions, seq for truth."""
+def put(log: Log, table: pa.Table, metadata: dict[bytes, bytes], token: str) -> None:
+    """Write rows as files of the log."""
+    if log.kind == TRUTH:
+        table = table.replace_schema_metadata()
+        hidden = log.fresh / f".{token}{UNFINISHED}"
+        archiving.write(hidden, [table], table.schema, metadata)
+        archiving.publish(log.sealed, {file_name(log.kind, table, token): hidden}, (), hidden)
+        return
+    table = table.drop_columns(["endpoint"])
+    for day, part in layout.by_day(table).items():
+        hidden = log.fresh / f".{day}-{token}{UNFINISHED}"
+        archiving.write(hidden, [part], part.schema, metadata)
+        folder = layout.day_folder(log.sealed, day)
+        make_folder(folder, 0o700)
+        archiving.publish(folder, {file_name(log.kind, part, token): hidden}, (), hidden)
+
+
+def file_name(kind: str, table: pa.Table, token: str) -> str:
+    """<first>-<last>-<token>: milliseconds for predictions, seq for truth."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     values = table["at"].cast(pa.int64()) if kind == PREDICTIONS else table["seq"]
     first, last = pc.min_max(values).as_py().values()
-    return f"{first:016d}-{last:016d}-{files[0].removesuffix('.seg').split('-', 1)[1]}.parquet"
+    return f"{first:016d}-{last:016d}-{token}{PARQUET}"
 
 
-def _tell_all(database: Database, ledger: Facts, clock: Clock, kind: str, folder: Path, actor: str) -> int:
-    known = database.read(lambda tx: store.sealed(tx, kind, folder.name))
+def _token(source: str) -> str:
+    return source.removesuffix(".seg").removesuffix(PARQUET).split("-", 1)[1]
+
+
+def tell_all(log: Log) -> int:
+    """Tell the fact of each file that has none yet; answers how many were told."""
+    known, over = log.database.read(
+        lambda tx: (store.sealed(tx, log.kind, log.endpoint), store.ended(tx, log.kind, log.endpoint))
+    )
     told = 0
-    for name in names(folder, ".parquet"):
-        if name not in known:
-            body = {"endpoint": folder.name, "file": name, **_range(kind, folder / name)}
-            told += database.write(lambda tx, body=body: _tell(tx, ledger, clock, kind, actor, body))  # type: ignore[misc]
+    for name in log.files():
+        if name not in known and name not in over:
+            told += _tell(log, name, known)
     return told
 
 
-def _tell(tx: Transaction, ledger: Facts, clock: Clock, kind: str, actor: str, body: dict[str, Any]) -> int:
-    row = {key: body[key] for key in ("endpoint", "file", "digest", "rows")}
-    if not store.insert_sealed(tx, {**row, "kind": kind, "sealed_at": clock.text()}):
-        return 0
-    ledger.append(tx, f"{kind}.sealed", subject(body["endpoint"]), actor, body)
-    return 1
+def _tell(log: Log, name: str, known: dict[str, str]) -> int:
+    found = layout.footer(log.sealed / name)
+    why = found.get(layout.REASON, SEALED.encode()).decode()
+    day = name.rpartition("/")[0]
+    gone = [f"{day}/{each}" if day else each for each in layout.listed(found, layout.REPLACES)]
+    if why == COMPACTED:
+        gone += [each for each in layout.listed(found, layout.SOURCES) if each.endswith(PARQUET)]
+    body = {"endpoint": log.endpoint, "file": name, **range_of(log.kind, log.sealed / name)}
+    if gone:
+        body["from"] = {each: known.get(each, "") for each in gone}
+
+    def work(tx: Transaction) -> int:
+        at = log.clock.text()
+        row = {key: body[key] for key in ("endpoint", "file", "digest", "rows")}
+        if not store.insert_sealed(tx, {**row, "kind": log.kind, "sealed_at": at}):
+            return 0
+        store.end_sealed(tx, log.kind, log.endpoint, gone, why, at)
+        log.ledger.append(tx, f"{log.kind}.{why}", subject(log.endpoint), log.actor, body)
+        return 1
+
+    return log.database.write(work)
 
 
-def _range(kind: str, path: Path) -> dict[str, Any]:
+def range_of(kind: str, path: Path) -> dict[str, Any]:
     """Rows, first and last record, and the digest of a sealed file."""
     import blake3
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     column = "id" if kind == PREDICTIONS else "seq"
-    table = pq.read_table(path, columns=[column])
+    table = pq.read_table(path, columns=[column], partitioning=None)
     first, last = pc.min_max(table[column]).as_py().values()
     digest = blake3.blake3().update_mmap(str(path)).hexdigest()
     return {"rows": table.num_rows, "first": first, "last": last, "digest": digest, "bytes": path.stat().st_size}
 
 
-def _covered(folder: Path) -> set[str]:
-    """Segments that are within a sealed file."""
-    if not names(folder):
-        return set()
-    return set().union(*(reading.segments_within(folder / name) for name in names(folder, ".parquet")))
-
-
 @contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """One sealing of a folder at a time: false while another process is at it."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def alone(log: Log) -> Iterator[bool]:
+    """One change of a log at a time: false while another process is at it."""
+    handle = os.open(log.fresh, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield _locked(handle)
     finally:

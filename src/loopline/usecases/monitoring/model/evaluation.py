@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 Known = Mapping[tuple[str, str, str], tuple[str, Window]]
 OWN_NAMES = frozenset(
-    ("id", "endpoint", "revision", "model", "version", "at", "event_time", "key", "prediction", "latency_us")
-)
+    ("id", "endpoint", "revision", "model", "version", "arm", "caller", "rules", "sample", "at", "event_time", "key",
+     "prediction", "latency_us", "explanation", "explanation_base", "day")
+)  # fmt: skip
 
 
 @dataclass

@@ -1,35 +1,45 @@
-"""Reading the logs back as Arrow tables, from open segments and sealed files alike."""
+"""Reading the logs back as Arrow tables, from open segments and sealed files alike, and no more of them than is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopline.core.errors import Invalid
 from loopline.core.ids import checked_name
 from loopline.core.times import to_ms
-from loopline.usecases.serving.records.columns import as_numpy
-from loopline.usecases.serving.records.ids import id_column
-from loopline.usecases.serving.records.segments import Header, names, read
-from loopline.usecases.serving.records.writing import NO_TIME, PREDICTIONS, TRUTH
+from loopline.usecases.serving.records import layout
+from loopline.usecases.serving.records.conditions import Condition, expression
+from loopline.usecases.serving.records.layout import PARQUET
+from loopline.usecases.serving.records.segments import names, read
+from loopline.usecases.serving.records.tables import completed, prediction_schema, prediction_table, truth_table
+from loopline.usecases.serving.records.tables import truth_schema as truth_schema
+from loopline.usecases.serving.records.writing import PREDICTIONS, TRUTH
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 TRIES = 20
-SEGMENTS_KEY = b"loopline.segments"
 
 
-def read_predictions(home: Path, endpoint: str, since: str | None, until: str | None, by: str) -> pa.Table:
-    """See `Serving.read_predictions`."""
+def read_predictions(
+    home: Path, endpoint: str, since: str | None, until: str | None, by: str, columns: Sequence[str] | None = None,
+    where: Sequence[Condition] = (),
+) -> pa.Table:  # fmt: skip
+    """See `Serving.read_predictions`. `where`: further conditions on columns."""
     if by not in ("at", "event_time"):
         raise Invalid(f"Predictions cannot be selected by {by!r}.", "Use at or event_time.")
     checked_name("endpoint", endpoint)
-    condition = _condition(by, since, until)
-    tables = _tables(home / PREDICTIONS / endpoint, prediction_table, condition)
+    bounds = tuple(None if bound is None else to_ms(bound) for bound in (since, until))
+    wanted = None if columns is None else list(dict.fromkeys([*columns, "at", "id"]))
+    reader = Reader(home, endpoint, by, bounds, wanted, where)
+    tables = steadily(endpoint, reader.tables)
     if not tables:
-        return prediction_schema().empty_table()
-    return _unified(tables).sort_by([("at", "ascending"), ("id", "ascending")])
+        nothing = prediction_schema().empty_table()
+        return nothing if columns is None else _chosen(nothing, columns)
+    table = unified(tables).sort_by([("at", "ascending"), ("id", "ascending")])
+    return table if columns is None else _chosen(table, columns)
 
 
 def read_truth(home: Path, endpoint: str) -> pa.Table:
@@ -37,166 +47,77 @@ def read_truth(home: Path, endpoint: str) -> pa.Table:
     import pyarrow as pa
 
     checked_name("endpoint", endpoint)
-    tables = _tables(home / TRUTH / endpoint, truth_table, None)
+    tables = steadily(endpoint, lambda: _truth_now(home / TRUTH / endpoint))
     return pa.concat_tables(tables).sort_by("seq") if tables else truth_schema().empty_table()
 
 
-def prediction_schema() -> pa.Schema:
-    """The columns that every prediction has (an endpoint's inputs come before `prediction`)."""
-    import pyarrow as pa
-
-    moment = pa.timestamp("ms", tz="UTC")
-    return pa.schema(
-        [
-            ("id", pa.string()), ("endpoint", pa.string()), ("revision", pa.int32()), ("model", pa.string()),
-            ("version", pa.int32()), ("at", moment), ("event_time", moment), ("key", pa.string()),
-            ("prediction", pa.float64()), ("latency_us", pa.int32()),
-        ]
-    )  # fmt: skip
-
-
-def truth_schema() -> pa.Schema:
-    """The columns of ground truth."""
-    import pyarrow as pa
-
-    moment = pa.timestamp("ms", tz="UTC")
-    return pa.schema(
-        [
-            ("prediction_id", pa.string()), ("key", pa.string()), ("event_time", moment), ("value", pa.float64()),
-            ("observed_at", moment), ("received_at", moment), ("seq", pa.int64()),
-        ]
-    )  # fmt: skip
-
-
-def prediction_table(header: Header, found: list[list[Any]]) -> pa.Table:
-    """The predictions in a segment's blocks."""
-    import pyarrow as pa
-
-    return pa.concat_tables([_prediction_block(header, block) for block in found])
-
-
-def truth_table(header: Header, found: list[list[Any]]) -> pa.Table:
-    """The ground truth in a segment's blocks."""
-    import pyarrow as pa
-
-    return pa.concat_tables([_truth_block(block) for block in found])
-
-
-def segments_within(path: Path) -> set[str]:
-    """The segments that a sealed file was made of."""
-    import pyarrow.parquet as pq
-
-    return set((pq.read_schema(path).metadata or {}).get(SEGMENTS_KEY, b"").decode().split())
-
-
-def _prediction_block(header: Header, block: list[Any]) -> pa.Table:
-    import numpy as np
-    import pyarrow as pa
-
-    rows, ms_bytes, counter, row, latency, event, key, prediction, columns = block
-    ms = np.frombuffer(ms_bytes, np.int64)
-    moment = pa.timestamp("ms", tz="UTC")
-    values: dict[str, Any] = {
-        "id": id_column(ms, header.writer, np.frombuffer(counter, np.int64), np.frombuffer(row, np.int32)),
-        "endpoint": pa.repeat(pa.scalar(header.endpoint), rows),
-        "revision": pa.repeat(pa.scalar(header.revision, pa.int32()), rows),
-        "model": pa.repeat(pa.scalar(header.model), rows),
-        "version": pa.repeat(pa.scalar(header.version, pa.int32()), rows),
-        "at": pa.array(ms).cast(moment),
-        "event_time": _moments(event, rows),
-        "key": pa.array(key, pa.string()) if key is not None else pa.nulls(rows, pa.string()),
-    }
-    for inputs, packed in zip(header.inputs, columns, strict=True):
-        values[inputs.name] = _column(inputs.type, inputs.kind, packed)
-    values["prediction"] = _column("string" if header.output == "s" else "float", header.output, prediction)
-    values["latency_us"] = pa.array(np.frombuffer(latency, np.int32))
-    return pa.table(values)
-
-
-def _truth_block(block: list[Any]) -> pa.Table:
-    import numpy as np
-    import pyarrow as pa
-
-    rows, first, received, ids, keys, events, values, observed = block
-    moment = pa.timestamp("ms", tz="UTC")
-    arrays = [
-        pa.array(ids, pa.string()),
-        pa.array(keys, pa.string()),
-        pa.array(events, pa.int64()).cast(moment),
-        pa.array(np.frombuffer(values, np.float64)),
-        pa.array(np.frombuffer(observed, np.int64)).cast(moment),
-        pa.repeat(pa.scalar(received, pa.int64()), rows).cast(moment),
-        pa.array(np.arange(first, first + rows, dtype=np.int64)),
-    ]
-    return pa.table(arrays, schema=truth_schema())
-
-
-def _column(type_name: str, kind: str, packed: Any) -> pa.Array:
-    """An input as Arrow; NaN that stands for null becomes null, except in a float column of ours where both do."""
-    import pyarrow as pa
-
-    if kind == "s":
-        texts = pa.array(packed, pa.string())
-        return texts.cast(pa.timestamp("ms", tz="UTC")) if type_name == "timestamp" else texts
-    values = as_numpy(kind, packed)
-    if kind != "d":
-        return pa.array(values)
-    found = pa.array(values, from_pandas=True)
-    if type_name == "float":
-        return found
-    return found.cast(pa.int64() if type_name == "integer" else pa.bool_(), safe=False)
-
-
-def _moments(event: bytes | None, rows: int) -> pa.Array:
-    import numpy as np
-    import pyarrow as pa
-
-    moment = pa.timestamp("ms", tz="UTC")
-    if event is None:
-        return pa.nulls(rows, moment)
-    values = np.frombuffer(event, np.int64)
-    return pa.array(values, mask=values == NO_TIME).cast(moment)
-
-
-def _condition(by: str, since: str | None, until: str | None) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    moment, condition = pa.timestamp("ms", tz="UTC"), None
-    if since is not None:
-        condition = pc.field(by) >= pa.scalar(to_ms(since), moment)
-    if until is not None:
-        before = pc.field(by) < pa.scalar(to_ms(until), moment)
-        condition = before if condition is None else condition & before
-    return condition
-
-
-def _tables(folder: Path, decoded: Any, condition: Any) -> list[pa.Table]:
-    """Everything in a folder once. Sealing removes segments meanwhile: then the folder is read again."""
+def steadily(endpoint: str, look: Callable[[], Any]) -> Any:
+    """What `look` answers. Sealing and compaction remove files meanwhile: then it looks again."""
     for _ in range(TRIES):
         try:
-            return _tables_now(folder, decoded, condition)
+            return look()
         except FileNotFoundError:
             continue
-    raise Invalid(f"The log in {folder.name} keeps changing.", "Try again.")
+    raise Invalid(f"The log of {endpoint} keeps changing.", "Try again.")
 
 
-def _tables_now(folder: Path, decoded: Any, condition: Any) -> list[pa.Table]:
-    import pyarrow.parquet as pq
+class Reader:
+    """One look at the log of an endpoint: rows with bounds[0] <= `by` < bounds[1] (milliseconds or None)."""
 
-    segments = names(folder)
-    sealed = names(folder, ".parquet")
-    within: set[str] = set().union(*(segments_within(folder / name) for name in sealed)) if segments else set()
-    tables = [pq.read_table(folder / name, filters=condition).replace_schema_metadata() for name in sealed]
-    for name in segments:
-        found = None if name in within else read(folder / name)
-        if found is not None and found[1]:
-            table = decoded(*found)
-            tables.append(table if condition is None else table.filter(condition))
-    return [table for table in tables if table.num_rows]
+    def __init__(
+        self, home: Path, endpoint: str, by: str, bounds: tuple[int | None, ...], columns: list[str] | None,
+        where: Sequence[Condition] = (),
+    ) -> None:  # fmt: skip
+        self._endpoint = endpoint
+        self._fresh = home / PREDICTIONS / endpoint
+        self._archive = layout.archive(home, endpoint)
+        self._bounds = bounds if by == "at" else (None, None)
+        self._columns = columns
+        limits = ((">=", bounds[0]), ("<", bounds[1]))
+        within = [Condition(by, sign, (bound,)) for sign, bound in limits if bound is not None]
+        self._conditions = (*within, *where)
+
+    def tables(self) -> list[pa.Table]:
+        """Every row once. Segments are listed first: what is sealed meanwhile is then seen twice, and left out once."""
+        segments, old = names(self._fresh), names(self._fresh, PARQUET)
+        days = [day for day in layout.days(self._archive) if self._day_matters(day)]
+        sealed = [(day, name) for day in days for name in layout.present(layout.day_folder(self._archive, day))]
+        first = min((layout.span(name)[0] if name in old else _first(name) for name in segments + old), default=None)
+        covered = {} if first is None else layout.covered(self._archive, layout.day_of(first))
+        tables = [self._sealed(day, name) for day, name in sealed if self._matters(*layout.span(name))]
+        for name in old:
+            if self._matters(*layout.span(name)):
+                table = self._whole(_parquet(self._fresh / name, None, ()))
+                tables.append(self._narrowed(layout.without_days(table, covered.get(name, ()))))
+        for name in segments:
+            found = read(self._fresh / name) if self._matters(_first(name), None) else None
+            if found is not None and found[1]:
+                table = self._whole(prediction_table(*found).replace_schema_metadata(layout.described()))
+                tables.append(self._narrowed(layout.without_days(table, covered.get(name, ()))))
+        return [table for table in tables if table.num_rows]
+
+    def _sealed(self, day: str, name: str) -> pa.Table:
+        path = layout.day_folder(self._archive, day) / name
+        table = self._whole(_parquet(path, self._columns, self._conditions))
+        return table if self._columns is None else _chosen(table, self._columns)
+
+    def _whole(self, table: pa.Table) -> pa.Table:
+        return completed(table, self._endpoint)
+
+    def _narrowed(self, table: pa.Table) -> pa.Table:
+        table = _filtered(table, self._conditions)
+        return table if self._columns is None else _chosen(table, self._columns)
+
+    def _day_matters(self, day: str) -> bool:
+        start = to_ms(f"{day}T00:00:00Z")
+        return self._matters(start, start + layout.DAY_MS - 1)
+
+    def _matters(self, first: int, last: int | None) -> bool:
+        since, until = self._bounds
+        return (since is None or last is None or last >= since) and (until is None or first < until)
 
 
-def _unified(tables: list[pa.Table]) -> pa.Table:
+def unified(tables: list[pa.Table]) -> pa.Table:
     """One table of revisions with different inputs; an input that changed its type is shown as text."""
     import pyarrow as pa
 
@@ -212,10 +133,11 @@ def _unified(tables: list[pa.Table]) -> pa.Table:
                 mixed.add(field.name)
     types |= dict.fromkeys(mixed, pa.string())
     schema = pa.schema([(name, type_) for name, type_ in types.items()])
-    return pa.concat_tables([_as(table, schema) for table in tables])
+    return pa.concat_tables([shaped(table, schema) for table in tables])
 
 
-def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def shaped(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A table with exactly these columns; one that it lacks is null."""
     import pyarrow as pa
 
     columns = [
@@ -225,3 +147,42 @@ def _as(table: pa.Table, schema: pa.Schema) -> pa.Table:
         for field in schema
     ]
     return pa.table(columns, schema=schema)
+
+
+def _first(name: str) -> int:
+    """The first millisecond of a segment, by its name."""
+    return int(name.split("-")[0])
+
+
+def _parquet(path: Path, columns: Sequence[str] | None, conditions: Sequence[Condition]) -> pa.Table:
+    """A sealed file: only these columns of it, only row groups that may hold what the conditions ask."""
+    import pyarrow.dataset as ds
+
+    opened = ds.dataset(path, format="parquet", partitioning=None)
+    wanted = expression(conditions, opened.schema)
+    if wanted is False:
+        return opened.schema.empty_table()
+    there = None if columns is None else [name for name in columns if name in opened.schema.names]
+    return opened.to_table(columns=there, filter=wanted).replace_schema_metadata(opened.schema.metadata)
+
+
+def _filtered(table: pa.Table, conditions: Sequence[Condition]) -> pa.Table:
+    wanted = expression(conditions, table.schema)
+    return table if wanted is None else table.slice(0, 0) if wanted is False else table.filter(wanted)
+
+
+def _chosen(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    return table.select([name for name in columns if name in table.column_names])
+
+
+def _truth_now(folder: Path) -> list[pa.Table]:
+    import pyarrow.parquet as pq
+
+    segments, sealed = names(folder), layout.present(folder)
+    within = {each for name in sealed for each in layout.listed(layout.footer(folder / name), layout.SOURCES)}
+    tables = [pq.read_table(folder / name, partitioning=None).replace_schema_metadata() for name in sealed]
+    for name in segments:
+        found = None if name in within else read(folder / name)
+        if found is not None and found[1]:
+            tables.append(truth_table(*found))
+    return [table for table in tables if table.num_rows]

@@ -37,7 +37,10 @@ class Inputs(msgspec.Struct, frozen=True):
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What all records of a segment share. For truth only `kind`, `endpoint` and `writer` say something."""
+    """What all records of a segment share. For truth only `kind`, `endpoint` and `writer` say something.
+
+    `inputs` are those that are logged; `redact` names those that never are. `sample` is the share of requests logged.
+    """
 
     kind: str
     endpoint: str
@@ -47,6 +50,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
     inputs: tuple[Inputs, ...] = ()
     output: str = "d"
+    rules: str | None = None
+    sample: float = 1.0
+    redact: tuple[str, ...] = ()
 
 
 class Segment:

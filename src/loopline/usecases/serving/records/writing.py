@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from loopline.core.tables import Signature
 from loopline.usecases.serving.model import column_name
+from loopline.usecases.serving.options import DEFAULTS, Options
 from loopline.usecases.serving.records.columns import Packed, join, kind_of
 from loopline.usecases.serving.records.segments import Header, Inputs, Segment, decode, encode, names, read
 
@@ -23,7 +26,9 @@ BLOCK_ROWS = 65536
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
     """Predictions made together. `ms`, `counter`, `event` are int64 bytes, `row` and `latency` (microseconds) int32;
-    `event` and `key` are None where no row has any; `prediction` and `columns` as in records.columns."""
+    `event` and `key` are None where no row has any; `prediction` and `columns` (the inputs of the header) as in
+    records.columns. `arm` and `caller` hold one text a row, or nothing: then the arm is live and the caller unknown.
+    `explanation`: the base values and, for each input of the header, the contributions, float64 bytes."""
 
     rows: int
     ms: bytes
@@ -36,6 +41,7 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     columns: list[Packed]
     arm: list[str] = []
     caller: list[str] = []
+    explanation: tuple[bytes, list[bytes]] | None = None
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -49,14 +55,16 @@ class Truth(msgspec.Struct, frozen=True):
 
 
 def prediction_header(
-    endpoint: str, writer: int, revision: int, model: str, version: int, signature: Signature
-) -> Header:
+    endpoint: str, writer: int, revision: int, model: str, version: int, signature: Signature,
+    options: Options = DEFAULTS,
+) -> Header:  # fmt: skip
     """What all predictions of a revision share."""
-    inputs = tuple(Inputs(column_name(column.name), column.type, kind_of(column)) for column in signature.inputs)
+    logged = [column for column in signature.inputs if column.name not in options.redact]
+    inputs = tuple(Inputs(column_name(column.name), column.type, kind_of(column)) for column in logged)
     output = "s" if signature.output.type in ("string", "timestamp") else "d"
     return Header(
         kind=PREDICTIONS, endpoint=endpoint, writer=writer, revision=revision, model=model, version=version,
-        inputs=inputs, output=output,
+        inputs=inputs, output=output, rules=options.rules, sample=options.sample, redact=options.redact,
     )  # fmt: skip
 
 
@@ -78,8 +86,29 @@ def merged(header: Header, batches: Sequence[Batch]) -> tuple[bytes, int]:
         [key for batch in batches for key in batch.key or [None] * batch.rows] if has_key else None,
         join(header.output, [batch.prediction for batch in batches]),
         columns,
+        _texts([batch.arm or ["live"] * batch.rows for batch in batches]),
+        _texts([batch.caller or [""] * batch.rows for batch in batches]),
+        _explanations(header, batches) if any(batch.explanation is not None for batch in batches) else None,
     ]
     return encode(payload), rows
+
+
+def _texts(parts: Sequence[list[str]]) -> str | list[str]:
+    """One text a row; a single text where all rows have the same, as is the rule."""
+    found = set().union(*parts)
+    return found.pop() if len(found) == 1 else [text for part in parts for text in part]
+
+
+def _explanations(header: Header, batches: Sequence[Batch]) -> list[Any]:
+    """Base values and contributions of all rows; NaN where a row was not explained."""
+    parts = []
+    for batch in batches:
+        nothing = array("d", [math.nan]).tobytes() * batch.rows
+        parts.append(batch.explanation or (nothing, [nothing] * len(header.inputs)))
+    return [
+        b"".join([part[0] for part in parts]),
+        [b"".join(column) for column in zip(*(part[1] for part in parts), strict=True)],
+    ]
 
 
 class PredictionLog:

@@ -1,0 +1,134 @@
+"""Where the log lies: segments by endpoint, and Parquet files by endpoint and day, as Hive lays out partitions.
+
+    predictions/NAME/*.seg                                    what is being written, and what waits to be sealed
+    prediction-log/endpoint=NAME/day=2013-05-03/*.parquet     what is sealed; `day` is that of `at`, in UTC
+
+A Parquet file says in its own metadata which sources (segments) its rows came from and which files it replaces, so a
+reader counts nothing twice whatever was broken off: a file that another one of its day replaces, and the rows of a
+source on a day that has a file made from it, are left out.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loopline.usecases.serving.records.segments import names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROOT = "prediction-log"
+PARQUET = ".parquet"
+FORMAT, SOURCES, REPLACES, REASON, REDACTED = (
+    f"loopline.{name}".encode() for name in ("format", "segments", "replaces", "reason", "redacted")
+)
+DAY_MS = 86_400_000
+
+
+def archive(home: Path, endpoint: str) -> Path:
+    """The folder of an endpoint's days."""
+    return home / ROOT / f"endpoint={endpoint}"
+
+
+def day_of(ms: int) -> str:
+    """The day, in UTC, of a time in milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d")
+
+
+def days(folder: Path) -> list[str]:
+    """The days that an archive has, in order."""
+    return [name.removeprefix("day=") for name in names(folder, "") if name.startswith("day=")]
+
+
+def folders(home: Path, endpoint: str) -> list[Path]:
+    """Every folder that holds records or truth of an endpoint."""
+    archived = archive(home, endpoint)
+    return [
+        home / "predictions" / endpoint,
+        home / "truth" / endpoint,
+        *(day_folder(archived, day) for day in days(archived)),
+    ]
+
+
+def day_folder(folder: Path, day: str) -> Path:
+    return folder / f"day={day}"
+
+
+def span(name: str) -> tuple[int, int]:
+    """First and last millisecond (of truth: seq) of a sealed file, by its name."""
+    first, last = name.split("-")[:2]
+    return int(first), int(last)
+
+
+def listed(metadata: Mapping[bytes, bytes] | None, key: bytes) -> list[str]:
+    """A list of names in a file's metadata."""
+    return (metadata or {}).get(key, b"").decode().split()
+
+
+def footer(path: Path) -> Mapping[bytes, bytes]:
+    """The metadata of a Parquet file."""
+    import pyarrow.parquet as pq
+
+    return pq.read_schema(path).metadata or {}
+
+
+def present(folder: Path) -> list[str]:
+    """The Parquet files of a folder that no other one replaces. FileNotFoundError when they change meanwhile."""
+    found = names(folder, PARQUET)
+    if len(found) < 2:
+        return found
+    gone = {name for each in found for name in listed(footer(folder / each), REPLACES)}
+    return [name for name in found if name not in gone]
+
+
+def covered(folder: Path, since_day: str) -> dict[str, set[str]]:
+    """Source to the days (from `since_day` on) that hold a file made from it."""
+    found: dict[str, set[str]] = {}
+    for day in days(folder):
+        if day >= since_day:
+            for name in names(day_folder(folder, day), PARQUET):
+                for source in listed(footer(day_folder(folder, day) / name), SOURCES):
+                    found.setdefault(source, set()).add(day)
+    return found
+
+
+def without_days(table: pa.Table, gone: Iterable[str]) -> pa.Table:
+    """The rows of a table whose `at` is on none of these days."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    refused = pa.array([datetime.fromisoformat(day).date() for day in gone], pa.date32())
+    if not len(refused):
+        return table
+    return table.filter(pc.invert(pc.is_in(pc.cast(table["at"], pa.date32()), value_set=refused)))
+
+
+def by_day(table: pa.Table) -> dict[str, pa.Table]:
+    """The rows of a table by the day of `at`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    on = pc.cast(table["at"], pa.date32())
+    return {str(day): table.filter(pc.equal(on, day)) for day in sorted(pc.unique(on).to_pylist())}
+
+
+def removed(path: Path) -> None:
+    """Remove a file or folder that is not needed any more."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def described(**values: Any) -> dict[bytes, bytes]:
+    """The metadata of a file of the log, in its present form."""
+    keys = {"sources": SOURCES, "replaces": REPLACES, "reason": REASON, "redacted": REDACTED}
+    found = {FORMAT: b"2"}
+    for name, value in values.items():
+        if value:
+            found[keys[name]] = (value if isinstance(value, str) else " ".join(value)).encode()
+    return found
