@@ -17,10 +17,12 @@ from loopline.shells.dataplane.bodies import WANTED, unpack
 from loopline.shells.dataplane.doors import routes
 from loopline.shells.dataplane.gauges import gauges
 from loopline.shells.dataplane.hosts import Hosts
+from loopline.shells.dataplane.keys import within
 from loopline.shells.dataplane.limits import Limits
 from loopline.shells.dataplane.link import Link
 from loopline.shells.dataplane.metrics import Metrics
 from loopline.shells.dataplane.protocol import Connection, Exchange
+from loopline.shells.dataplane.rates import Rates
 from loopline.shells.dataplane.recorder import Recorder
 from loopline.shells.dataplane.residents import Residents
 from loopline.shells.dataplane.revision import COLD, READY, Revision
@@ -62,6 +64,7 @@ class Application:
         self.asking = ThreadPoolExecutor(1, "tokens")
         self.decoding = ThreadPoolExecutor(1, "decoding")
         self.tokens = Tokens(verify, loop, self.asking)
+        self.rates = Rates()
         self.recorder = Recorder(home, loop, self.writing, self.metrics, limits.flush_s, limits.unflushed_rows)
         self.truths = Truths(home, loop, self.intake, self.ids.writer)
         self.residents = Residents(self, memory)
@@ -91,10 +94,15 @@ class Application:
     def dispatch(self, exchange: Exchange) -> None:
         """Answer a request that is whole and whose caller is known, now or later."""
         try:
-            role, call, arguments = self._found(exchange)
             caller = exchange.caller
+            if caller is None or caller.endpoints is None:
+                role, call, arguments = self._found(exchange)
+            else:
+                role, call, arguments = within(caller.endpoints, exchange.path, lambda: self._found(exchange))
             if caller is None or caller.role < role:
                 raise Fault(403, f"This needs the role {role.name.lower()}.", "Use a token that has it.")
+            if arguments and arguments[0].options.rate and role is Role.VIEWER and exchange.method == b"POST":
+                self.rates.check(exchange, arguments[0], self.loop.time())
             if b"content-encoding" in exchange.headers and exchange.body:
                 unpack(self, exchange, lambda: call(exchange, *arguments))
             else:
@@ -252,7 +260,9 @@ class Application:
     # Answers
 
     def _ready(self, exchange: Exchange) -> None:
-        late = [served.name for served in self.endpoints.values() if served.live and served.live.state not in (READY, COLD)]
+        names = exchange.caller.endpoints if exchange.caller else None
+        asked = [served for served in self.endpoints.values() if names is None or served.name in names]
+        late = [served.name for served in asked if served.live and served.live.state not in (READY, COLD)]
         if late:
             raise unavailable(f"Not ready yet: {', '.join(late)}.")
         json_answer(exchange, {"ready": True})
