@@ -304,13 +304,15 @@ def catboost() -> Specimen:
 def onnx() -> Specimen:
     """A forest as an ONNX graph of one matrix; what is expected is what ONNX Runtime says."""
     import numpy as np
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, SessionOptions
     from skl2onnx import to_onnx
 
     forest = random_forest()
     rows = np.column_stack([forest.columns[column.name] for column in NUMBERS]).astype(np.float32)
     graph = to_onnx(forest.model, rows[:1], options={"zipmap": False})
-    session = InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    alone = SessionOptions()
+    alone.intra_op_num_threads = 1  # several would add up the trees in another order
+    session = InferenceSession(graph.SerializeToString(), alone, providers=["CPUExecutionProvider"])
     expected = session.run(None, {session.get_inputs()[0].name: rows})[1][:, 1].astype(np.float64)
     return Specimen(graph, forest.signature, forest.columns, expected)
 

@@ -96,6 +96,10 @@ class Estimator:
         self._direct = direct(model, signature, self._plain)
         self.model = model
 
+    def table(self, columns: Mapping[str, Any]) -> Any:
+        """What the estimator was fitted on, made of columns."""
+        return self._build(columns)
+
     def predict(self, columns: Mapping[str, Any]) -> Any:
         """See `LoadedModel.predict`. scikit-learn's own checks of finite input and parameters are skipped: the
         signature was checked at the door and the parameters when the model was fitted."""
