@@ -82,6 +82,7 @@ class Revision:
         self._scheduled = False
         self._held: Any = None
         self._alarm: Any = None
+        self.deaths = 0  # of its processes, since it was made
         self._restarts = 0
 
     def adopt(self, options: Options) -> None:
@@ -268,6 +269,7 @@ class Revision:
         if worker not in self.workers:  # we let it go
             return
         left, (sent, worker.sent) = worker.leaving, (worker.sent, None)
+        self.deaths += not left
         self._end(worker)
         if sent is not None:
             self._again(sent.items)
