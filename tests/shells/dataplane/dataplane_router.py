@@ -9,12 +9,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dataplane_doubles import ROW, open_double
 
-from loopline.core.errors import NotFound
+from loopline.core.errors import LooplineError, NotFound
 
 HERE = Path(__file__).parent
 TOKEN = "loop_a-token-of-this-test-0123456789"
@@ -89,6 +90,19 @@ class Router:
 
     def predict(self, *rows: dict[str, Any], endpoint: str = "late") -> tuple[int, Any]:
         return self.ask("POST", f"/v1/endpoints/{endpoint}/predict", {"rows": list(rows) or [ROW]})
+
+    def until(self, condition: Callable[[], Any], patience: float = 15.0) -> None:
+        """Wait for something that will be so soon."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                if condition():
+                    return
+            except (OSError, LooplineError):
+                pass
+            if time.monotonic() > deadline:
+                raise AssertionError("it never came to be")
+            time.sleep(0.02)
 
     def logged(self, endpoint: str = "late", at_least: int = 0, patience: float = 10.0) -> Any:
         until = time.monotonic() + patience

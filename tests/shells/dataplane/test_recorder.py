@@ -146,6 +146,7 @@ def test_truth_is_refused_while_the_disk_refuses(tmp_path: Path, monkeypatch: py
     async def main() -> list[Any]:
         executor = ThreadPoolExecutor(1)
         truths = Truths(tmp_path, asyncio.get_running_loop(), executor, 7)
+        truths.begin()
         asked = [Asked() for _ in range(3)]
         for number, exchange in enumerate(asked):
             with monkeypatch.context() as patched:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,52 @@ def test_a_restart_of_the_router_loses_no_queued_connection(live: Router) -> Non
     assert live.logged(at_least=result["sent"]).num_rows == result["sent"]
 
 
+def truths(router: Router, ended: threading.Event, said: list[Any]) -> None:
+    """Post truth until told to stop, and keep every answer."""
+    rows = [{"key": "UA1", "event_time": "2013-04-01T12:00:00Z", "value": 1}]
+    while not ended.is_set():
+        said.append(router.ask("POST", "/v1/endpoints/late/truth", {"rows": rows}))
+
+
+def test_a_successor_takes_over_without_a_pause(router: Router) -> None:
+    router.serving.put("late", "flights", "tester", key="flight")
+    router.start()
+    router.deploy(1)
+    router.predict()
+    router.until(lambda: json.loads((router.home / "run" / "loaded.json").read_text()) == ["late"])
+    ended, said = threading.Event(), []
+    writer = threading.Thread(target=truths, args=(router, ended, said))
+    writer.start()
+    running = storm(router, 6.0, 8)
+    before = router.process
+    assert before is not None
+    router.start("--replace")
+    assert before.wait(20) == 0
+    result = told(running)
+    ended.set()
+    writer.join()
+    assert result["not_200"] == 0, result["bad"]
+    assert router.logged(at_least=result["sent"] + 1).num_rows == result["sent"] + 1
+    assert [status for status, _ in said if status != 200] == []
+    seqs = [answer["first_seq"] for _, answer in said]
+    assert seqs == list(range(1, len(seqs) + 1))
+    router.until(lambda: router.serving.address()["pid"] == router.process.pid)  # type: ignore[union-attr]
+    router.deploy(2)
+    assert router.predict()[1]["version"] == 2
+
+
+def test_a_successor_that_cannot_load_leaves_the_one_before_serving(live: Router) -> None:
+    live.until(lambda: json.loads((live.home / "run" / "loaded.json").read_text()) == ["late"])
+    live.describe([["broken", 0.0]])
+    before = live.process
+    live.start("--replace")
+    assert live.process is not None
+    assert live.process.wait(20) == 5
+    assert "The file is damaged" in live.log_text()
+    live.process = before
+    assert live.predict()[0] == 200
+
+
 def test_a_process_that_dies_is_replaced_and_its_requests_are_sent_again(live: Router) -> None:
     running = storm(live, 2.0)
     time.sleep(0.7)
@@ -81,7 +128,7 @@ def test_a_process_that_dies_is_replaced_and_its_requests_are_sent_again(live: R
     assert result["not_200"] == 0, result["bad"]
     assert live.logged(at_least=result["sent"]).num_rows == result["sent"]
     _, metrics = live.ask("GET", "/metrics")
-    assert "loopline_model_processes_restarted_total{endpoint=\"late\"} 1" in metrics
+    assert 'loopline_model_processes_restarted_total{endpoint="late"} 1' in metrics
 
 
 def test_a_row_that_kills_the_model_is_refused_and_the_model_comes_back(router: Router) -> None:

@@ -18,7 +18,8 @@ from loopline.core.errors import LooplineError
 from loopline.kit.processes import die_with_parent
 from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.limits import Limits, configured
-from loopline.shells.dataplane.server import inherited, listening, only_one, serve
+from loopline.shells.dataplane.server import Wanted, inherited, listening, serve
+from loopline.shells.dataplane.takeover import Lock
 
 OPEN_HOME = "loopline.app.wiring:open_home"
 
@@ -35,6 +36,10 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         "--warm-seconds", type=float, default=Limits.warm_s, help="how long the previous revision stays warm"
     )
     parser.add_argument("--grace-seconds", type=float, default=Limits.grace_s, help="how long a stop waits for clients")
+    parser.add_argument("--memory-mb", type=int, default=0, help="memory for models; default: half of the machine's")
+    parser.add_argument(
+        "--replace", action="store_true", help="take over from the data plane that runs, without a pause"
+    )
     parser.add_argument("--installation", default=OPEN_HOME, help="module:function that opens the home folder")
     return parser.parse_args(given)
 
@@ -57,10 +62,14 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         sock = listening(wanted.host, wanted.port) if wanted.fd is None else inherited(wanted.fd)
         opened = getattr(importlib.import_module(module), name)(wanted.home)
-        with only_one(wanted.home):
-            hosts = Hosts([*wanted.host_name, *([wanted.host] if wanted.fd is None else [])])
-            _run(serve(wanted.home, sock, opened, hosts, limits, wanted.installation))
+        lock = Lock(wanted.home)
+        if not wanted.replace:
+            lock.take()
+        hosts = Hosts([*wanted.host_name, *([wanted.host] if wanted.fd is None else [])])
+        how = Wanted(wanted.home, hosts, limits, wanted.installation, wanted.memory_mb * 1_000_000, wanted.replace)
+        _run(serve(how, sock, opened, lock))
         opened.close()
+        lock.free()
     except LooplineError as error:
         print(f"data plane: {error}", file=sys.stderr)
         return error.exit_code

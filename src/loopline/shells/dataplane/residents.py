@@ -28,6 +28,7 @@ class Residents:
     def __init__(self, app: Application, budget: int) -> None:
         self.budget = budget or round(SHARE * machine_memory())
         self.used = 0
+        self.remembering = False  # once nobody else does
         self._app = app
         self._measured_at = 0.0
         self._measuring = False
@@ -46,9 +47,10 @@ class Residents:
         if now - self._measured_at >= MEASURE_S and not self._measuring:
             self._measured_at = now
             self._measure()
-        self.remember()
+        if self.remembering:
+            self._remember()
 
-    def remember(self) -> None:
+    def _remember(self) -> None:
         """Keep the names of loaded endpoints for the next start, where they differ from what is kept."""
         names = sorted(name for name, served in self._app.endpoints.items() if served.live and served.live.workers)
         if names != self._written:

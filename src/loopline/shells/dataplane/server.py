@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import gc
 import json
 import os
 import signal
 import socket
 import sys
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +20,10 @@ from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.limits import Limits
 from loopline.shells.dataplane.plane import Plane
 from loopline.shells.dataplane.protocol import Connection
-from loopline.usecases.serving.waiting import ADDRESS, LOCK
+from loopline.shells.dataplane.takeover import Lock, take_over, warmed
+from loopline.usecases.serving.waiting import ADDRESS
 
 TICK_S = 1.0
-LOCK_WAIT_S = 30.0
 BACKLOG = 2048
 
 
@@ -50,48 +48,51 @@ def inherited(handle: int) -> socket.socket:
     return sock
 
 
-@contextlib.contextmanager
-def only_one(home: Path) -> Any:
-    """Hold the installation's lock; a predecessor that is still draining is waited for. Unavailable when it stays."""
-    (home / LOCK).parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(home / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + LOCK_WAIT_S
-    try:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise Unavailable(f"Another data plane serves {home}.", "Stop it first.") from None
-                time.sleep(0.05)
-        yield
-    finally:
-        os.close(handle)
+@dataclass(frozen=True)
+class Wanted:
+    """How to serve. `replace`: take over from the data plane that runs; `memory`: bytes for models, 0 for a share of the
+    machine; `installation` is "module:function" that opens the home folder."""
+
+    home: Path
+    hosts: Hosts
+    limits: Limits
+    installation: str
+    memory: int = 0
+    replace: bool = False
 
 
-async def serve(home: Path, sock: socket.socket, opened: Any, hosts: Hosts, limits: Limits, installation: str) -> None:
-    """Serve until SIGTERM or SIGINT. `opened` is an open installation; its serving part is asked in threads."""
+async def serve(wanted: Wanted, sock: socket.socket, opened: Any, lock: Lock) -> None:
+    """Serve until SIGTERM or SIGINT. `opened` is an open installation; its serving part is asked in threads. The lock is
+    ours already, unless we shall replace who holds it."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    app = Application(loop, home, opened.serving.verify, hosts, limits, installation)
+    app = Application(loop, wanted.home, opened.serving.verify, wanted.hosts, wanted.limits, wanted.installation,
+                      wanted.memory)  # fmt: skip
     plane = Plane(app, opened.serving)
-    await plane.first()
-    following = loop.create_task(plane.run())
-    ticking = loop.create_task(_tick(app))
-    server = await loop.create_server(lambda: Connection(app), sock=sock, backlog=BACKLOG)
-    _announce(home, sock)
-    gc.collect()
-    gc.freeze()  # what is here now stays
-    gc.set_threshold(50_000, 20, 100)
+    tasks, server = [loop.create_task(_tick(app))], None
     try:
+        await plane.first()
+        if wanted.replace:
+            await warmed(app)
+        server = await loop.create_server(lambda: Connection(app), sock=sock, backlog=BACKLOG)
+        if wanted.replace:
+            await take_over(wanted.home, lock)
+        app.truths.begin()
+        app.residents.remembering = True
+        tasks.append(loop.create_task(plane.run()))
+        _announce(wanted.home, sock)
+        gc.collect()
+        gc.freeze()  # what is here now stays
+        gc.set_threshold(50_000, 20, 100)
         await stopping.wait()
     finally:
-        server.close()
+        if server is not None:
+            server.close()
+        app.residents.remembering = False
         await drain(app)
-        for task in (following, ticking):
+        for task in tasks:
             task.cancel()
         await finish(app, plane)
 

@@ -90,7 +90,8 @@ def _truth(raw: msgspec.Raw, has_key: bool, now: int) -> Truth:
 
 
 class Truths:
-    """The truth logs of all endpoints; a thread writes what has gathered while it wrote."""
+    """The truth logs of all endpoints; a thread writes what has gathered while it wrote. Nothing is written, and nobody
+    answered, before `begin`: a predecessor may still write."""
 
     def __init__(self, home: Path, loop: Any, executor: Executor, writer: int) -> None:
         self._home = home
@@ -98,8 +99,14 @@ class Truths:
         self._executor = executor
         self._writer = writer
         self._waiting: dict[str, list[tuple[Exchange, list[Truth]]]] = {}
-        self._writing = False
+        self._writing = True  # until `begin`
         self._logs: dict[str, TruthLog] = {}  # only the thread touches it
+
+    def begin(self) -> None:
+        """From now on nobody else writes: what was taken meanwhile is written."""
+        self._writing = bool(self._waiting)
+        if self._waiting:
+            self._loop.call_soon(self._flush)
 
     def take(self, exchange: Exchange, endpoint: str, records: list[Truth]) -> None:
         """Answer the request once its records are on disk."""

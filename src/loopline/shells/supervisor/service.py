@@ -39,15 +39,34 @@ class Child:
         self._arguments = arguments
         self._handles = handles
         self.process: subprocess.Popen[bytes] | None = None
+        self.before: subprocess.Popen[bytes] | None = None  # works until its successor takes over
         self.restarts = 0
         self.started = 0.0
         self.not_before = 0.0
 
-    def start(self, log: IO[bytes]) -> None:
+    def renew(self, log: IO[bytes]) -> None:
+        """Start a successor, which takes over when it is ready; until then the one before goes on."""
+        if self.before is None and self.process is not None:
+            self.before = self.process
+            self.start(log, "--replace")
+
+    def settle(self) -> str:
+        """What became of a renewal: "" while it is under way, or when there is none."""
+        if self.before is None:
+            return ""
+        if self.before.poll() is not None:
+            self.before = None
+            return "its successor has taken over"
+        if self.ended():
+            self.process, self.before = self.before, None
+            return "its successor did not come up; the one before goes on"
+        return ""
+
+    def start(self, log: IO[bytes], *more: str) -> None:
         environment = os.environ | {"LOOPLINE_PARENT": str(os.getpid())}
         self.started = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", *self._arguments],  # -P: a project's html.py is not the one we import
+            [sys.executable, "-P", "-m", *self._arguments, *more],  # -P: a project's html.py is not the one we import
             pass_fds=self._handles,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -77,6 +96,7 @@ class Supervisor:
         self._say = say
         self._children: list[Child] = []
         self._ending = False
+        self._renewing = False
         self._ready_read = -1
 
     def run(self, ready: Ready) -> None:
@@ -89,6 +109,7 @@ class Supervisor:
             rpc = self._reserved()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, self._end)
+            signal.signal(signal.SIGUSR1, self._renew)
             try:
                 self._start(control, serving, rpc)
                 self._announce(control, serving, rpc, ready)
@@ -208,7 +229,11 @@ class Supervisor:
 
     def _watch(self) -> None:
         while not self._ending:
+            self._renew_serving()
             for child in self._children:
+                said = child.settle()
+                if said:
+                    self._say(f"{child.name}: {said}")
                 if child.ended():
                     self._say(
                         f"{child.name} ended ({child.process.returncode if child.process else '?'}), starting it again"
@@ -218,11 +243,23 @@ class Supervisor:
                     self._launch(child)
             time.sleep(BEAT_S)
 
+    def _renew(self, *_: object) -> None:
+        self._renewing = True
+
+    def _renew_serving(self) -> None:
+        """SIGUSR1: new code and settings for serving, on the same socket, without a pause."""
+        if self._renewing:
+            self._renewing = False
+            for child in self._children:
+                if child.name == "data plane":
+                    with open(self._home / "logs" / "data-plane.log", "ab") as log:
+                        child.renew(log)
+
     def _end(self, *_: object) -> None:
         self._ending = True
 
     def _stop(self) -> None:
-        living = [child.process for child in self._children if child.process is not None]
+        living = [each for child in self._children for each in (child.process, child.before) if each is not None]
         for process in living:
             process.terminate()
         until = time.monotonic() + GRACE_S
