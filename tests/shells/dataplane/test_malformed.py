@@ -7,6 +7,7 @@ import json
 import random
 import re
 import socket
+import struct
 import time
 import zlib
 from typing import Any
@@ -20,6 +21,14 @@ pytestmark = pytest.mark.integration
 
 PATH = "/v1/endpoints/late/predict"
 GOOD = json.dumps({"rows": [ROW]}).encode()
+
+
+INFER = "/v2/models/late/infer"
+TENSOR = b'{"inputs":[{"name":"dep_hour","shape":[1],"datatype":"%b","parameters":{"binary_data_size":%b}}]}'
+
+
+def binary(head: bytes, data: bytes) -> bytes:
+    return whole(head + data, f"Inference-Header-Content-Length: {len(head)}", path=INFER)
 
 
 def grown(coder: Any, flush: Any) -> bytes:
@@ -113,6 +122,22 @@ CASES = {
     "zstd with a huge window": (whole(WIDE, "Content-Encoding: zstd"), 400),
     "form": (whole(GOOD, "Content-Type: application/x-www-form-urlencoded"), 415),
     "binary tensors": (whole(GOOD, "Inference-Header-Content-Length: 5"), 415),
+    "binary length beyond the body": (whole(GOOD, "Inference-Header-Content-Length: 99999", path=INFER), 400),
+    "binary length of words": (whole(GOOD, "Inference-Header-Content-Length: -1", path=INFER), 400),
+    "binary data of nobody": (binary(b'{"inputs":[]}', b"12345"), 400),
+    "binary data too short": (binary(TENSOR % (b"FP64", b"16"), b"12345"), 400),
+    "binary data of half a number": (binary(TENSOR % (b"FP64", b"5"), b"12345"), 400),
+    "binary data of another length": (binary(TENSOR % (b"FP64", b"16"), bytes(16)), 400),
+    "binary data and data": (binary(TENSOR.replace(b"[1]", b'[1],"data":[1]') % (b"FP64", b"8"), bytes(8)), 400),
+    "binary text cut short": (binary(TENSOR % (b"BYTES", b"8"), b"\xff\xff\xff\x7fabcd"), 400),
+    "binary text not UTF-8": (binary(TENSOR % (b"BYTES", b"6"), b"\x02\0\0\0\xff\xff"), 400),
+    "binary of an unknown datatype": (binary(TENSOR % (b"FP65", b"8"), bytes(8)), 400),
+    "binary size of words": (binary(TENSOR % (b"FP64", b'"8"'), bytes(8)), 400),
+    "negative binary size": (binary(TENSOR % (b"FP64", b"-8"), bytes(8)), 400),
+    "infinite in binary": (binary(TENSOR % (b"FP64", b"8"), struct.pack("<d", float("inf"))), 400),
+    "huge shape": (whole(TENSOR.replace(b"[1]", b"[999999999999999999]") % (b"FP64", b"8"), path=INFER), 400),
+    "parameters that are deep": (whole(b'{"inputs":[],"parameters":{"a":{"b":1}}}', path=INFER), 400),
+    "an output that is not there": (whole(b'{"inputs":[],"outputs":[{"name":"x"}]}', path=INFER), 400),
     "many headers": (whole(GOOD, *(f"X-{n}: y" for n in range(200))), 400),
     "huge header": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 200_000, 400),
     "endless header": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 2_000_000 + b"\r\n\r\n", 400),

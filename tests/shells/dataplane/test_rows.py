@@ -10,6 +10,7 @@ import pytest
 from loopline.core.tables import Column, Signature
 from loopline.shells.dataplane.answers import Fault
 from loopline.shells.dataplane.rows import Rows, ms_of_time
+from loopline.shells.dataplane.tensors import read
 from loopline.usecases.serving.records.writing import NO_TIME
 
 pytestmark = pytest.mark.unit
@@ -79,7 +80,7 @@ def test_tensors_of_every_type() -> None:
     ]
     contract = rows("flight", "departs")
     with pytest.raises(Fault, match="Row 1: the field 'at.time' must be a time".replace(".", r"\.")):
-        contract.from_tensors(json.dumps({"inputs": inputs}).encode())
+        read(contract, SIGNATURE.output, json.dumps({"inputs": inputs}).encode())
     inputs[0]["data"] = ["2013-04-01T12:00:00Z"] * 2
-    found, _ = contract.from_tensors(json.dumps({"inputs": inputs}).encode())
+    found = read(contract, SIGNATURE.output, json.dumps({"inputs": inputs}).encode()).rows
     assert found[1] == ("2013-04-01T12:00:00.000Z", 5, "b", 2.0, 2, None)

@@ -40,10 +40,10 @@ def answer_all(revision: Revision, items: list[Item], values: Any, predictions: 
         spent = min((now - item.exchange.started) // 1000, 0x7FFFFFFF)
         if count == 1:
             latencies.append(spent)
-            numbers.append(-1)
+            numbers.append(item.first or -1)
         else:
             latencies.extend([spent] * count)
-            numbers.extend(range(count))
+            numbers.extend(range(item.first, item.first + count))
         start += count
     revision.app.recorder.record(revision.header, batch_of(revision, items, latencies, numbers, predictions, packed))
 
@@ -57,7 +57,7 @@ def answer_some(revision: Revision, items: list[Item], values: Any, faults: dict
         if item.given_up:
             pass
         elif bad is not None:
-            where = f"Row {bad - start}: " if len(item.rows) > 1 else ""
+            where = f"Row {bad - start + item.first}: " if len(item.rows) > 1 or item.first else ""
             message = f"{where}the model could not score this row: {faults[bad]}"
             hint = "Compare the row with those that the model was trained on."
             item.exchange.refuse(Fault(NO_MODEL, message, hint))

@@ -243,10 +243,7 @@ class Application:
         return [
             (b"/health", get(lambda exchange: json_answer(exchange, {"status": "ok"}))),
             (b"/metrics", get(self._metrics)),
-            (
-                b"/v2",
-                get(lambda exchange: json_answer(exchange, {"name": "loopline", "version": VERSION, "extensions": []})),
-            ),
+            (b"/v2", get(self._described)),
             (b"/v2/health/live", get(lambda exchange: json_answer(exchange, {"live": True}))),
             (b"/v2/health/ready", get(self._ready)),
         ]
@@ -258,6 +255,9 @@ class Application:
         return list(found.items())
 
     # Answers
+
+    def _described(self, exchange: Exchange) -> None:
+        json_answer(exchange, {"name": "loopline", "version": VERSION, "extensions": ["binary_tensor_data"]})
 
     def _ready(self, exchange: Exchange) -> None:
         names = exchange.caller.endpoints if exchange.caller else None

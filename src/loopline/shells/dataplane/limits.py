@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from loopline.core.errors import Invalid
 
@@ -54,14 +55,14 @@ def configured(environment: Mapping[str, str]) -> Limits:
     for name, (field, unit) in SETTINGS.items():
         text = environment.get(PREFIX + name, "")
         if text:
-            limits = replace(limits, **{field: _number(PREFIX + name, text, unit)})
+            number: Any = _number(PREFIX + name, text, unit)
+            limits = replace(limits, **{field: number})
     return limits
 
 
 def _number(name: str, text: str, unit: float) -> float:
-    kind = float if isinstance(unit, float) else int
     try:
-        number = kind(text) * unit
+        number = (int(text) if isinstance(unit, int) else float(text)) * unit
     except ValueError:
         number = 0
     if not 0 < number < 1e12:

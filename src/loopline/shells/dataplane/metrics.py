@@ -25,6 +25,7 @@ COUNTERS = {
     "requests_given_up": "Requests without an answer within their time.",
     "requests_cancelled": "Requests whose client hung up before they were given to a model.",
     "requests_sent_again": "Requests given to another process because theirs died.",
+    "values_outside": "Values not as the endpoint takes them: rejected, clipped or let pass.",
     "predictions_not_logged": "Predictions whose record could not be kept.",
 }
 

@@ -14,8 +14,8 @@ class Item:
     """One request waiting for its predictions. `due` is when it is given up, on the performance counter in ns."""
 
     __slots__ = (
-        "arm", "attempts", "caller", "counter", "due", "exchange", "explain", "explanation", "given_up", "id", "ms",
-        "reply", "rows", "sent_ns",
+        "arm", "attempts", "caller", "counter", "due", "exchange", "explain", "explanation", "first", "given_up", "id",
+        "ms", "reply", "rows", "sent_ns",
     )  # fmt: skip
 
     def __init__(
@@ -32,6 +32,7 @@ class Item:
         self.arm = arm
         self.caller: str = exchange.caller.name
         self.rows = rows
+        self.first = 0  # the number of its first row, where it is a piece of a larger request
         self.reply = reply
         self.id: str = ids.next(len(rows) > 1)
         self.ms: int = ids.ms

@@ -68,7 +68,10 @@ class Revision:
             self.endpoint, app.ids.writer, self.number, self.model, self.version, self.signature, self.options
         )
         self.fields = fields_of(desired.endpoint)
-        self.rows = Rows(self.signature, desired.endpoint.key, desired.endpoint.event_time, app.limits.rows)
+        self.rows = Rows(
+            self.signature, desired.endpoint.key, desired.endpoint.event_time, app.limits.rows, self.options,
+            self._outside, app.limits.columnar_rows,
+        )  # fmt: skip
         self.kinds = [kind_of(column) for column in self.signature.inputs]
         self.queue = Queue()
         self.workers: list[Worker] = []
@@ -89,6 +92,10 @@ class Revision:
         """Take over options that differ in nothing that it was built for."""
         self.options = options
         self._timeout_ns = round(options.timeout_s * 1e9)
+
+    def _outside(self, field: str, reason: str, outcome: str) -> None:
+        labels = {"endpoint": self.endpoint, "field": field, "reason": reason, "outcome": outcome}
+        self.app.metrics.add("values_outside", **labels)
 
     # Its life
 
@@ -170,7 +177,7 @@ class Revision:
 
     def submit(
         self, exchange: Any, rows: list[tuple[Any, ...]], reply: Reply, arm: str = LIVE, explain: bool = False
-    ) -> None:
+    ) -> Item:
         """Take one valid request; it is answered later, and logged under `arm`. Raises Fault when too much waits already."""
         if self.queue.rows and self.queue.rows + len(rows) > self.options.queue_rows:
             raise self._full()
@@ -185,6 +192,7 @@ class Revision:
         if self._alarm is None:
             self._alarm = self.app.loop.call_later(self.options.timeout_s, self._ring)
         self._soon()
+        return item
 
     def _full(self) -> Fault:
         text = (
