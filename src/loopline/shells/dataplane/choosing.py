@@ -39,6 +39,14 @@ class Split:
             return Chosen(self, live, revision, None), arm
         return revision, arm
 
+    def drop(self, name: str) -> None:
+        """Let an arm get nothing any more: what is live answers its share."""
+        self._spans = [span for span in self._spans if span[2].name != name]
+
+    def has(self, name: str) -> bool:
+        """Whether an arm gets its share."""
+        return any(span[2].name == name for span in self._spans)
+
     def at(self, place: int | None, live: Revision) -> tuple[Revision, str]:
         """The revision and the arm of a place; what is live for None."""
         if place is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 
 from loopline.kit.exposition import Gauge, gauge_lines, labelled, process_lines
 
@@ -12,6 +13,9 @@ BOUNDS_NS = tuple(
     round(seconds * 1e9)
     for seconds in (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 )
+# Counted more finely than told, from 50 us to 20 s in steps of 15 %, so that medians can be compared.
+FINE_NS = tuple(sorted({*BOUNDS_NS, *(round(50_000 * 10 ** (step / 16)) for step in range(90))}))
+TOLD = tuple(FINE_NS.index(bound) for bound in BOUNDS_NS)
 
 
 # What the counters beyond requests count. A counter that is not named here is one of our mistakes.
@@ -25,8 +29,10 @@ COUNTERS = {
     "requests_given_up": "Requests without an answer within their time.",
     "requests_cancelled": "Requests whose client hung up before they were given to a model.",
     "requests_sent_again": "Requests given to another process because theirs died.",
+    "shadow_copies_dropped": "Copies of requests that a shadow had no room for, or no process.",
     "values_outside": "Values not as the endpoint takes them: rejected, clipped or let pass.",
     "predictions_not_logged": "Predictions whose record could not be kept.",
+    "predictions_refused_by_disk": "Predictions of durable endpoints refused because their record could not be kept.",
 }
 
 
@@ -39,7 +45,7 @@ class Series:
         self.endpoint = endpoint
         self.revision = revision
         self.statuses: dict[int, int] = {}
-        self.buckets = [0] * (len(BOUNDS_NS) + 1)
+        self.buckets = [0] * (len(FINE_NS) + 1)  # answers by latency, up to each of FINE_NS, and longer
         self.total_ns = 0
 
 
@@ -65,7 +71,7 @@ class Metrics:
         if started_ns:
             spent = time.perf_counter_ns() - started_ns
             series.total_ns += spent
-            series.buckets[bisect_left(BOUNDS_NS, spent)] += 1
+            series.buckets[bisect_left(FINE_NS, spent)] += 1
 
     def add(self, name: str, number: int = 1, **labels: str) -> None:
         """Raise a counter; one of `COUNTERS`, always with the same labels."""
@@ -90,11 +96,11 @@ class Metrics:
         yield f"# HELP {name} From a request's head to its answer."
         yield f"# TYPE {name} histogram"
         for series in self.series.values():
-            labels, total = _labels(series), 0
-            for bound, number in zip((*BOUNDS_NS, None), series.buckets, strict=True):
-                total += number
-                limit = "+Inf" if bound is None else f"{bound / 1e9:g}"
-                yield f'{name}_bucket{{{labels},le="{limit}"}} {total}'
+            labels, totals = _labels(series), list(accumulate(series.buckets))
+            for bound, place in zip(BOUNDS_NS, TOLD, strict=True):
+                yield f'{name}_bucket{{{labels},le="{bound / 1e9:g}"}} {totals[place]}'
+            total = totals[-1]
+            yield f'{name}_bucket{{{labels},le="+Inf"}} {total}'
             yield f"{name}_sum{{{labels}}} {series.total_ns / 1e9:.6f}"
             yield f"{name}_count{{{labels}}} {total}"
 

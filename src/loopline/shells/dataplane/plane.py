@@ -13,6 +13,7 @@ from typing import Any
 from loopline.core.errors import LooplineError
 from loopline.core.times import to_text
 from loopline.shells.dataplane.application import Application
+from loopline.shells.dataplane.courses import Courses, is_up
 from loopline.shells.dataplane.residents import wanted_at_start
 from loopline.shells.dataplane.revision import COLD, READY, STOPPED, Revision, fields_of
 from loopline.shells.dataplane.served import Served
@@ -32,12 +33,16 @@ class Plane:
         self._serving = serving
         self._thread = ThreadPoolExecutor(1, "state")
         self._seen: int | None = None
+        self._known: dict[str, Any] = {}
+        self._names: set[str] = set()
         self._untold: list[Callable[[], Any]] = []
         self._complained = ""
+        self.courses = Courses(app, serving, self._tell)
 
     async def run(self) -> None:
         """Until cancelled: look for changes ten times a second."""
         loop = self._app.loop
+        self._app.spawn(self.courses.run(self._put_back))
         while True:
             try:
                 desired = await loop.run_in_executor(self._thread, self._look)
@@ -45,9 +50,10 @@ class Plane:
                     self._app.tokens.forget()
                     for each in desired:
                         self._agree(self._app.route(each.endpoint.name), each)
-                    for name in self._app.endpoints.keys() - {each.endpoint.name for each in desired}:
+                    for name in self._app.endpoints.keys() - self._names:
                         self._call_off(self._app.endpoints[name])
                         self._app.drop(name)
+                        self.courses.dropped(name)
                 self._complained = ""
             except (LooplineError, OSError) as error:
                 self._complain(str(error))
@@ -65,6 +71,7 @@ class Plane:
 
     async def close(self) -> None:
         """Tell what is untold; the next start sees the rest by itself."""
+        await self.courses.close()
         with contextlib.suppress(LooplineError, OSError):
             await self._app.loop.run_in_executor(self._thread, self._tell_all)
         self._thread.shutdown(wait=True)
@@ -77,9 +84,11 @@ class Plane:
         if number == self._seen:
             return None
         self._serving.follow()
-        desired: list[Desired] = self._serving.desired()
-        self._seen = number
-        return desired
+        known = dict(self._known)  # what is read counts once it has been read as a whole
+        desired, self._names = self._serving.changes(known)
+        self._known, self._seen = known, number
+        found: list[Desired] = desired
+        return found
 
     def _tell_all(self) -> None:
         while self._untold:
@@ -101,6 +110,7 @@ class Plane:
         if served.live is None and desired.live is not None:
             served.live = Revision(self._app, desired, desired.live)  # the first request, or `first`, wakes it
         self._agree_beside(served, desired)
+        self.courses.agree(served, desired.endpoint.traffic)
         target = desired.wanted or desired.live
         if target is not None:
             self._agree_target(served, desired, target)
@@ -111,11 +121,11 @@ class Plane:
         if _is(served.live, wish):
             self._call_off(served)
             return
-        if _is(served.starting, wish):
+        if _is(served.starting, wish) or target.revision == served.refused:
             return
         self._call_off(served)
         for known in (served.warm, served.beside.get(target.revision)):
-            if known is not None and _is(known, wish) and known.state == READY:
+            if known is not None and _is(known, wish) and known.state == READY and known.app is self._app:
                 self._swap(served, known)
                 return
         revision = Revision(self._app, desired, target)
@@ -144,7 +154,7 @@ class Plane:
             if warm is not None and _is(warm, wish) and warm.state == READY:
                 served.beside[number], served.warm = warm, None
             elif not _is(served.live, wish):
-                self._bring_beside(served, Revision(self._app, desired, deployment))
+                self._bring_beside(served, Revision(self.courses.app_for(desired, number), desired, deployment))
 
     def _bring_beside(self, served: Served, revision: Revision) -> None:
         old = served.coming.pop(revision.number, None)
@@ -164,6 +174,7 @@ class Plane:
             served.beside[revision.number] = revision
             if old is not None and old is not served.live:
                 self._app.leaving.append(old)
+            self.courses.beside_up(served, revision)
             return
         name, number, reason = served.name, revision.number, revision.reason
         self._app.leaving.append(revision)
@@ -184,17 +195,38 @@ class Plane:
 
     def _swap(self, served: Served, revision: Revision) -> None:
         """The one moment: requests read from now on go to the new revision."""
-        old, served.live, served.starting = served.live, revision, None
-        served.beside.pop(revision.number, None)
-        at = to_text(datetime.now(UTC))
-        if served.warm is not None and served.warm is not revision:
-            self._app.leaving.append(served.warm)
-        if old is not None and old.number in served.beside:  # an arm goes on with it
-            old = None
-        served.warm, served.warm_until = old, self._app.loop.time() + self._app.limits.warm_s
-        self._app.metrics.add("swaps")
+        old, at = self._replace(served, revision), to_text(datetime.now(UTC))
         name, number = served.name, revision.number
         self._tell(lambda: self._serving.went_live(name, number, at, ACTOR))
+        self.courses.swapped(served, old)
+
+    def _replace(self, served: Served, revision: Revision) -> Revision | None:
+        """Replace the one reference; the revision before stays warm for a while, and is answered."""
+        before, served.live, served.starting = served.live, revision, None
+        served.beside.pop(revision.number, None)
+        if served.warm is not None and served.warm is not revision:
+            self._app.leaving.append(served.warm)
+        old = None if before is not None and before.number in served.beside else before  # an arm goes on with it
+        served.warm, served.warm_until = old, self._app.loop.time() + self._app.limits.warm_s
+        self._app.metrics.add("swaps")
+        return before
+
+    def _put_back(self, served: Served, old: Revision, why: str, evidence: dict[str, Any], at: str) -> None:
+        """What is live is worse than what was before it: go back at once, then tell. Until that is told, what the
+        database wants is not heeded."""
+        name, to = served.name, old.number
+        bad = served.present().number
+        if old is not served.warm or not is_up(old):
+            self._tell(lambda: self._serving.route(name, to, ACTOR))
+            return
+        served.refused = bad
+        self._replace(served, old)
+
+        def told() -> None:
+            self._serving.was_rolled_back(name, bad, to, why, evidence, at, ACTOR)
+            self._app.loop.call_soon_threadsafe(setattr, served, "refused", None)
+
+        self._tell(told)
 
     def _call_off(self, served: Served) -> None:
         if served.starting is not None:

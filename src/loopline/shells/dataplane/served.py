@@ -29,6 +29,7 @@ class Served:
         self.beside: dict[int, Revision] = {}
         self.coming: dict[int, Revision] = {}  # those that shall be beside and are not up yet
         self.split: Split | None = None
+        self.refused: int | None = None  # put back, and the database does not know yet
         self.has_key = False
         self.options: Options = DEFAULTS
 

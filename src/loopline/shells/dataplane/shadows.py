@@ -103,17 +103,16 @@ class Copy:
 
     def ok(self, body: Any) -> None:
         """It was predicted, and is logged."""
-        self._done(200)
+        self._done()
         self._shadow.answered += 1
 
     def refuse(self, fault: Fault) -> None:
         """It was not."""
-        self._done(fault.status)
+        self._done()
         self._shadow.failed += 1
 
-    def _done(self, status: int) -> None:
+    def _done(self) -> None:
         self._shadow.waiting -= self._rows
-        self._shadow.count(self.label, status, self.started)
 
 
 class Nothing:
@@ -137,7 +136,6 @@ class Shadow:
         self._beside = beside
         self._queue: deque[tuple[Any, Any, list[str]]] = deque()
         self._scheduled = False
-        self.count = app.metrics.count
 
     def offer(self, item: Any, rows: Any, fields: list[str]) -> None:
         """Take a copy of an answered request, or drop it: never more than an append."""
@@ -183,5 +181,7 @@ def humble(pid: int) -> None:
     """Have a process work only when others do not want to."""
     import os
 
+    if pid <= 0:  # 0 would be ourselves
+        return
     with suppress(OSError, AttributeError):
         os.setpriority(os.PRIO_PROCESS, pid, NICE)
