@@ -1,0 +1,1 @@
+"""From a library's fitted model to operations. Runs where the library is imported; nothing here is needed to serve."""

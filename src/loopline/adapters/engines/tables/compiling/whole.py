@@ -1,0 +1,32 @@
+"""A whole model, whichever library it is of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loopline.adapters.engines.tables.compiling.writing import Columns, UnknownForm, Writer
+from loopline.adapters.engines.tables.running import kind
+from loopline.core.tables import Signature
+
+
+def whole(source: Any, signature: Signature) -> bytes:
+    """The content for a model; UnknownForm when any part of it is not known."""
+    model = getattr(source, "model", None)
+    writer = Writer({column.name: kind(column) for column in signature.inputs})
+    module = type(model).__module__.partition(".")[0]
+    try:
+        if module == "sklearn":
+            _sklearn(writer, source, model)
+        else:
+            raise UnknownForm(f"models of {module}")
+    except (AttributeError, TypeError, ValueError, IndexError, KeyError, NotImplementedError) as error:
+        raise UnknownForm(f"{type(error).__name__}: {error}") from error  # of a version that keeps its parts elsewhere
+    return writer.content()
+
+
+def _sklearn(writer: Writer, source: Any, model: Any) -> None:
+    from loopline.adapters.engines.tables.compiling.heads import compiled
+
+    fitted = getattr(model, "feature_names_in_", None)
+    names = tuple(writer.kinds) if fitted is None else tuple(str(name) for name in fitted)
+    compiled(writer, source, model, Columns(names))
