@@ -7,9 +7,8 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 from loopline.shells.dataplane.answers import NO_MODEL, Fault
-from loopline.shells.dataplane.rows import ms_of_time
+from loopline.shells.dataplane.noting import note
 from loopline.usecases.serving.records.columns import pack
-from loopline.usecases.serving.records.writing import Batch
 
 if TYPE_CHECKING:
     from loopline.shells.dataplane.queues import Item
@@ -34,9 +33,14 @@ def answer_all(revision: Revision, items: list[Item], values: Any, predictions: 
     """Every request of the batch has its predictions."""
     now, start = time.perf_counter_ns(), 0
     latencies, numbers = array("i"), array("i")
+    durable, waiting = revision.options.durable, []
     for item in items:
         count = len(item.rows)
-        item.exchange.ok(item.reply.body(revision, item, values[start : start + count]))
+        body = item.reply.body(revision, item, values[start : start + count])
+        if durable:
+            waiting.append((item.exchange, body))
+        else:
+            item.exchange.ok(body)
         spent = min((now - item.exchange.started) // 1000, 0x7FFFFFFF)
         if count == 1:
             latencies.append(spent)
@@ -45,7 +49,7 @@ def answer_all(revision: Revision, items: list[Item], values: Any, predictions: 
             latencies.extend([spent] * count)
             numbers.extend(range(item.first, item.first + count))
         start += count
-    revision.app.recorder.record(revision.header, batch_of(revision, items, latencies, numbers, predictions, packed))
+    note(revision, items, latencies, numbers, predictions, packed, waiting)
 
 
 def answer_some(revision: Revision, items: list[Item], values: Any, faults: dict[int, str]) -> None:
@@ -58,7 +62,8 @@ def answer_some(revision: Revision, items: list[Item], values: Any, faults: dict
             pass
         elif bad is not None:
             where = f"Row {bad - start + item.first}: " if len(item.rows) > 1 or item.first else ""
-            message = f"{where}the model could not score this row: {faults[bad]}"
+            reason = faults[bad].partition(":")[0] if revision.options.redact else faults[bad]  # the text may name a value
+            message = f"{where}the model could not score this row: {reason}"
             hint = "Compare the row with those that the model was trained on."
             item.exchange.refuse(Fault(NO_MODEL, message, hint))
         else:
@@ -81,33 +86,7 @@ def explain(items: list[Item], explained: Any) -> None:
         start = stop
 
 
-def batch_of(
-    revision: Revision, items: list[Item], latencies: Any, numbers: Any, predictions: Any, packed: list[Any]
-) -> Batch:
-    """The records of answered requests."""
-    if len(items) == len(latencies):
-        ms, counters = array("q", [item.ms for item in items]), array("q", [item.counter for item in items])
-    else:
-        ms = array("q", [item.ms for item in items for _ in item.rows])
-        counters = array("q", [item.counter for item in items for _ in item.rows])
-    key_at, event_at = revision.rows.key_at, revision.rows.event_at
-    key = event = None
-    if key_at is not None:
-        key = [_text(row[key_at]) for item in items for row in item.rows]
-    if event_at is not None:
-        event = array("q", [ms_of_time(row[event_at]) for item in items for row in item.rows]).tobytes()
-    return Batch(
-        len(latencies), ms.tobytes(), counters.tobytes(), numbers.tobytes(), latencies.tobytes(), event, key,
-        predictions, packed, [item.arm for item in items for _ in item.rows],
-        [item.caller for item in items for _ in item.rows],
-    )  # fmt: skip
-
-
 def _numbers(packed: bytes) -> Any:
     values = array("d")
     values.frombytes(packed)
     return values
-
-
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else str(value)

@@ -9,11 +9,14 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+from loopline.shells.dataplane.answers import unavailable
 from loopline.shells.dataplane.metrics import Metrics
 from loopline.usecases.serving.records.segments import Header
 from loopline.usecases.serving.records.writing import Batch, PredictionLog
 
 RETRY_S = 0.5
+DISK = "The endpoint answers only what is on disk (durable); look after the disk, or try again."
+Waiting = list[tuple[Any, bytes]]
 
 
 class Recorder:
@@ -41,6 +44,8 @@ class Recorder:
         self._closing: set[Header] = set()
         self._logs: dict[Header, PredictionLog] = {}  # only the thread touches it
         self._then: list[Callable[[], None]] = []
+        self._answers: dict[Header, list[tuple[Batch, Waiting]]] = {}
+        self._at_once = False
 
     def record(self, header: Header, batch: Batch) -> None:
         """Take one batch; costs a list's append."""
@@ -49,6 +54,16 @@ class Recorder:
         if self._timer is None and not self._writing:
             self._oldest = time.monotonic()
             self._timer = self._loop.call_later(self._limits[0], self._flush)
+
+    def record_durably(self, header: Header, batch: Batch, waiting: Waiting) -> None:
+        """Take one batch whose requests are answered once it is on disk; all that come while the disk is busy share the
+        next fsync. When the disk refuses, so are the requests, and the batch is not kept."""
+        self._waiting.setdefault(header, []).append(batch)
+        self._answers.setdefault(header, []).append((batch, waiting))
+        self.recorded += batch.rows
+        self._oldest = self._oldest or time.monotonic()
+        if not self._writing and not self._at_once:
+            self._flush_soon()
 
     def lag(self) -> float:
         """For how many seconds the oldest record has waited; 0 when all is on disk."""
@@ -79,13 +94,21 @@ class Recorder:
         for log in self._logs.values():
             log.close()
 
+    def _flush_soon(self) -> None:
+        """In this turn of the loop, so that all of its batches share the write."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._at_once = True
+        self._timer = self._loop.call_soon(self._flush)
+
     def _flush(self) -> None:
         self._timer = None
-        self._writing = True
+        self._writing, self._at_once = True, False
         taken, self._waiting = self._waiting, {}
+        answers, self._answers = self._answers, {}
         closing, self._closing = self._closing, set()
         future = self._loop.run_in_executor(self._executor, self._write, taken, closing)
-        future.add_done_callback(lambda done: self._written(taken, done))
+        future.add_done_callback(lambda done: self._written(taken, answers, done))
 
     def _write(
         self, taken: dict[Header, list[Batch]], closing: set[Header]
@@ -103,24 +126,49 @@ class Recorder:
                 log.close()
         return rows, left, why
 
-    def _written(self, taken: dict[Header, list[Batch]], done: Any) -> None:
+    def _written(
+        self, taken: dict[Header, list[Batch]], answers: dict[Header, list[tuple[Batch, Waiting]]], done: Any
+    ) -> None:
         error = done.exception()
         rows, left, why = (0, taken, repr(error)) if error else done.result()
         self.flushed += rows
         self._writing = False
+        self._answer(answers, left, why)
+        left = {header: batches for header, batches in left.items() if batches}
         self._keep(left)
         if bool(why) != self._failed:
             self._failed = bool(why)
             print(f"prediction log: {why or 'writing again'}", file=sys.stderr, flush=True)
         self._oldest = time.monotonic() if self._waiting and not left else self._oldest if left else 0.0
-        if self._waiting and not left and self._then:
+        if self._waiting and not left and (self._then or self._answers):
             self._flush()  # somebody waits until nothing waits
+            return
+        if self._answers:
+            self._flush_soon()
             return
         if self._waiting:
             self._timer = self._loop.call_later(RETRY_S if left else self._limits[0], self._flush)
         then, self._then = self._then, []
         for call in then:
             call()
+
+    def _answer(
+        self, answers: dict[Header, list[tuple[Batch, Waiting]]], left: dict[Header, list[Batch]], why: str
+    ) -> None:
+        """Answer the requests whose records are on disk, refuse the others: those records are not written later."""
+        for header, pairs in answers.items():
+            refused = {id(batch) for batch, _ in pairs} if header in left else set()
+            for batch, waiting in pairs:
+                for exchange, body in waiting:
+                    if refused:
+                        exchange.refuse(unavailable(f"The prediction could not be recorded: {why}.", DISK))
+                    else:
+                        exchange.ok(body)
+                if refused:
+                    self.recorded -= batch.rows
+                    self._metrics.add("predictions_refused_by_disk", batch.rows)
+            if refused:
+                left[header] = [batch for batch in left[header] if id(batch) not in refused]
 
     def _keep(self, left: dict[Header, list[Batch]]) -> None:
         for header, batches in left.items():

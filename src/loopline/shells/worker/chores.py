@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from loopline.usecases.serving.records.layout import changed
 from loopline.usecases.serving.records.segments import SUFFIX, closed
 
 LOOK_S, QUICK_S = 0.5, 0.1
@@ -87,7 +88,7 @@ class Chores:
         """The chore that waits longest, with the state of the files that it will see."""
         folders = [self._home / kind for kind in ("predictions", "truth")]
         names = sorted({entry.name for folder in folders if folder.is_dir() for entry in os.scandir(folder)})
-        stamps = {f"evaluate {name}": stamp_of(*(folder / name for folder in folders)) for name in names}
+        stamps = {f"evaluate {name}": self._log_of(name, folders) for name in names}
         stamps["judge"] = tuple((one, 0, 0) for one in self.asked)
         stamps["clear"] = ((time.strftime("%Y-%m-%d", time.gmtime()), 0, 0),)
         stamps["seal"] = tuple(each for stamp in stamps.values() for each in stamp if self._closed(each[0]))
@@ -100,6 +101,12 @@ class Chores:
             return None
         chosen = min(ready, key=lambda name: self._not_before.get(name, 0.0))
         return chosen, stamps[chosen]
+
+    def _log_of(self, endpoint: str, folders: Sequence[Path]) -> Stamp:
+        """What there is of an endpoint's records; changes when something is logged, sealed or removed."""
+        archived = changed(self._home, endpoint)
+        sealed = ((f"sealed/{endpoint}", 0, archived),) if archived else ()
+        return stamp_of(*(folder / endpoint for folder in folders)) + sealed
 
     def _closed(self, name: str) -> bool:
         """Whether a file is a segment that nobody writes to any more."""

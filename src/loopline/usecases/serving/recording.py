@@ -44,11 +44,12 @@ class Recording(Base):
 
     def log_mark(self, endpoint: str) -> str:
         """A text that differs once more predictions or truth of an endpoint are on disk; cheap to ask."""
-        from loopline.usecases.serving.records.layout import folders
+        from loopline.usecases.serving.records.layout import changed
         from loopline.usecases.serving.records.segments import mark
 
         checked_name("endpoint", endpoint)
-        return mark(*folders(self._home, endpoint))
+        grown = mark(self._home / "predictions" / endpoint, self._home / "truth" / endpoint)
+        return f"{grown} {changed(self._home, endpoint):x}"
 
     def find_prediction(self, prediction_id: str) -> dict[str, Any]:
         """The logged record of one prediction, or NotFound."""

@@ -198,6 +198,8 @@ def tell_all(log: Log) -> int:
     for name in log.files():
         if name not in known and name not in over:
             told += _tell(log, name, known)
+    if told:
+        layout.touch(log.home, log.endpoint)
     return told
 
 

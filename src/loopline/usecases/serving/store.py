@@ -24,6 +24,11 @@ def endpoints(tx: Transaction) -> list[Endpoint]:
     return [_endpoint(row) for row in tx.rows(f"{ENDPOINT} WHERE retired_at IS NULL ORDER BY name")]
 
 
+def rows_of_endpoints(tx: Transaction) -> list[Row]:
+    """The same as it is stored, to see at little cost which of them changed."""
+    return tx.rows(f"{ENDPOINT} WHERE retired_at IS NULL ORDER BY name")
+
+
 def endpoint(tx: Transaction, name: str) -> Endpoint | None:
     row = tx.row(f"{ENDPOINT} WHERE name = :name AND retired_at IS NULL", {"name": name})
     return None if row is None else _endpoint(row)

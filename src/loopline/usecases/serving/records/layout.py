@@ -10,8 +10,10 @@ source on a day that has a file made from it, are left out.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,14 +46,18 @@ def days(folder: Path) -> list[str]:
     return [name.removeprefix("day=") for name in names(folder, "") if name.startswith("day=")]
 
 
-def folders(home: Path, endpoint: str) -> list[Path]:
-    """Every folder that holds records or truth of an endpoint."""
-    archived = archive(home, endpoint)
-    return [
-        home / "predictions" / endpoint,
-        home / "truth" / endpoint,
-        *(day_folder(archived, day) for day in days(archived)),
-    ]
+def changed(home: Path, endpoint: str) -> int:
+    """A number that differs once sealed files of an endpoint came or went (the archive's time, set by `touch`)."""
+    try:
+        return archive(home, endpoint).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def touch(home: Path, endpoint: str) -> None:
+    """Have `changed` tell of a change."""
+    with suppress(FileNotFoundError):
+        os.utime(archive(home, endpoint))
 
 
 def day_folder(folder: Path, day: str) -> Path:

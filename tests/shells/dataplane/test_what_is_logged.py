@@ -1,0 +1,86 @@
+"""What the log keeps of a request, as the endpoint's options say: arm and caller, a share, no redacted input, for sure."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+from dataplane_doubles import ROW
+from dataplane_router import Router
+
+from loopline.usecases.serving.records import layout
+
+pytestmark = pytest.mark.integration
+SECRET = "Zaphod-7"
+
+
+def serving(router: Router, **options: Any) -> None:
+    """Serve with these options."""
+    router.describe([["picky", 100.0]])
+    router.serving.put("late", "flights", "tester", key="flight", event_time="departs")
+    router.serving.configure("late", options, "tester")
+    router.start()
+    router.deploy(1)
+
+
+def test_arm_and_caller(shared: Router) -> None:
+    _, said = shared.predict()
+    record = shared.record(said["ids"][0])
+    assert (record["arm"], record["rules"], record["sample"]) == ("live", None, 1.0)
+    assert record["caller"] == shared.opened.access.verify("loop_a-token-of-this-test-0123456789").name
+
+
+def test_a_share_is_logged_and_anybody_can_tell_which(router: Router) -> None:
+    serving(router, sample=0.3)
+    asked = [router.predict(*[ROW] * (1 + number % 2))[1]["ids"] for number in range(60)]
+    wanted = {name for names in asked for name in names if digest(names[0].partition("-")[0]) < 0.3}
+    until = time.monotonic() + 10
+    while not wanted <= (found := set(router.logged()["id"].to_pylist())) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert found & {name for names in asked for name in names} == wanted
+    assert 0 < len(wanted) < 90
+    table = router.logged()
+    assert set(table.filter(table_of(table, wanted))["sample"].to_pylist()) == {0.3}
+    (day,) = router.serving.traffic("late")
+    assert day["answered"] > day["rows"]
+
+
+def table_of(table: Any, names: set[str]) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pc.is_in(table["id"], value_set=pa.array(sorted(names)))
+
+
+def digest(name: str) -> float:
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
+
+
+def test_a_redacted_input_is_written_nowhere(router: Router) -> None:
+    serving(router, redact=["carrier", "flight"])
+    _, said = router.predict({**ROW, "carrier": SECRET, "flight": SECRET})
+    record = router.record(said["ids"][0])
+    assert "carrier" not in record
+    assert record["key"] is None
+    _, refused = router.predict({**ROW, "carrier": SECRET, "dep_hour": -1.0})
+    assert SECRET not in str(refused)
+    router.stop()
+    router.serving.seal()
+    everything = [path for path in router.home.rglob("*") if path.is_file()]
+    assert not [path.name for path in everything if SECRET.encode() in path.read_bytes()]
+    (day,) = layout.days(layout.archive(router.home, "late"))
+    folder = layout.day_folder(layout.archive(router.home, "late"), day)
+    assert "carrier flight" in {layout.footer(path).get(layout.REDACTED, b"").decode() for path in folder.iterdir()}
+
+
+def test_a_durable_answer_survives_a_kill_at_any_time(router: Router) -> None:
+    serving(router, durable=True)
+    answered = [router.predict()[1]["ids"][0] for _ in range(50)]
+    assert router.process is not None
+    os.kill(router.process.pid, signal.SIGKILL)
+    router.process.wait()
+    assert set(answered) <= set(router.serving.read_predictions("late")["id"].to_pylist())
