@@ -6,7 +6,9 @@ for pair in chromium:chromium Rscript:r-base-core promtool:prometheus; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"
-ls -d /usr/lib/R/*library/jsonlite /usr/local/lib/R/*library/jsonlite 2>/dev/null | grep -q . || missing="$missing r-cran-jsonlite"
+for package in jsonlite httpuv; do
+    ls -d /usr/lib/R/*library/$package /usr/local/lib/R/*library/$package 2>/dev/null | grep -q . || missing="$missing r-cran-$package"
+done
 [ -z "$missing" ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     echo "installing$missing"

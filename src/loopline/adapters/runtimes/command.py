@@ -49,6 +49,7 @@ class Command(Isolated):
     def save(self, model: CommandModel, folder: Path) -> None:
         """Write files/ and command.json. Nothing is started."""
         copied(model.files, folder / FILES)
+        copied(model.lock, folder)
         said = Manifest(command=model.command, door=model.door, ready_s=model.ready_s, model=model.model)
         (folder / Manifest.FILE).write_bytes(msgspec.json.encode(said, order="sorted"))
 
@@ -61,7 +62,7 @@ class Command(Isolated):
     def load_here(self, folder: Path, signature: Signature) -> Program:
         """Start the program and wait until it is ready."""
         self.inspect({path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()})
-        program = Program(manifest(folder / Manifest.FILE, Manifest), folder / FILES, signature)
+        program = Program(manifest(folder / Manifest.FILE, Manifest), folder.resolve() / FILES, signature)
         try:
             program.ready()
         except BaseException:

@@ -58,6 +58,7 @@ class Python(Isolated):
             takes = model.takes or annotated(sources.method(code[where], name))
         copied(code, folder / CODE)
         copied(model.files, folder / FILES)
+        copied(model.lock, folder)
         said = Manifest(module=module, name=name, takes=takes)
         (folder / Manifest.FILE).write_bytes(msgspec.json.encode(said, order="sorted"))
 
