@@ -94,8 +94,8 @@ class Revision:
         self._timeout_ns = round(options.timeout_s * 1e9)
 
     def _outside(self, field: str, reason: str, outcome: str) -> None:
-        labels = {"endpoint": self.endpoint, "field": field, "reason": reason, "outcome": outcome}
-        self.app.metrics.add("values_outside", **labels)
+        add = self.app.metrics.add
+        add("values_outside", endpoint=self.endpoint, field=field, reason=reason, outcome=outcome)
 
     # Its life
 
@@ -137,6 +137,7 @@ class Revision:
         """One more process; `replaces` ends as soon as it is ready."""
         worker = Worker(self, self.app.loop.time(), replaces)
         self.workers.append(worker)
+        self.app.awake.add(self)
         self.app.spawn(self._start(worker))
         return worker
 
@@ -168,6 +169,8 @@ class Revision:
     def _end(self, worker: Worker) -> None:
         worker.stop()
         self.workers.remove(worker)
+        if not self.workers:
+            self.app.awake.discard(self)
         if worker in self._idle:
             self._idle.remove(worker)
         if worker.link is not None:
