@@ -59,6 +59,7 @@ class Application:
         self.connections: set[Connection] = set()
         self.endpoints: dict[str, Served] = {}
         self.leaving: list[Revision] = []
+        self.awake: set[Revision] = set()  # those that have processes
         self.writing = ThreadPoolExecutor(1, "predictions")
         self.intake = ThreadPoolExecutor(1, "truth")
         self.asking = ThreadPoolExecutor(1, "tokens")
@@ -186,7 +187,7 @@ class Application:
             if served.warm is not None and self.now > served.warm_until and served.warm.idle():
                 served.warm.stop()
                 served.warm = None
-        for revision in list(self.revisions()):
+        for revision in list(self.awake):
             revision.watch(self.now)
         for revision in [each for each in self.leaving if each.idle()]:
             revision.stop()

@@ -95,7 +95,7 @@ class Metrics:
         name = "loopline_request_seconds"
         yield f"# HELP {name} From a request's head to its answer."
         yield f"# TYPE {name} histogram"
-        for series in self.series.values():
+        for series in [each for each in self.series.values() if each.statuses]:
             labels, totals = _labels(series), list(accumulate(series.buckets))
             for bound, place in zip(BOUNDS_NS, TOLD, strict=True):
                 yield f'{name}_bucket{{{labels},le="{bound / 1e9:g}"}} {totals[place]}'

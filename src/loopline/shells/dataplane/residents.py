@@ -40,7 +40,7 @@ class Residents:
 
     def tick(self, now: float) -> None:
         """Once a second: unload what is idle for long, measure, keep within the budget, remember what is loaded."""
-        for revision in list(self._app.revisions()):
+        for revision in list(self._app.awake):
             idle_s = revision.options.idle_s
             if idle_s and revision.up() and now - revision.used > idle_s and self._may_sleep(revision):
                 revision.sleep()
@@ -52,13 +52,13 @@ class Residents:
 
     def _remember(self) -> None:
         """Keep the names of loaded endpoints for the next start, where they differ from what is kept."""
-        names = sorted(name for name, served in self._app.endpoints.items() if served.live and served.live.workers)
+        names = sorted({each.endpoint for each in self._app.awake if self._app.is_live(each)})
         if names != self._written:
             self._written = names
             self._app.intake.submit(_kept, self._app.home / LOADED, names)
 
     def _measure(self) -> None:
-        pids = [worker.pid for revision in self._app.revisions() for worker in revision.workers if worker.ready]
+        pids = [worker.pid for revision in self._app.awake for worker in revision.workers if worker.ready]
         if pids:
             self._measuring = True
             done = self._app.loop.run_in_executor(self._app.intake, _sizes, pids)
@@ -71,7 +71,7 @@ class Residents:
         if done.cancelled() or done.exception() is not None or self._app.ended:
             return
         sizes: dict[int, int] = done.result()
-        for revision in list(self._app.revisions()):
+        for revision in list(self._app.awake):
             for worker in list(revision.workers):
                 if worker.pid in sizes:
                     worker.memory = sizes[worker.pid]
@@ -87,7 +87,7 @@ class Residents:
 
     def _make_room(self) -> None:
         """Unload those that were used longest ago until the rest fits."""
-        candidates = [each for each in self._app.revisions() if each.up() and self._may_sleep(each)]
+        candidates = [each for each in self._app.awake if each.up() and self._may_sleep(each)]
         for revision in sorted(candidates, key=lambda each: each.used):
             if self.used <= self.budget:
                 return
