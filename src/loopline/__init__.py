@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from loopline.shells.sdk.runs import current_run as current_run
     from loopline.shells.sdk.runs import flush as flush
     from loopline.shells.sdk.runs import run as run
+    from loopline.shells.sdk.serving import endpoint as endpoint
     from loopline.usecases.datasets import Contract as Contract
     from loopline.usecases.datasets import column as column
     from loopline.usecases.pipelines import Dataset as Dataset
@@ -39,6 +40,7 @@ _PLACES = {
     "current_run": "loopline.shells.sdk.runs",
     "flush": "loopline.shells.sdk.runs",
     "run": "loopline.shells.sdk.runs",
+    "endpoint": "loopline.shells.sdk.serving",
     "run_pipeline": "loopline.shells.sdk.pipelines",
     "CommandModel": "loopline.core.programs",
     "PythonModel": "loopline.core.programs",
@@ -76,6 +78,7 @@ __all__ = [
     "command",
     "connect",
     "current_run",
+    "endpoint",
     "flush",
     "materializer",
     "pipeline",

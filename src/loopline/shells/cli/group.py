@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -123,6 +124,11 @@ def set_url(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
         ctx.ensure_object(Common).url = value
 
 
+def set_ca(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value:
+        os.environ["LOOPLINE_CA"] = value  # where all that speaks TLS looks, also in a child
+
+
 def common_options() -> list[click.Option]:
     """What every command takes."""
     return [
@@ -130,6 +136,13 @@ def common_options() -> list[click.Option]:
             ["--home"], expose_value=False, callback=set_home, metavar="DIR", help="The installation's folder."
         ),
         click.Option(["--url"], expose_value=False, callback=set_url, metavar="URL", help="A server to ask instead."),
+        click.Option(
+            ["--ca"],
+            expose_value=False,
+            callback=set_ca,
+            metavar="FILE",
+            help="Whom to trust, for a server with https.",
+        ),
         click.Option(["--json"], is_flag=True, expose_value=False, callback=set_json, help="Print one JSON document."),
     ]
 

@@ -64,12 +64,14 @@ class Local:
         self.loopline.close()
 
 
-def connect(url: str | None = None, home: str | Path | None = None, token: str | None = None) -> Client:
+def connect(
+    url: str | None = None, home: str | Path | None = None, token: str | None = None, ca: str | Path | None = None
+) -> Client:
     """A client of the server at `url` (or LOOPLINE_URL), else of the installation in `home` (or LOOPLINE_HOME, or the
-    nearest .loopline, or the user's own)."""
+    nearest .loopline, or the user's own). `ca` (or LOOPLINE_CA) is a file of certificates to trust, for https."""
     address = url or (None if home else os.environ.get("LOOPLINE_URL"))
     if address:
         from loopline.shells.sdk.remote import Remote
 
-        return Remote(address, token or os.environ.get("LOOPLINE_TOKEN"))
+        return Remote(address, token or os.environ.get("LOOPLINE_TOKEN"), str(ca) if ca else None)
     return Local(open_home(find_home(str(home) if home else None)), actor_name())

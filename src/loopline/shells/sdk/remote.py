@@ -7,7 +7,8 @@ import json
 import re
 import select
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -25,11 +26,14 @@ TIMEOUT_S = 60.0
 class Remote:
     """Talks to `loopline up` somewhere. One connection a thread, reopened when the server closed it."""
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, token: str | None, ca: str | None = None) -> None:
         parts = parsed(url)
         if token is not None and not (token.isascii() and token.isprintable()):
             raise Invalid("The token holds characters that no token has.", "Look at LOOPLINE_TOKEN.")
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        kind: Callable[..., http.client.HTTPConnection] = http.client.HTTPConnection
+        if parts.scheme == "https":
+            kind = partial(http.client.HTTPSConnection, context=trust(ca))
+        self._ca = ca
         self._url = url
         self._token = token
         self.target = url.rstrip("/")
@@ -76,11 +80,11 @@ class Remote:
 
     def reopened(self) -> Remote:
         """A client for a forked child, which must not use its parent's connections."""
-        return Remote(self._url, self._token)
+        return Remote(self._url, self._token, self._ca)
 
     def __reduce__(self) -> Any:
         """The same server for another process."""
-        return Remote, (self._url, self._token)
+        return Remote, (self._url, self._token, self._ca)
 
     def close(self) -> None:
         """Close this thread's connection; another thread's closes with the thread."""
@@ -113,6 +117,16 @@ class Remote:
         kept = self._connection.sock
         if kept is not None and select.select([kept], [], [], 0)[0]:
             self._connection.close()
+
+
+def trust(ca: str | None) -> Any:
+    """Whom to trust: the certificates in the file `ca` or LOOPLINE_CA, else the system's. Invalid for a bad file."""
+    from loopline.kit.tls import Unusable, trusting
+
+    try:
+        return trusting(ca)
+    except Unusable as error:
+        raise Invalid(str(error), "Name a file of certificates in PEM form.") from None
 
 
 def parsed(url: str) -> SplitResult:

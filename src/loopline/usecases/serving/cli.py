@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import click
 
@@ -74,16 +75,25 @@ def endpoints(obj: Any, endpoint: str | None, past: bool, at: str) -> None:
 @click.command()
 @click.argument("endpoint")
 @click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
-@click.option(
-    "--rows", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A JSON file of rows instead."
-)
+@click.option("--rows", metavar="FILE", help="A file of rows instead: JSON, CSV or Parquet; - for standard input.")
 @click.option("--serving-url", metavar="URL", help="The data plane's address, where it is on another machine.")
+@click.option("--timeout", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for an answer.")
 @click.pass_obj
-def predict(obj: Any, endpoint: str, fields: tuple[str, ...], rows: Path | None, serving_url: str | None) -> None:
+def predict(
+    obj: Any, endpoint: str, fields: tuple[str, ...], rows: str | None, serving_url: str | None, timeout: float
+) -> None:
     """Ask ENDPOINT for predictions. The token comes from LOOPLINE_TOKEN."""
-    given = _rows_in(rows) if rows else [dict(_field(text) for text in fields)]
-    answer = _post(obj, serving_url, f"/v1/endpoints/{quote(endpoint, safe='')}/predict", given)
-    pairs = zip(answer["ids"], answer["predictions"], strict=True)
+    from loopline.usecases.serving.row_files import rows_in
+
+    if rows and fields:
+        raise Invalid("There are fields and a file of rows.", "Give one of them.")
+    with _endpoint(obj, endpoint, serving_url, timeout) as asked:
+        given = [dict(_field(text) for text in fields)]
+        if rows:
+            given = rows_in(_content(rows), rows, lambda: asked.describe()["inputs"])
+        found = asked.predict(given)
+    pairs = zip(found.ids, found, strict=True)
+    answer = {"predictions": list(found), "ids": found.ids, "version": found.version, "revision": found.revision}
     columns = [("PREDICTION", "prediction"), ("ID", "id")]
     obj.show(answer if obj.json else [{"id": name, "prediction": value} for name, value in pairs], table=columns)
 
@@ -103,11 +113,14 @@ def truth(
     rows: Path | None, serving_url: str | None,
 ) -> None:  # fmt: skip
     """Send ground truth to ENDPOINT: for one prediction, or --rows with prediction_id (or key and event_time) and value."""
+    from loopline.usecases.serving.row_files import from_json
+
     if rows is None and (prediction_id is None or value is None):
         raise Invalid("Say which prediction and its true value.", "`loopline truth ENDPOINT ID VALUE`, or --rows FILE.")
     one = {"prediction_id": prediction_id, "value": value, "observed_at": observed_at}
-    given = _rows_in(rows) if rows else [one]
-    answer = _post(obj, serving_url, f"/v1/endpoints/{quote(endpoint, safe='')}/truth", given)
+    given = from_json(rows.read_bytes(), str(rows)) if rows else [{k: v for k, v in one.items() if v is not None}]
+    with _endpoint(obj, endpoint, serving_url, 60.0) as asked:
+        answer = asked.truth(given)
     obj.show(answer, text=f"{answer['accepted']} rows of ground truth are on disk.")
 
 
@@ -163,19 +176,24 @@ def _field(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _rows_in(path: Path) -> Any:
+def _content(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read()
     try:
-        found = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise Invalid(f"{path} is not JSON: {error}.", 'Write it as [{"field": value}, …].') from None
-    return (
-        found["rows"] if isinstance(found, dict) and "rows" in found else found if isinstance(found, list) else [found]
-    )
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise Invalid(
+            f"{name} cannot be read ({error.strerror}).", "Name a file of rows, or - for standard input."
+        ) from None
 
 
-def _post(obj: Any, serving_url: str | None, path: str, rows: Any) -> dict[str, Any]:
-    """Ask the data plane; its refusals keep their words."""
-    from loopline.usecases.serving.asking import post
+def _endpoint(obj: Any, name: str, serving_url: str | None, timeout: float) -> Any:
+    """The endpoint at the address given, else where the installation or server says."""
+    from loopline.usecases.serving.client import Endpoint
+    from loopline.usecases.serving.connections import seen_from
 
-    url = serving_url or obj.client.call("serving.address")["url"]
-    return post(url, path, {"rows": rows})
+    url = serving_url or os.environ.get("LOOPLINE_SERVING_URL")
+    if not url:
+        url, server = obj.client.call("serving.address")["url"], obj.client.target
+        url = seen_from(server, url) if "://" in server else url
+    return Endpoint(name, url, os.environ.get("LOOPLINE_TOKEN", ""), timeout=timeout)
