@@ -96,9 +96,15 @@ class Peer:
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
-        script = str(Path(__file__).with_name("peer_fastapi.py"))
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        self.process = subprocess.Popen([peer_python(), script, str(self.port)], env=environment)
+        script = str(Path(__file__).parent / "peers" / "fastapi.py")
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONPATH": str(Path(__file__).parent),
+            "PYTHONSAFEPATH": "1",
+        }
+        self.process = subprocess.Popen([peer_python(), script, str(self.port), "boosting"], env=environment)
         until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
@@ -174,7 +180,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    model, row = trained()
+    model, rows = trained()
+    row = rows[17]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         (folder / "model").mkdir()

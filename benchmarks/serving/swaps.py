@@ -50,7 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=20)
     asked = parser.parse_args()
-    model, row = trained()
+    model, rows = trained()
+    row = rows[17]
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         (folder / "model").mkdir()

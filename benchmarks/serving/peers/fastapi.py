@@ -1,7 +1,7 @@
-"""The peer: FastAPI + pydantic on uvicorn (uvloop, httptools, one process) around the same model.
+"""FastAPI + pydantic on uvicorn (uvloop, httptools, one process): PORT KIND.
 
 Written as its documentation shows it, without our tricks and without mistakes to its harm: an async route (no thread for
-each request), validation by pydantic, one prediction for each request. It keeps no prediction log.
+each request), validation by pydantic, one prediction for each request.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import uvicorn
 from fastapi import FastAPI
-from model import INPUTS, trained
+from model import INPUTS, loaded
 from pydantic import create_model
 
 Row = create_model("Row", **dict.fromkeys(INPUTS, (float, ...)))
@@ -19,7 +19,7 @@ Request = create_model("Request", rows=(list[Row], ...))
 
 
 def main() -> None:
-    model, _ = trained()
+    model = loaded(sys.argv[2])
     app = FastAPI()
 
     @app.post("/predict")
