@@ -171,7 +171,7 @@ class Shadow:
         ids: Any = revision.app.ids
         ids.give(item)
         try:
-            revision.submit(copy, picked(rows, fields, revision.rows.fields), Nothing(), self.arm.name)  # type: ignore[arg-type]
+            revision.submit(copy, picked(rows, fields, revision.rows.fields), Nothing(), self.arm.name)
         except Fault:
             self.waiting -= len(rows)
             self.dropped += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,6 +11,7 @@ from loopline.core.errors import Invalid
 from loopline.core.facts import Fact
 from loopline.core.ids import checked_name
 from loopline.core.tables import Signature
+from loopline.usecases.serving.rules.model import RULES_PUT
 from loopline.usecases.serving.options import DEFAULTS, Options
 from loopline.usecases.serving.traffic import Traffic
 
@@ -48,7 +49,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
 class Revision(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment of a model version on an endpoint, numbered from 1. `status`: requested, live, beside (it runs as an
-    arm or a shadow), retired, failed."""
+    arm or a shadow), retired, failed. `rules` (NAME/NUMBER) stand around the model, and `signature` is the one that they make."""
 
     endpoint: str
     revision: int
@@ -62,6 +63,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     requested_by: str
     live_at: str | None
     ended_at: str | None
+    rules: str | None = None
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +87,21 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     traffic: Traffic
     from_at: str
     until_at: str | None
+    actor: str
+    why: str
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """From when until when (None = still) exactly this answered: a revision, and how requests were shared out beside it.
+    `why` and `actor` tell what began it."""
+
+    endpoint: str
+    from_at: str
+    until_at: str | None
+    revision: int
+    model: str
+    version: int
+    traffic: Traffic | None
     actor: str
     why: str
 
@@ -123,6 +140,47 @@ class Desired(msgspec.Struct, frozen=True):
     beside: tuple[Revision, ...] = ()
 
 
+def moments(served: Sequence[Served], splits: Sequence[Split]) -> list[Moment]:
+    """Both histories as one, newest first."""
+    found = []
+    for one in served:
+        within = [each for each in splits if _overlap(one.from_at, one.until_at, each.from_at, each.until_at)]
+        starts = {one.from_at, *(max(one.from_at, each.from_at) for each in within)}
+        starts |= {each.until_at for each in within if each.until_at and _within(each.until_at, one)}
+        ordered = sorted(starts)
+        for start, end in zip(ordered, [*ordered[1:], one.until_at], strict=True):
+            split = next((each for each in within if _covers(each, start)), None)
+            began = split is not None and split.from_at == start
+            ended = next((each for each in within if each.until_at == start), None)
+            why = (
+                split.why
+                if split is not None and began
+                else "the split ended"
+                if ended and start != one.from_at
+                else ""
+            )
+            actor = split.actor if split is not None and began else one.actor
+            found.append(
+                Moment(
+                    endpoint=one.endpoint, from_at=start, until_at=end, revision=one.revision, model=one.model,
+                    version=one.version, traffic=split.traffic if split is not None else None, actor=actor, why=why,
+                )
+            )  # fmt: skip
+    return sorted(found, key=lambda each: each.from_at, reverse=True)
+
+
+def _overlap(start: str, end: str | None, other: str, other_end: str | None) -> bool:
+    return (other_end is None or other_end > start) and (end is None or other < end)
+
+
+def _within(at: str, one: Served) -> bool:
+    return one.from_at < at and (one.until_at is None or at < one.until_at)
+
+
+def _covers(split: Split, at: str) -> bool:
+    return split.from_at <= at and (split.until_at is None or at < split.until_at)
+
+
 def subject(endpoint: str) -> str:
     """The name under which the facts of an endpoint stand in the ledger."""
     return f"endpoint:{endpoint}"
@@ -143,9 +201,11 @@ def column_name(name: str) -> str:
 
 
 def replayed(facts: Iterable[Fact]) -> dict[str, Any]:
-    """The live revision of each endpoint that the facts add up to, and how its requests are shared out."""
+    """The live revision of each endpoint that the facts add up to, and how its requests are shared out; and the
+    digests of rules."""
     live: dict[str, Any] = {}
     shared: dict[str, Any] = {}
+    rules: dict[str, Any] = {}
     for fact in facts:
         if fact.kind == "deployment.live":
             live[fact.body["endpoint"]] = {"revision": fact.body["revision"], "version": fact.body["version"]}
@@ -154,7 +214,9 @@ def replayed(facts: Iterable[Fact]) -> dict[str, Any]:
         elif fact.kind == ENDPOINT_RETIRED:
             live.pop(fact.body["endpoint"], None)
             shared.pop(fact.body["endpoint"], None)
-    return standing(live, {name: traffic for name, traffic in shared.items() if traffic})
+        elif fact.kind == RULES_PUT:
+            rules[f"rules {fact.body['rules']}"] = fact.body["digest"]
+    return standing(live, {name: traffic for name, traffic in shared.items() if traffic}) | rules
 
 
 def standing(live: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:

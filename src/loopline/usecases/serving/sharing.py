@@ -9,21 +9,17 @@ from typing import Any
 import msgspec
 
 from loopline.core.errors import Conflict, Invalid, NotFound
-from loopline.core.times import from_text, to_text
 from loopline.ports.database import Transaction
-from loopline.usecases.serving import model, splits, store
-from loopline.usecases.serving.deploying import Deploying
+from loopline.usecases.serving import model, splits
 from loopline.usecases.serving.model import (
     BESIDE,
     REQUESTED,
     RETIRED,
     Endpoint,
     Revision,
-    Served,
-    Split,
-    Verdict,
     subject,
 )
+from loopline.usecases.serving.outcomes import Outcomes
 from loopline.usecases.serving.splitting import checked_by, checked_name, checked_share, laid, misfit
 from loopline.usecases.serving.traffic import CANARY, SHADOW, TEST, Arm, Traffic
 
@@ -33,7 +29,7 @@ SHORTEST_STEP_S = 1.0
 BECAUSE = {CANARY: "a canary began", TEST: "a test began", SHADOW: "a shadow began"}
 
 
-class Sharing(Deploying):
+class Sharing(Outcomes):
     """Say how an endpoint's requests are shared out."""
 
     def canary(
@@ -119,32 +115,6 @@ class Sharing(Deploying):
 
         return self._database.write(work)
 
-    def split(self, name: str) -> Traffic | None:
-        """How the requests of an endpoint are shared out; None when they all go to what is live."""
-        return self.endpoint(name).traffic
-
-    def splits(self, name: str) -> list[Split]:
-        """How they were shared out when, newest first."""
-        self.endpoint(name)
-        return self._database.read(lambda tx: splits.history(tx, name))
-
-    def verdicts(self, name: str, most: int = 50) -> list[Verdict]:
-        """What the data plane decided by itself, newest first."""
-        self.endpoint(name)
-        return self._database.read(lambda tx: splits.verdicts(tx, name, most))
-
-    def live_at(self, name: str, at: str) -> Served | None:
-        """What was live at a moment (ISO 8601 text), with how requests were shared out then; None for nothing."""
-        moment = to_text(from_text(at))
-
-        def work(tx: Transaction) -> Served | None:
-            found, split = store.live_at(tx, name, moment), splits.split_at(tx, name, moment)
-            if found is None or split is None:
-                return found
-            return msgspec.structs.replace(found, traffic=split.traffic)
-
-        return self._database.read(work)
-
     # Within a transaction
 
     def _roll_back(self, tx: Transaction, endpoint: Endpoint, actor: str) -> Revision:
@@ -225,14 +195,6 @@ class Sharing(Deploying):
         names = {arm.name for arm in _all(endpoint.traffic) if arm.revision == number}
         if names:
             self._put(tx, endpoint, without(endpoint.traffic or Traffic(), names), actor, why)
-
-    def _traffic(self, endpoint: Endpoint) -> Traffic:
-        if endpoint.traffic is None:
-            raise Conflict(
-                f"All requests of {endpoint.name!r} go to what is live.",
-                f"`loopline deploy {endpoint.name} VERSION --canary 10%` starts a canary.",
-            )
-        return endpoint.traffic
 
     def _one(self, endpoint: Endpoint, name: str | None, arms: Sequence[Arm]) -> Arm:
         """The arm of that name; for None the one that answers a share."""
