@@ -14,7 +14,7 @@ from typing import Any
 from loopline.core.verbs import Caller, Role
 from loopline.shells.dataplane.answers import TEXT, Fault, json_answer, unavailable
 from loopline.shells.dataplane.bodies import WANTED, unpack
-from loopline.shells.dataplane.doors import routes
+from loopline.shells.dataplane.doors import fixed, routes
 from loopline.shells.dataplane.gauges import gauges
 from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.keys import within
@@ -203,7 +203,7 @@ class Application:
             path = exchange.path.split(b"?", 1)[0]
             if path.startswith((b"http://", b"https://")):
                 path = b"/" + path.split(b"/", 3)[-1] if path.count(b"/") > 2 else b"/"
-            methods = self._routes.get(path) or self._versioned(path)
+            methods = self._routes.get(path) or self._alone(path) or self._versioned(path)
         if methods is None:
             raise Fault(404, f"There is nothing at {_shown(exchange.path)}.", self._hint(exchange.path))
         route = methods.get(b"GET" if exchange.method == b"HEAD" else exchange.method)
@@ -216,6 +216,15 @@ class Application:
                 b"allow: %b\r\n" % allowed,
             )
         return route[1], route[2], route[3]
+
+    def _alone(self, path: bytes) -> dict[bytes, Route] | None:
+        """`/invocations` of the only endpoint."""
+        if path != b"/invocations":
+            return None
+        if len(self.endpoints) != 1:
+            raise Fault(404, f"/invocations needs exactly one endpoint; there are {len(self.endpoints)}.",
+                        "Ask /endpoints/{endpoint}/invocations.")  # fmt: skip
+        return self._routes[b"/endpoints/%b/invocations" % next(iter(self.endpoints)).encode()]
 
     def _versioned(self, path: bytes) -> dict[bytes, Route] | None:
         """`/v2/models/{endpoint}/versions/{version}/…` for the version that is live."""
@@ -247,6 +256,7 @@ class Application:
             (b"/v2", get(self._described)),
             (b"/v2/health/live", get(lambda exchange: json_answer(exchange, {"live": True}))),
             (b"/v2/health/ready", get(self._ready)),
+            *((path, get(partial(call, self))) for path, call in fixed()),
         ]
 
     def _of(self, served: Served) -> list[tuple[bytes, dict[bytes, Route]]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from base64 import b64decode
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -305,15 +307,14 @@ class Connection(asyncio.Protocol):
         if self.app.is_open(exchange.path):
             exchange.caller = self.app.anyone
             return
-        if header is None or header[:7].lower() != _BEARER or not 0 < len(header) <= 4096:
-            raise _who("The request carries no token.")
-        caller = self.app.tokens.known(header[7:])
+        token = _token(header)
+        caller = self.app.tokens.known(token)
         if caller is not None:
             exchange.caller = caller
             return
         self.verifying += 1
         self._adjust()
-        self.app.tokens.look_up(header[7:], lambda *found: self.identified(exchange, *found))
+        self.app.tokens.look_up(token, lambda *found: self.identified(exchange, *found))
 
     def _deny(self, exchange: Exchange, fault: Fault) -> None:
         if exchange.response is None:
@@ -388,6 +389,17 @@ def _not_http(error: BaseException) -> Fault:
         f"This is not a request in HTTP/1.1: {str(error)[:100] or 'it cannot be read'}.",
         "Check what the client sends.",
     )
+
+
+def _token(header: bytes | None) -> bytes:
+    """The token of an Authorization header: as a bearer's, or as the password of clients that know only passwords."""
+    if header is not None and 0 < len(header) <= 4096:
+        if header[:7].lower() == _BEARER:
+            return header[7:]
+        if header[:6].lower() == b"basic ":
+            with contextlib.suppress(ValueError):
+                return b64decode(header[6:].strip(), validate=True).partition(b":")[2]
+    raise _who("The request carries no token.")
 
 
 def _who(message: str) -> Fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-DOORS = ("plain", "open_inference", "truth")
+DOORS = ("plain", "open_inference", "scoring", "truth")
 
 
 def routes(name: bytes) -> list[tuple[bytes, bytes, Any, Any]]:
@@ -13,3 +13,10 @@ def routes(name: bytes) -> list[tuple[bytes, bytes, Any, Any]]:
     Fault."""
     modules = [import_module(f"loopline.shells.dataplane.doors.{door}") for door in DOORS]
     return [route for module in modules for route in module.routes(name)]
+
+
+def fixed() -> list[tuple[bytes, Any]]:
+    """(path, call) of what the doors answer to GET beside any endpoint; `call(app, exchange)`."""
+    from loopline.shells.dataplane.doors import scoring
+
+    return scoring.fixed()

@@ -9,7 +9,7 @@ from loopline.shells.dataplane.answers import JSON, Fault, json_answer, unavaila
 from loopline.shells.dataplane.bodies import OCTETS, SMALL, TENSORS, aside, kind_of
 from loopline.shells.dataplane.pieces import submit
 from loopline.shells.dataplane.replies import OpenInference
-from loopline.shells.dataplane.revision import READY
+from loopline.shells.dataplane.revision import COLD, READY
 from loopline.shells.dataplane.tensors import Request, metadata, read
 
 
@@ -70,6 +70,6 @@ def described(app: Any, exchange: Any, served: Any) -> None:
 
 def ready(app: Any, exchange: Any, served: Any) -> None:
     """Whether the model answers."""
-    if served.live is None or served.live.state != READY:
+    if served.live is None or served.live.state not in (READY, COLD):
         raise unavailable(f"Endpoint {served.name!r} is not ready.")
     json_answer(exchange, {"name": served.name, "ready": True})
