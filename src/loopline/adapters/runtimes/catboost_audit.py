@@ -72,11 +72,9 @@ def _audited(content: bytes) -> Description:
     trees = core.table(1)
     if len(content) < 8 + length or core.bytes(0) != FORMAT or trees is None:
         raise ValueError("it is of another format or ends too early")
-    behind = len(content) - 8 - length
-    if (core.count(3) > 0) != (behind > 0):
-        raise ValueError("it has more or fewer parts than it says")
     told = {entry.bytes(0): entry.bytes(1) for entry in core.tables(2)}
     columns, categorical = _columns(trees)
+    _check_parts(content, 8 + length, core.count(3))
     width = int(trees.scalar(_DIMENSION, "<i", 1))
     _check_trees(trees, width, len(categorical), len(trees.tables(_FLOATS)))
     classes = _classes(told[b"class_params"]) if b"class_params" in told else None
@@ -85,6 +83,20 @@ def _audited(content: bytes) -> Description:
     ):
         raise Refused("The model's classes point outside of itself.", HINT)
     return Description(columns, categorical, width, classes, _loss(told.get(b"params", b"{}")))
+
+
+def _check_parts(content: bytes, at: int, parts: int) -> None:
+    """Behind the trees come the tables of target statistics, each after its length, up to the end of the file."""
+    if parts > 1:
+        raise ValueError("it has parts that are not known")
+    tables = struct.unpack_from("<I", content, at)[0] if parts else 0
+    at += 4 * parts
+    for _ in range(tables):
+        size = struct.unpack_from("<I", content, at)[0]
+        root(content[at + 4 : at + 4 + size])
+        at += 4 + size
+    if at != len(content):
+        raise ValueError("it has more or fewer parts than it says")
 
 
 def _classes(params: bytes) -> list[Label]:

@@ -48,7 +48,8 @@ def audit(path: Path) -> Text:
 def _audited(content: bytes) -> Text:
     first = content.find(b"\nTree=0\n") + 1
     end = content.find(b"\nend of trees")
-    if not content.startswith(b"tree\n") or b"\0" in content or not 0 < first < end:
+    whole = content.startswith(b"tree\n") and content.find(b"\nend of parameters\n", end) > 0
+    if not whole or b"\0" in content or not 0 < first < end:
         raise ValueError("it does not begin or end as one")
     head = _fields(content[:first])
     columns = head[b"feature_names"].decode().split(" ")
