@@ -163,7 +163,7 @@ def test_no_process_outlives_a_router_that_is_killed(live: Router) -> None:
     assert children
     live.process.kill()
     live.process.wait()
-    _, alive = psutil.wait_procs(children, timeout=3)
+    _, alive = psutil.wait_procs(children, timeout=15)
     assert alive == []
 
 
@@ -210,7 +210,7 @@ def test_when_the_supervisor_dies_the_router_ends_soon_and_in_order(router: Rout
     supervisor = subprocess.Popen(
         [sys.executable, "-c", script, handle, *command, "--installation", "dataplane_doubles:open_double"],
         pass_fds=[int(handle)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
     )  # fmt: skip
     assert supervisor.stdout is not None
     child = psutil.Process(int(supervisor.stdout.readline()))
@@ -218,7 +218,7 @@ def test_when_the_supervisor_dies_the_router_ends_soon_and_in_order(router: Rout
     family = [child, *child.children()]
     supervisor.kill()
     supervisor.communicate()
-    _, alive = psutil.wait_procs(family, timeout=3)
+    _, alive = psutil.wait_procs(family, timeout=15)
     assert alive == []
     assert router.serving.read_predictions("late")["id"].to_pylist() == [name]
 
