@@ -37,15 +37,26 @@ def find_home(given: str | None = None, environ: Mapping[str, str] = os.environ,
 @dataclass(frozen=True)
 class Listen:
     """Addresses of both planes. `hosts` are further names by which clients may call the server; gRPC is spoken where
-    `grpc_port` is given."""
+    `grpc_port` is given. With `tls_cert` and `tls_key` all of them speak TLS alone, and with `tls_client_ca` only with
+    clients that show a certificate of those authorities."""
 
     host: str = "127.0.0.1"
     port: int = 8400
     serving_port: int = 8401
     hosts: tuple[str, ...] = ()
     grpc_port: int | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+
+    @property
+    def scheme(self) -> str:
+        """How addresses begin."""
+        return "http" if self.tls_cert is None else "https"
 
     def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None) or (self.tls_client_ca and not self.tls_cert):
+            raise Invalid("TLS needs a certificate and its key.", "Give both --tls-cert and --tls-key.")
         named = (("--port", self.port), ("--serving-port", self.serving_port), ("--grpc-port", self.grpc_port or 0))
         for name, port in named:
             if not 0 <= port <= 65535:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 CA = "LOOPLINE_CA"
+CLIENT = "LOOPLINE_CLIENT_CERT"
 Stamp = tuple[tuple[int, int, int], ...]
 
 
@@ -76,8 +77,9 @@ class Certificates:
 
 
 def trusting(ca: str | Path | None = None) -> ssl.SSLContext:
-    """What a client speaks TLS with: it trusts the certificates in `ca` (or in the file LOOPLINE_CA), else the system's.
-    Unusable when that file cannot be used."""
+    """What a client speaks TLS with: it trusts the certificates in `ca` (or in the file LOOPLINE_CA), else the system's,
+    and shows the certificate in the file LOOPLINE_CLIENT_CERT (with its key) to a server that asks for one. Unusable when
+    a file cannot be used."""
     file = ca or os.environ.get(CA) or None
     try:
         context = ssl.create_default_context(cafile=str(file) if file else None)
@@ -85,6 +87,12 @@ def trusting(ca: str | Path | None = None) -> ssl.SSLContext:
         reason = error.strerror or error
         raise Unusable(f"{file} holds no certificates to trust ({reason}).") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    own = os.environ.get(CLIENT)
+    if own:
+        try:
+            context.load_cert_chain(own, None, _no_password)
+        except (OSError, ValueError) as error:
+            raise _unusable((Path(own), Path(own), None), error) from None
     return context
 
 

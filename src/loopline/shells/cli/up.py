@@ -11,6 +11,8 @@ import click
 
 from loopline.core.errors import Unavailable
 
+FILE = click.Path(path_type=Path)
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -18,11 +20,14 @@ from loopline.core.errors import Unavailable
 @click.option("--serving-port", default=8401, show_default=True, help="Predictions and ground truth.")
 @click.option("--grpc-port", type=int, help="Predictions over gRPC too, at this port (usually 8402).")
 @click.option("--host-name", multiple=True, help="A further name by which clients call this server.")
+@click.option("--tls-cert", type=FILE, help="Speak TLS: the certificate chain. It is read again when it changes.")
+@click.option("--tls-key", type=FILE, help="The certificate's key.")
+@click.option("--tls-client-ca", type=FILE, help="Take only clients that show a certificate of these authorities.")
 @click.option("--no-browser", is_flag=True, help="Do not open the pages.")
 @click.pass_obj
 def up(
     obj: Any, host: str, port: int, serving_port: int, grpc_port: int | None, host_name: tuple[str, ...],
-    no_browser: bool,
+    tls_cert: Path | None, tls_key: Path | None, tls_client_ca: Path | None, no_browser: bool,
 ) -> None:  # fmt: skip
     """Start the server: pages, API, serving, worker. Ctrl-C ends it."""
     from loopline.app.settings import Listen
@@ -38,7 +43,7 @@ def up(
         if not (no_browser or obj.json):
             open_browser(link)
 
-    listen = Listen(host, port, serving_port, host_name, grpc_port)
+    listen = Listen(host, port, serving_port, host_name, grpc_port, tls_cert, tls_key, tls_client_ca)
     Supervisor(obj.folder, listen, lambda text: click.echo(text, err=True)).run(ready)
 
 

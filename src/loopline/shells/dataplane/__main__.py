@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loopline.core.errors import LooplineError
+from loopline.core.errors import Invalid, LooplineError
 from loopline.kit.processes import die_with_parent
 from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.limits import Limits, configured
@@ -40,6 +40,10 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--replace", action="store_true", help="take over from the data plane that runs, without a pause"
     )
+    parser.add_argument("--tls-cert", type=Path, help="speak TLS: the certificate chain, in PEM form")
+    parser.add_argument("--tls-key", type=Path, help="its key")
+    parser.add_argument("--tls-client-ca", type=Path, help="take only clients with a certificate of these authorities")
+    parser.add_argument("--inner-fd", type=int, help="a listening unix socket for our own processes, without TLS")
     parser.add_argument("--installation", default=OPEN_HOME, help="module:function that opens the home folder")
     return parser.parse_args(given)
 
@@ -66,7 +70,9 @@ def main(given: Sequence[str] | None = None) -> int:
         if not wanted.replace:
             lock.take()
         hosts = Hosts([*wanted.host_name, *([wanted.host] if wanted.fd is None else [])])
-        how = Wanted(wanted.home, hosts, limits, wanted.installation, wanted.memory_mb * 1_000_000, wanted.replace)
+        inner = None if wanted.inner_fd is None else inherited(wanted.inner_fd)
+        how = Wanted(wanted.home, hosts, limits, wanted.installation, wanted.memory_mb * 1_000_000, wanted.replace,
+                     _certificates(wanted), inner)  # fmt: skip
         _run(serve(how, sock, opened, lock))
         opened.close()
         lock.free()
@@ -74,6 +80,18 @@ def main(given: Sequence[str] | None = None) -> int:
         print(f"data plane: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _certificates(wanted: argparse.Namespace) -> Any:
+    """What TLS is spoken with; None where it is not asked for. Invalid for files that cannot be used."""
+    if wanted.tls_cert is None:
+        return None
+    from loopline.kit.tls import Certificates, Unusable
+
+    try:
+        return Certificates(wanted.tls_cert, wanted.tls_key or wanted.tls_cert, wanted.tls_client_ca)
+    except Unusable as error:
+        raise Invalid(str(error), "Give a certificate chain and its key, both in PEM form.") from None
 
 
 def _bring_up_to_date(home: Path) -> None:

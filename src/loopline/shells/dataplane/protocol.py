@@ -164,7 +164,7 @@ class Connection(asyncio.Protocol):
             self._fail(
                 Fault(400, "The request ended before it was whole.", "Send as many bytes as Content-Length says.")
             )
-        return bool(self.queue)  # a client may close its side and still wait for answers
+        return bool(self.queue) and self.transport.can_write_eof()  # a client may close its side and still wait
 
     def pause_writing(self) -> None:
         self.blocked = True
@@ -366,6 +366,9 @@ class Connection(asyncio.Protocol):
         """Closing with bytes unread would reset the connection, and the client would never see why."""
         if self._paused:
             self.transport.resume_reading()
+        if not self.transport.can_write_eof():  # TLS closes both ways at once, and says so before it does
+            self.transport.close()
+            return
         self.transport.write_eof()
         self.app.loop.call_later(self.limits.linger_s, self.transport.abort)
 

@@ -11,7 +11,7 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loopline.core.errors import Unavailable
 from loopline.kit.durable import write_file
@@ -22,6 +22,9 @@ from loopline.shells.dataplane.plane import Plane
 from loopline.shells.dataplane.protocol import Connection
 from loopline.shells.dataplane.takeover import Lock, take_over, warmed
 from loopline.usecases.serving.waiting import ADDRESS
+
+if TYPE_CHECKING:
+    from loopline.kit.tls import Certificates
 
 TICK_S = 1.0
 BACKLOG = 2048
@@ -51,7 +54,8 @@ def inherited(handle: int) -> socket.socket:
 @dataclass(frozen=True)
 class Wanted:
     """How to serve. `replace`: take over from the data plane that runs; `memory`: bytes for models, 0 for a share of the
-    machine; `installation` is "module:function" that opens the home folder."""
+    machine; `installation` is "module:function" that opens the home folder. With `tls` the socket speaks TLS alone;
+    `inner` is a socket for our own processes on this machine, which never does."""
 
     home: Path
     hosts: Hosts
@@ -59,6 +63,8 @@ class Wanted:
     installation: str
     memory: int = 0
     replace: bool = False
+    tls: Certificates | None = None
+    inner: socket.socket | None = None
 
 
 async def serve(wanted: Wanted, sock: socket.socket, opened: Any, lock: Lock) -> None:
@@ -71,25 +77,28 @@ async def serve(wanted: Wanted, sock: socket.socket, opened: Any, lock: Lock) ->
     app = Application(loop, wanted.home, opened.serving.verify, wanted.hosts, wanted.limits, wanted.installation,
                       wanted.memory)  # fmt: skip
     plane = Plane(app, opened.serving)
-    tasks, server = [loop.create_task(_tick(app))], None
+    tasks, server, inner = [loop.create_task(_tick(app))], None, None
     try:
         await plane.first()
         if wanted.replace:
             await warmed(app)
-        server = await loop.create_server(lambda: Connection(app), sock=sock, backlog=BACKLOG)
+        server = await loop.create_server(lambda: Connection(app), sock=sock, backlog=BACKLOG, **_secured(wanted.tls))
+        if wanted.inner is not None:
+            inner = await loop.create_unix_server(lambda: Connection(app), sock=wanted.inner, backlog=BACKLOG)
         if wanted.replace:
             await take_over(wanted.home, lock)
         app.truths.begin()
         app.residents.remembering = True
         tasks.append(loop.create_task(plane.run()))
-        _announce(wanted.home, sock)
+        _announce(wanted.home, sock, "http" if wanted.tls is None else "https")
         gc.collect()
         gc.freeze()  # what is here now stays
         gc.set_threshold(50_000, 20, 100)
         await stopping.wait()
     finally:
-        if server is not None:
-            server.close()
+        for each in (server, inner):
+            if each is not None:
+                each.close()
         app.residents.remembering = False
         await drain(app)
         for task in tasks:
@@ -138,9 +147,14 @@ async def _tick(app: Application) -> None:
         await asyncio.sleep(TICK_S)
 
 
-def _announce(home: Path, sock: socket.socket) -> None:
+def _secured(tls: Certificates | None) -> dict[str, Any]:
+    """How a server is made to speak TLS; who does not finish a handshake is not waited for."""
+    return {} if tls is None else {"ssl": tls.context, "ssl_handshake_timeout": 10.0}
+
+
+def _announce(home: Path, sock: socket.socket, scheme: str) -> None:
     host, port = sock.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{port}"
+    url = f"{scheme}://{shown}:{port}"
     write_file(home / ADDRESS, json.dumps({"url": url, "pid": os.getpid()}).encode(), 0o600)
     print(f"data plane: {url}", file=sys.stderr, flush=True)

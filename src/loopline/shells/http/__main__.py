@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from loopline.app.wiring import Loopline, open_home
 from loopline.core.errors import LooplineError, Refused
@@ -21,6 +22,7 @@ def main() -> None:
     die_with_parent(int(parent) if parent else None)
     listening = socket.socket(fileno=arguments.fd)
     host, port = listening.getsockname()[:2]
+    tls = certificates(arguments)
     loopline = open_home(Path(arguments.home))
     try:
         loopline.access.first(os.environ.get("LOOPLINE_TOKEN"))
@@ -33,9 +35,21 @@ def main() -> None:
             os.write(arguments.ready_fd, json.dumps({"code": code_of(loopline)}).encode() + b"\n")
 
     try:
-        serve(loopline, listening, host_names(host, port, tuple(arguments.host_name)), ready)
+        serve(loopline, listening, host_names(host, port, tuple(arguments.host_name)), ready, tls)
     finally:
         loopline.close()
+
+
+def certificates(arguments: argparse.Namespace) -> Any:
+    """What TLS is spoken with; None where it is not asked for."""
+    if arguments.tls_cert is None:
+        return None
+    from loopline.kit.tls import Certificates, Unusable
+
+    try:
+        return Certificates(arguments.tls_cert, arguments.tls_key, arguments.tls_client_ca)
+    except Unusable as error:
+        sys.exit(str(error))
 
 
 def code_of(loopline: Loopline) -> str:
@@ -51,6 +65,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--home", required=True)
     parser.add_argument("--fd", type=int, required=True, help="the listening socket, inherited")
     parser.add_argument("--ready-fd", type=int, help="a pipe that is told when requests are answered")
+    parser.add_argument("--tls-cert", type=Path, help="speak TLS: the certificate chain, in PEM form")
+    parser.add_argument("--tls-key", type=Path, help="its key")
+    parser.add_argument("--tls-client-ca", type=Path, help="take only clients with a certificate of these authorities")
     parser.add_argument("--host-name", action="append", default=[], help="a further name to answer to")
     return parser.parse_args()
 

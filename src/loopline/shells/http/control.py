@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -22,6 +22,9 @@ from loopline.shells.http.links import link_routes
 from loopline.shells.http.metrics import TEXT, metrics_text
 from loopline.shells.http.mlflow import Mlflow
 from loopline.shells.http.pages import page_routes, problem
+
+if TYPE_CHECKING:
+    from loopline.kit.tls import Certificates
 
 
 def application(loopline: Loopline, hosts: frozenset[str]) -> Any:
@@ -65,8 +68,10 @@ def host_names(host: str, port: int, more: tuple[str, ...] = ()) -> frozenset[st
     return frozenset({f"{name}:{port}" for name in names} | (names if port in (80, 443) else set()))
 
 
-def serve(loopline: Loopline, listening: socket.socket, hosts: frozenset[str], ready: Any) -> None:
-    """Answer requests on a listening socket until SIGTERM; calls `ready` just before the first."""
+def serve(
+    loopline: Loopline, listening: socket.socket, hosts: frozenset[str], ready: Any, tls: Certificates | None = None
+) -> None:
+    """Answer requests on a listening socket until SIGTERM, with `tls` in TLS alone; calls `ready` just before the first."""
     import uvicorn
 
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
@@ -81,5 +86,8 @@ def serve(loopline: Loopline, listening: socket.socket, hosts: frozenset[str], r
         http="httptools",
         ws="none",
     )
+    if tls is not None:
+        config.load()
+        config.ssl = tls.context
     ready()
     uvicorn.Server(config).run(sockets=[listening])

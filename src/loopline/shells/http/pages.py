@@ -153,7 +153,8 @@ def sign_in(loopline: Loopline) -> Callable[[Request], Awaitable[Response]]:
             text = templates().get_template("sign_in.html").render(tab="", caller=None)
             return Response(text, media_type="text/html")
         answer = RedirectResponse("/", 303)
-        answer.set_cookie(COOKIE, secret, max_age=12 * 3600, httponly=True, samesite="lax", path="/")
+        https = request.url.scheme == "https"
+        answer.set_cookie(COOKIE, secret, max_age=12 * 3600, httponly=True, samesite="lax", path="/", secure=https)
         return answer
 
     return serve

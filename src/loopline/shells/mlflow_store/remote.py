@@ -8,7 +8,8 @@ import os
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -33,7 +34,14 @@ class Wire:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise Invalid(f"{url!r} is not the address of a server.", "Write it as loopline+http://127.0.0.1:8400.")
-        self._kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._kind: Callable[..., http.client.HTTPConnection] = http.client.HTTPConnection
+        if parts.scheme == "https":
+            from loopline.kit.tls import Unusable, trusting
+
+            try:
+                self._kind = partial(http.client.HTTPSConnection, context=trusting())
+            except Unusable as error:
+                raise Invalid(str(error), "Name a file of certificates in LOOPLINE_CA.") from None
         self.url, self._base = url, parts.path.rstrip("/")
         self._host, self._port = parts.hostname, parts.port
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}

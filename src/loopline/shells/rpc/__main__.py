@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loopline.core.errors import LooplineError
 from loopline.kit.processes import die_with_parent
-from loopline.shells.rpc.server import serve
+from loopline.shells.rpc.server import found, serve
 
 
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
@@ -25,6 +25,9 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         "--router", help="the router: a unix socket's path, or its address (default: as it announced itself)"
     )
     parser.add_argument("--ca", type=Path, help="whom to trust when the router speaks TLS")
+    parser.add_argument("--tls-cert", type=Path, help="speak TLS: the certificate chain, in PEM form")
+    parser.add_argument("--tls-key", type=Path, help="its key")
+    parser.add_argument("--tls-client-ca", type=Path, help="take only clients with a certificate of these authorities")
     parser.add_argument("--grace-seconds", type=float, default=6.0, help="how long a stop waits for calls under way")
     return parser.parse_args(given)
 
@@ -36,7 +39,9 @@ def main(given: Sequence[str] | None = None) -> int:
     if parent:
         die_with_parent(int(parent), signal.SIGTERM)
     try:
-        asyncio.run(serve(wanted.home, wanted.host, wanted.port, wanted.router, wanted.ca, wanted.grace_seconds))
+        upstream = found(wanted.home, wanted.router, wanted.ca)
+        tls = None if wanted.tls_cert is None else (wanted.tls_cert, wanted.tls_key, wanted.tls_client_ca)
+        asyncio.run(serve(upstream, wanted.host, wanted.port, tls, wanted.grace_seconds))
     except LooplineError as error:
         print(f"gRPC: {error}", file=sys.stderr)
         return error.exit_code

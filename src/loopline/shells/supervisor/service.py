@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -19,7 +20,7 @@ from typing import IO, Any
 from loopline.app.migrations.runner import found_schema
 from loopline.app.settings import Listen
 from loopline.app.wiring import make_home
-from loopline.core.errors import Conflict, Unavailable
+from loopline.core.errors import Conflict, Invalid, Unavailable
 from loopline.kit.durable import write_file
 
 Say = Callable[[str], None]
@@ -29,6 +30,7 @@ GRACE_S = 8.0
 READY_S = 30.0
 LONGEST_PAUSE_S = 5.0
 COMES_UP_S = 1.0
+LONGEST_SOCKET = 100  # a unix socket's path may have some 107 bytes
 
 
 class Child:
@@ -98,6 +100,7 @@ class Supervisor:
         self._ending = False
         self._renewing = False
         self._ready_read = -1
+        self._inner: socket.socket | None = None
 
     def run(self, ready: Ready) -> None:
         """Start everything; `ready(link, serving_url, grpc_address)` is called when the first page can be asked for. The
@@ -105,6 +108,7 @@ class Supervisor:
         make_home(self._home)
         with self._only_one():
             found_schema(self._home)  # here, so that what is wrong with the folder is said at once
+            self._check_tls()
             control, serving = self._bind(self._listen.port), self._bind(self._listen.serving_port)
             rpc = self._reserved()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -117,6 +121,9 @@ class Supervisor:
             finally:
                 self._stop()
                 (self._home / "run" / "server.json").unlink(missing_ok=True)
+                if self._inner is not None:
+                    Path(self._inner.getsockname()).unlink(missing_ok=True)
+                    self._inner.close()
 
     def _only_one(self) -> IO[str]:
         lock = open(self._home / "run" / "up.lock", "a")  # noqa: SIM115  (held as long as we live)
@@ -159,7 +166,13 @@ class Supervisor:
     def _start(self, control: socket.socket, serving: socket.socket, rpc: socket.socket | None) -> None:
         home = str(self._home)
         self._ready_read, ready_write = os.pipe()
-        names = [part for name in self._listen.hosts for part in ("--host-name", name)]
+        names = [part for name in self._listen.hosts for part in ("--host-name", name)] + self._tls()
+        handles: tuple[int, ...] = (serving.fileno(),)
+        inner: list[str] = []
+        if rpc is not None:
+            self._inner = self._inner_socket()
+            handles += (self._inner.fileno(),)
+            inner = ["--inner-fd", str(self._inner.fileno())]
         self._children = [
             Child(
                 "control plane",
@@ -177,19 +190,51 @@ class Supervisor:
             ),
             Child(
                 "data plane",
-                ["loopline.shells.dataplane", "--home", home, "--fd", str(serving.fileno()), *names],
-                (serving.fileno(),),
+                ["loopline.shells.dataplane", "--home", home, "--fd", str(serving.fileno()), *names, *inner],
+                handles,
             ),
             Child("worker", ["loopline.shells.worker", "--home", home], ()),
         ]
         if rpc is not None:
-            self._children.append(self._rpc(rpc, self._url(serving)))
+            self._children.append(self._rpc(rpc))
         for child in self._children:
             self._launch(child)
 
-    def _rpc(self, rpc: socket.socket, router: str) -> Child:
+    def _inner_socket(self) -> socket.socket:
+        """Where our own processes reach the router: a unix socket that only we may open, so that no TLS is needed."""
+        path = str(self._home.absolute() / "run" / "router.sock")
+        if len(path.encode()) > LONGEST_SOCKET:
+            path = str(Path(tempfile.mkdtemp(prefix="loopline-")) / "router.sock")
+        Path(path).unlink(missing_ok=True)
+        inner = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        inner.bind(path)
+        os.chmod(path, 0o600)
+        inner.listen(1024)
+        return inner
+
+    def _check_tls(self) -> None:
+        """Invalid, said at once, for files that cannot be used."""
+        listen = self._listen
+        if listen.tls_cert is None or listen.tls_key is None:
+            return
+        from loopline.kit.tls import Certificates, Unusable
+
+        try:
+            Certificates(listen.tls_cert, listen.tls_key, listen.tls_client_ca)
+        except Unusable as error:
+            raise Invalid(str(error), "Give a certificate chain and its key, both in PEM form.") from None
+
+    def _tls(self) -> list[str]:
+        listen = self._listen
+        files = (
+            ("--tls-cert", listen.tls_cert), ("--tls-key", listen.tls_key), ("--tls-client-ca", listen.tls_client_ca)
+        )  # fmt: skip
+        return [word for name, file in files if file is not None for word in (name, str(file.absolute()))]
+
+    def _rpc(self, rpc: socket.socket) -> Child:
         host, port = rpc.getsockname()[:2]
-        where = ["--host", host, "--port", str(port), "--router", router]
+        router = self._inner.getsockname() if self._inner else ""
+        where = ["--host", host, "--port", str(port), "--router", router, *self._tls()]
         return Child("grpc", ["loopline.shells.rpc", "--home", str(self._home), *where], ())
 
     def _launch(self, child: Child) -> None:
@@ -207,7 +252,7 @@ class Supervisor:
         ready(f"{url}/sign-in?code={said['code']}", serving_url, grpc_address)
 
     def _url(self, listening: socket.socket) -> str:
-        return f"http://{self._place(listening)}"
+        return f"{self._listen.scheme}://{self._place(listening)}"
 
     def _place(self, bound: socket.socket) -> str:
         host = self._listen.host
