@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from loopline.core.errors import Invalid
+from loopline.core.tables import Column
 
 FILE = "columns.json"
 LARGEST = 4 << 20
@@ -53,6 +54,12 @@ def read(files: Mapping[str, Path]) -> Beside:
     if found.iterations < 0 or (found.classes is not None and len(found.classes) < 1):
         raise Invalid(f"{FILE} says what cannot be.", "Save the model again.")
     return found
+
+
+def output(classes: Sequence[Label] | None, count: int) -> Column:
+    """What a model of so many classes gives: of two the probability of the second, of more the label."""
+    words = count > 2 and any(isinstance(one, str) for one in classes or ())
+    return Column("prediction", "string" if words else "float")
 
 
 def of_folder(folder: Path) -> dict[str, Path]:

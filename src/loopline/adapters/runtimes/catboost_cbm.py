@@ -41,14 +41,15 @@ class CatBoost:
         found = _read(files)
         return None if found.classes is None else len(found.classes)
 
-    def inputs(self, files: Mapping[str, Path]) -> list[Column] | None:
-        """The columns as far as the file tells them: categories are texts, and have no gaps."""
+    def signature(self, files: Mapping[str, Path]) -> Signature | None:
+        """What the file tells of its columns, of which categories are texts and have no gaps, and of its output."""
         found = _read(files)
         held = set(found.categorical)
-        return [
+        inputs = (
             Column(name, "string") if place in held else Column(name, "float", True)
             for place, name in enumerate(found.columns)
-        ]
+        )
+        return Signature(tuple(inputs), beside.output(found.classes, len(found.classes or ())))
 
     def load(self, folder: Path, signature: Signature) -> Model:
         """The model, after the file was checked."""

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from loopline.core.errors import Invalid, Refused
 
+Read = TypeVar("Read")
+DAMAGED = (
+    AttributeError, EOFError, IndexError, KeyError, MemoryError, OSError, OverflowError, RecursionError, TypeError,
+    ValueError, zipfile.BadZipFile,
+)  # fmt: skip
 HINT = "The file is damaged or forged; save the model again."
 LARGEST = 4 << 30
 MOST_COLUMNS = 100_000
@@ -36,11 +43,21 @@ class Text(NamedTuple):
 
 def audit(path: Path) -> Text:
     """What the file says, when all of it may be loaded. Invalid says what is damaged, Refused what points outside."""
+    return checked(path, lambda: _audited(path.read_bytes()))
+
+
+def audit_content(path: Path, content: bytes) -> Text:
+    """The same for a text that was read from the file at `path`."""
+    return checked(path, lambda: _audited(content))
+
+
+def checked(path: Path, read: Callable[[], Read]) -> Read:
+    """What `read` answers; Invalid for whatever it stumbles over in the file."""
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it is larger than {LARGEST >> 30} GB")
-        return _audited(path.read_bytes())
-    except (KeyError, ValueError, IndexError, OverflowError, RecursionError, OSError) as error:
+        return read()
+    except DAMAGED as error:
         reason = f"{type(error).__name__}: {error}"[:200]
         raise Invalid(f"{path.name!r} is no readable LightGBM model ({reason}).", HINT) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from loopline.adapters.runtimes import beside, lightgbm_audit
 from loopline.adapters.runtimes.beside import Beside, Label
 from loopline.adapters.runtimes.lightgbm_audit import Text
 from loopline.adapters.runtimes.matrix import MANY_ROWS, check_texts, chosen, codes_of, filler, in_order
+from loopline.adapters.runtimes.skops_audit import plain_array, plain_schema
 from loopline.core.errors import Invalid, LooplineError, Unavailable
 from loopline.core.tables import Column, Signature
 
 FILE = "model.txt"
+SKOPS_FILE = "model.skops"  # how MLflow keeps LightGBM's scikit-learn classes: the text of the booster is inside
 ESTIMATORS = ("LGBMClassifier", "LGBMRegressor", "LGBMRanker")
 
 
@@ -43,27 +46,27 @@ class LightGBM:
 
     def inspect(self, files: Mapping[str, Path]) -> int | None:
         """Invalid for a damaged file, Refused for one that points outside of itself; LightGBM is not imported."""
-        text, about = _read(files)
+        _, text, about = _read(files)
         if text.classes > 1:
             return text.classes
         return 2 if about.classes or text.objective.split(" ")[0] in ("binary", "cross_entropy") else None
 
-    def inputs(self, files: Mapping[str, Path]) -> list[Column] | None:
-        """The columns as far as the file tells them."""
-        text, about = _read(files)
+    def signature(self, files: Mapping[str, Path]) -> Signature | None:
+        """What the file tells of its columns and its output."""
+        _, text, about = _read(files)
         held = _category_places(text, None) or []
-        names = about.columns or text.columns
-        return [
+        inputs = tuple(
             Column(name, "string" if place in held and _texts(text.categories[held.index(place)]) else "float", True)
-            for place, name in enumerate(names)
-        ]
+            for place, name in enumerate(about.columns or text.columns)
+        )
+        return Signature(inputs, beside.output(about.classes, text.classes))
 
     def load(self, folder: Path, signature: Signature) -> Booster:
         """The model, after the file was checked."""
-        text, about = _read(beside.of_folder(folder))
+        content, text, about = _read(beside.of_folder(folder))
         library = _library()
         try:
-            booster = library.Booster(model_str=(folder / FILE).read_text())
+            booster = library.Booster(model_str=content.decode())
         except Exception as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             raise Invalid(f"LightGBM cannot read {FILE} ({reason}).", "Save the model again.") from None
@@ -95,15 +98,33 @@ class Booster:
         return self._answer(self._booster.predict(table, num_threads=threads))
 
 
-def _read(files: Mapping[str, Path]) -> tuple[Text, Beside]:
-    if FILE not in files:
+def _read(files: Mapping[str, Path]) -> tuple[bytes, Text, Beside]:
+    """The text of the booster, what it says, and what is known beside it."""
+    path = files.get(FILE) or files.get(SKOPS_FILE)
+    if path is None:
         raise Invalid(f"The model has no {FILE}.", "Save the model again.")
-    text, about = lightgbm_audit.audit(files[FILE]), beside.read(files)
+    if FILE in files:
+        content, about = lightgbm_audit.checked(path, path.read_bytes), beside.read(files)
+    else:
+        content, about = lightgbm_audit.checked(path, lambda: _inside(path))
+    text = lightgbm_audit.audit_content(path, content)
     if about.classes is not None and len(about.classes) != max(text.classes, 2):
         raise Invalid(f"{beside.FILE} names {len(about.classes)} classes and the model has others.", "Save it again.")
     if about.columns and len(about.columns) != len(text.columns):
         raise Invalid(f"{beside.FILE} names {len(about.columns)} columns and the model has others.", "Save it again.")
-    return text, about
+    return content, text, about
+
+
+def _inside(path: Path) -> tuple[bytes, Beside]:
+    """The booster's text and the classes out of a skops file, of which nothing is built."""
+    schema = plain_schema(path)
+    if schema.get("__module__") != "lightgbm.sklearn" or schema.get("__class__") not in ESTIMATORS:
+        raise ValueError("it holds no LightGBM model")
+    state = schema["content"]["content"]
+    content = json.loads(state["_Booster"]["content"]["content"]["_handle"]["content"])
+    classes = state.get("_classes")
+    labels = plain_array(path, classes) if classes else None
+    return str(content).encode(), Beside(str(schema["__class__"]), labels)
 
 
 def _category_places(text: Text, signature_places: list[int] | None) -> list[int] | None:

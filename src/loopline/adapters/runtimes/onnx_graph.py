@@ -20,6 +20,7 @@ TYPES: dict[int, tuple[str, ColumnType]] = {
     5: ("int16", "integer"), 6: ("int32", "integer"), 7: ("int64", "integer"), 8: ("object", "string"),
     9: ("bool", "boolean"), 10: ("float16", "float"), 11: ("float64", "float"),
 }  # fmt: skip
+FLOATS = (1, 10, 11)
 Feed = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
@@ -42,16 +43,19 @@ class Onnx:
         """Invalid for a damaged file, Refused for what reaches outside of it; ONNX Runtime is not imported."""
         return _read(files).classes
 
-    def inputs(self, files: Mapping[str, Path]) -> list[Column] | None:
-        """The columns as far as the graph tells them: one for each input, or x0, x1, … for those of one matrix."""
+    def signature(self, files: Mapping[str, Path]) -> Signature | None:
+        """What the graph tells of its columns (one for each input, or x0, x1, … for those of one matrix) and its output;
+        None for a matrix of any width."""
         graph = _read(files)
         widths = [_width(one) for one in graph.inputs]
+        words = any(one.type == 8 for one in graph.outputs) and graph.classes != 2
+        gives = Column("prediction", "string" if words else "float")
         if all(width == 1 for width in widths):
-            return [Column(one.name, _kind(one), one.type in (1, 10, 11)) for one in graph.inputs]
-        if len(widths) > 1 or widths[0] is None:
+            return Signature(tuple(Column(one.name, _kind(one), one.type in FLOATS) for one in graph.inputs), gives)
+        only, width = graph.inputs[0], widths[0]
+        if len(widths) > 1 or width is None:
             return None
-        only = graph.inputs[0]
-        return [Column(f"x{place}", _kind(only), only.type in (1, 10, 11)) for place in range(widths[0])]
+        return Signature(tuple(Column(f"x{place}", _kind(only), only.type in FLOATS) for place in range(width)), gives)
 
     def load(self, folder: Path, signature: Signature) -> Session:
         """The model, after the file was checked."""

@@ -46,18 +46,13 @@ class XGBoost:
             return found.classes
         return 2 if found.objective.startswith("binary:") else None
 
-    def inputs(self, files: Mapping[str, Path]) -> list[Column] | None:
-        """The columns as far as the file tells them."""
-        _, found, _ = _read(files)
+    def signature(self, files: Mapping[str, Path]) -> Signature | None:
+        """What the file tells of its columns and its output."""
+        _, found, about = _read(files)
         names = found.columns or [f"x{place}" for place in range(found.width)]
-        return [
-            Column(
-                name,
-                "string" if any(isinstance(one, str) for one in found.categories.get(place, ())) else "float",
-                True,
-            )
-            for place, name in enumerate(names)
-        ]
+        texts = {place for place, values in found.categories.items() if any(isinstance(one, str) for one in values)}
+        inputs = (Column(name, "string" if place in texts else "float", True) for place, name in enumerate(names))
+        return Signature(tuple(inputs), beside.output(about.classes, found.classes))
 
     def load(self, folder: Path, signature: Signature) -> Booster:
         """The model, after the file was checked."""
