@@ -20,17 +20,23 @@ PATIENCE_S = 60.0
 def rollback(obj: Any, endpoint: str, environment: str, reason: str) -> None:
     """Put what was live before at ENDPOINT back, or with --env the release of a pipeline that stood there before.
 
-    An endpoint that follows an alias goes back by moving the alias back, so that the name and what runs agree.
+    A canary is taken off first. An endpoint that follows an alias goes back by moving the alias back, so that the name
+    and what runs agree.
     """
     if environment:
         go_back(obj, endpoint, environment, reason)
         return
     found = obj.client.call("serving.endpoint", endpoint=endpoint)
     before = found.get("live") or {}
-    if found.get("alias"):
+    shared = found.get("traffic") or {}
+    if found.get("alias") and not (shared.get("arms") and shared.get("kind", "canary") == "canary"):
         obj.client.call("promotion.rollback", model=found["model"], alias=found["alias"], reason=reason)
     else:
-        obj.client.call("serving.rollback", endpoint=endpoint)
+        moved = obj.client.call("serving.rollback", endpoint=endpoint)
+        if moved["revision"] == before.get("revision"):  # what was under way is called off, or a canary taken off
+            text = f"{endpoint} answers with version {moved['version']} alone (revision {moved['revision']})."
+            obj.show({"endpoint": endpoint, "from": before, "to": moved}, text=text)
+            return
     now = wait_for_other(obj.client, endpoint, before.get("revision"))
     text = f"{endpoint} answers with version {now['version']} again (revision {now['revision']})."
     obj.show({"endpoint": endpoint, "from": before, "to": now}, text=text)

@@ -1,45 +1,18 @@
-"""`loopline deploy`, `rollback`, `endpoints`, `predict`, `truth` and `score`."""
+"""`loopline endpoints`, `predict`, `truth` and `score`."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from loopline.core.errors import CheckFailed, Invalid, Unavailable
+from loopline.core.errors import Invalid
 
 POLL_S = 0.1
-
-
-@click.command()
-@click.argument("endpoint")
-@click.argument("version")
-@click.option("--model", help="The registered model, where the endpoint does not exist yet.")
-@click.option("--wait/--no-wait", default=True, show_default=True, help="Wait until it is live.")
-@click.option("--timeout", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait.")
-@click.pass_obj
-def deploy(obj: Any, endpoint: str, version: str, model: str | None, wait: bool, timeout: float) -> None:
-    """Deploy VERSION (a number, an alias, or MODEL/NUMBER) at ENDPOINT."""
-    if "/" in version or "@" in version:
-        given, _, version = version.replace("@", "/").partition("/")
-        model = model or given
-    wanted = int(version) if version.isdecimal() else version
-    made = obj.client.call("serving.deploy", endpoint=endpoint, version=wanted, model=model)
-    _shown(obj, _live(obj.client, made, timeout) if wait else made)
-
-
-@click.command()
-@click.argument("endpoint")
-@click.option("--timeout", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait.")
-@click.pass_obj
-def rollback(obj: Any, endpoint: str, timeout: float) -> None:
-    """Put back what was live at ENDPOINT before."""
-    _shown(obj, _live(obj.client, obj.client.call("serving.rollback", endpoint=endpoint), timeout))
 
 
 @click.command()
@@ -138,28 +111,6 @@ def score(obj: Any, version: str, source: Path, target: Path, key: str | None, e
         raise Invalid("Files are scored where the installation is.", "Leave out --url and name it with --home.")
     done = opened.serving.score(version, source.absolute(), target.absolute(), key, event_time)
     obj.show(done, text=f"{done['rows']} rows scored by {done['model']}/{done['version']} into {target}.")
-
-
-def _live(client: Any, made: dict[str, Any], timeout: float) -> dict[str, Any]:
-    """The revision once it is live. CheckFailed when it fails, Unavailable after the time."""
-    until = time.monotonic() + timeout
-    while True:
-        found: dict[str, Any] = client.call("serving.revision", endpoint=made["endpoint"], revision=made["revision"])
-        if found["status"] == "live":
-            return found
-        if found["status"] == "failed":
-            raise CheckFailed(
-                f"Revision {found['revision']} failed: {found['reason']}", "What was live goes on serving."
-            )
-        if time.monotonic() > until:
-            hint = "Is the server up? `loopline up` starts it."
-            raise Unavailable(f"Revision {found['revision']} is not live after {timeout:g} s.", hint)
-        time.sleep(POLL_S)
-
-
-def _shown(obj: Any, revision: dict[str, Any]) -> None:
-    state = "is live" if revision["status"] == "live" else f"is {revision['status']}"
-    obj.show(revision, text=f"{revision['endpoint']}: {_told(revision)} {state}.")
 
 
 def _told(revision: dict[str, Any] | None) -> str:

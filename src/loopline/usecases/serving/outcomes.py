@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,6 +24,10 @@ DAY = timedelta(days=1)
 
 class Outcomes(Deploying):
     """Tell about splits."""
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self._clock.now()
 
     def split(self, name: str) -> Traffic | None:
         """How the requests of an endpoint are shared out; None when they all go to what is live."""

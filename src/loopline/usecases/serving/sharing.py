@@ -134,11 +134,11 @@ class Sharing(Outcomes):
             if endpoint.live is None:
                 raise Conflict(f"Endpoint {name!r} has nothing live yet.", f"`loopline deploy {name} VERSION` first.")
             live = self._revision(tx, name, endpoint.live)
-            reason = misfit(live.signature, found.signature)
+            made = self._made(tx, endpoint, found, actor)
+            reason = misfit(live.signature, made.signature)
             if reason:
                 raise Conflict(f"Version {found.version} cannot stand beside: {reason}.", "Deploy it instead.")
             wished, arm = wish(endpoint)
-            made = self._made(tx, endpoint, found, actor)
             self._tell(tx, "deployment.requested", made, actor, how=how, arm=arm)
             self._put(tx, endpoint, _given(wished, made.revision), actor, BECAUSE.get(how, BECAUSE[TEST]))
             return made
