@@ -8,6 +8,7 @@ import msgspec
 
 from loopline.core.errors import Invalid
 from loopline.core.verbs import Caller, Role, Verb
+from loopline.usecases.serving import sharing_api
 from loopline.usecases.serving.model import Desired, Revision, Served
 from loopline.usecases.serving.options import Options
 from loopline.usecases.serving.traffic import Traffic
@@ -36,11 +37,22 @@ class Put(msgspec.Struct):
 
 
 class Deploy(msgspec.Struct):
-    """`version`: number or alias. `model` is needed only where the endpoint does not exist yet."""
+    """`version`: number or alias. `model` is needed only where the endpoint does not exist yet.
+
+    Beside what is live: as a canary or a shadow with a share from 0 to 1, or as an `arm` of a test with its `share`. `by`:
+    request, key, caller or header:NAME. `steps` and `every_s`: the shares that a canary takes by itself.
+    """
 
     endpoint: str
     version: int | str
     model: str | None = None
+    canary: float | None = None
+    shadow: float | None = None
+    arm: str = ""
+    share: float | None = None
+    by: str = ""
+    steps: list[float] = []
+    every_s: float = 0.0
 
 
 class Numbered(msgspec.Struct):
@@ -100,7 +112,25 @@ def put(serving: Any, request: Put, caller: Caller) -> EndpointView:
 
 
 def deploy(serving: Any, request: Deploy, caller: Caller) -> Revision:
-    made: Revision = serving.deploy(request.endpoint, request.version, caller.name, request.model)
+    name, version, by = request.endpoint, request.version, request.by or None
+    ways = [
+        way
+        for way in (request.canary is not None or bool(request.steps), request.shadow is not None, bool(request.arm))
+        if way
+    ]
+    if len(ways) > 1:
+        raise Invalid("A version is deployed as one thing at a time.", "Use canary, shadow or arm.")
+    made: Revision
+    if request.canary is not None or request.steps:
+        share = request.canary or 0.0
+        made = serving.canary(name, version, share, caller.name, by, request.steps, request.every_s)
+    elif request.shadow is not None:
+        made = serving.shadow(name, version, request.shadow, caller.name)
+    elif request.arm:
+        share = 0.5 if request.share is None else request.share
+        made = serving.test_arm(name, version, request.arm, share, caller.name, by)
+    else:
+        made = serving.deploy(name, version, caller.name, request.model)
     return made
 
 
@@ -199,4 +229,5 @@ VERBS = (
     Verb("serving.predictions", "GET", f"{ONE}/predictions", Role.VIEWER, Recent, predictions, "Show the newest predictions"),
     Verb("serving.prediction", "GET", "/serving/predictions/{prediction}", Role.VIEWER, Identified, prediction, "Show a prediction"),
     Verb("serving.address", "GET", "/serving/address", Role.VIEWER, Nothing, address, "Say where predictions are answered"),
+    *sharing_api.VERBS,
 )  # fmt: skip
