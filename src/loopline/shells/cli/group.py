@@ -12,6 +12,7 @@ import click
 from loopline import __version__
 
 USECASE = "loopline.usecases.{}.cli"
+DEPLOYING = "loopline.usecases.serving.deploy_cli"
 CACHING = "loopline.usecases.pipelines.caching"
 SHELL = "loopline.shells.cli.{}"
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
@@ -65,7 +66,9 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
         "Move an alias to a version, or a release into an environment.",
     ),
     "rollback": (SHELL.format("rollback"), "rollback", "Go back to what was live before."),
-    "deploy": (USECASE.format("serving"), "deploy", "Deploy a model version at an endpoint."),
+    "deploy": (DEPLOYING, "deploy", "Deploy a model version at an endpoint, or beside what is live there."),
+    "route": (DEPLOYING, "route", "Send all requests of an endpoint to one of its revisions."),
+    "traffic": (DEPLOYING, "traffic", "Show how requests are shared out; change, promote or stop it."),
     "endpoints": (USECASE.format("serving"), "endpoints", "List endpoints and what is live."),
     "predict": (USECASE.format("serving"), "predict", "Ask an endpoint for predictions."),
     "truth": (USECASE.format("serving"), "truth", "Send ground truth."),
