@@ -12,7 +12,7 @@ PREFIX = "LOOPLINE_SERVING_"
 MEGABYTE = 1 << 20
 SETTINGS = {
     "BODY_MB": ("body", MEGABYTE), "COLUMNAR_MB": ("columnar", MEGABYTE), "ROWS": ("rows", 1),
-    "COLUMNAR_ROWS": ("columnar_rows", 1), "DEPTH": ("depth", 1), "BODY_SECONDS": ("body_s", 1.0),
+    "COLUMNAR_ROWS": ("columnar_rows", 1), "BODY_SECONDS": ("body_s", 1.0),
     "HEAD_SECONDS": ("head_s", 1.0), "CONNECTIONS": ("connections", 1),
 }  # fmt: skip
 
@@ -20,7 +20,7 @@ SETTINGS = {
 @dataclass(frozen=True)
 class Limits:
     """Sizes in bytes, times in seconds. `body` is for text (JSON, CSV), `columnar` for Arrow and binary tensors, both
-    before and after decompression; `rows` and `columnar_rows` likewise; `depth` is how deep JSON may be nested."""
+    before and after decompression; `rows` and `columnar_rows` likewise."""
 
     body: int = 16 << 20
     columnar: int = 64 << 20
@@ -29,8 +29,7 @@ class Limits:
     url: int = 8 << 10
     headers: int = 100
     rows: int = 10_000
-    columnar_rows: int = 1_000_000
-    depth: int = 64
+    columnar_rows: int = 200_000
     connections: int = 4096
     pipelined: int = 64
     head_s: float = 10.0

@@ -3,15 +3,18 @@ of its own. Its rows are numbered through and share one id; when a piece is refu
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from loopline.shells.dataplane.answers import Fault
+from loopline.shells.dataplane.bodies import aside
 
 if TYPE_CHECKING:
     from loopline.shells.dataplane.protocol import Exchange
     from loopline.shells.dataplane.replies import Reply
     from loopline.shells.dataplane.revision import Revision
 
+MOST_AT_ONCE = 20_000  # rows whose answer is written on the loop
 AT_ONCE = 2  # one is worked on, one waits: the model's process is never idle
 Row = tuple[Any, ...]
 
@@ -143,7 +146,14 @@ class Pieces:
         item.exchange, item.rows = self.exchange, self._rows
         if self._explain:
             item.explanation = _joined([each.explanation for each in self._items])
-        self.exchange.ok(self._reply.body(self._revision, item, values))
+        write = partial(self._reply.body, self._revision, item, values)
+        if len(self._rows) <= MOST_AT_ONCE:
+            self.exchange.ok(write())
+            return
+        try:
+            aside(self._revision.app, self.exchange, write, self.exchange.ok)
+        except Fault as fault:
+            self.exchange.refuse(fault)
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from loopline.core.verbs import Role
 from loopline.shells.dataplane.answers import JSON, Fault, json_answer, unavailable
 from loopline.shells.dataplane.bodies import OCTETS, SMALL, TENSORS, aside, kind_of
+from loopline.shells.dataplane.doors.plain import columns
 from loopline.shells.dataplane.pieces import submit
 from loopline.shells.dataplane.replies import OpenInference
 from loopline.shells.dataplane.revision import COLD, READY
@@ -26,6 +27,8 @@ def infer(app: Any, exchange: Any, served: Any) -> None:
     """Answer tensors."""
     revision, arm = served.choose(exchange)
     exchange.label = revision.series
+    if columns(app, exchange, revision, arm, OpenInference(None)):
+        return
     length = json_length(exchange)
     contract, output, body = revision.rows, revision.signature.output, exchange.body
 

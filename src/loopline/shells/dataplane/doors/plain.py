@@ -1,12 +1,18 @@
-"""Plain rows: `{"rows": [{…}]}` → `{"predictions": […], "ids": […], "version": …}`."""
+"""Plain rows: `{"rows": [{…}]}` → `{"predictions": […], "ids": […], "version": …}`; or columns as an Arrow stream."""
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from loopline.core.verbs import Role
-from loopline.shells.dataplane.bodies import only_json
+from loopline.shells.dataplane.answers import JSON
+from loopline.shells.dataplane.bodies import ARROW, aside, kind_of, only_json, wants
+from loopline.shells.dataplane.pieces import submit
 from loopline.shells.dataplane.replies import PLAIN
+
+if TYPE_CHECKING:
+    from loopline.shells.dataplane.replies import Reply
 
 
 def routes(name: bytes) -> list[tuple[bytes, bytes, Role, Any]]:
@@ -18,4 +24,23 @@ def predict(app: Any, exchange: Any, served: Any) -> None:
     """Answer rows."""
     revision, arm = served.choose(exchange)
     exchange.label = revision.series
-    revision.submit(exchange, revision.rows.from_plain(only_json(exchange)), PLAIN, arm)
+    if columns(app, exchange, revision, arm, PLAIN):
+        return
+    submit(revision, exchange, revision.rows.from_plain(only_json(exchange)), PLAIN, arm)
+
+
+def columns(app: Any, exchange: Any, revision: Any, arm: str, reply: Reply) -> bool:
+    """Answer a request that comes as Arrow; as Arrow too where that is asked for. False when it comes as something
+    else."""
+    headers = exchange.headers
+    if headers.get(b"content-type", JSON) == JSON or kind_of(exchange) != ARROW:
+        return False
+    from loopline.shells.dataplane.arrow import STREAM, from_arrow
+
+    form: Reply = STREAM if wants(exchange, ARROW) else reply
+
+    def answer(rows: list[tuple[Any, ...]]) -> None:
+        submit(revision, exchange, rows, form, arm)
+
+    aside(app, exchange, partial(from_arrow, revision.rows, exchange.body), answer)
+    return True
