@@ -142,9 +142,12 @@ def test_sealing_tells_range_and_digest(loopline: Any, serving: Any) -> None:
             log.write([batch(1_700_000_000_000 + number + 10 * revision, 2 * number + 1)])
     before = serving.read_predictions("late")
     assert serving.seal("worker") == 2
-    facts = [fact for fact in loopline.ledger.about("endpoint:late") if fact.kind == "predictions.sealed"]
-    assert [(fact.actor, fact.body["rows"]) for fact in facts] == [("worker", 9)] * 2
-    assert sealed_files(loopline) == sorted(fact.body["file"] for fact in facts)
+    *facts, whole = [fact for fact in loopline.ledger.about("endpoint:late") if fact.kind.startswith("predictions.")]
+    assert [(fact.kind, fact.actor, fact.body["rows"]) for fact in facts] == [("predictions.sealed", "worker", 9)] * 2
+    assert (whole.kind, whole.body["rows"]) == ("predictions.compacted", 18)  # the day is over
+    assert whole.body["from"] == {fact.body["file"]: fact.body["digest"] for fact in facts}
+    assert sealed_files(loopline) == [whole.body["file"]]
+    assert serving.check_log("late") == {"endpoint": "late", "files": 1, "wrong": []}
     assert list((home_of(loopline) / "predictions" / "late").iterdir()) == []
     assert serving.read_predictions("late").equals(before)
     name = before["id"][4].as_py()

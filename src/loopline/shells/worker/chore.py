@@ -20,6 +20,7 @@ from loopline.core.verbs import Caller, Role
 from loopline.kit.processes import die_with_parent
 
 LESS_URGENT = 5
+COMPILE_S = 2.0  # then others get their turn
 
 
 def main() -> None:
@@ -43,8 +44,11 @@ def answered(loopline: Loopline, question: dict[str, str]) -> dict[str, str]:
             loopline.serving.seal()
         elif question["do"] == "clear":
             loopline.retention.collect()
+            loopline.serving.tidy()
         elif question["do"] == "judge":
             judge(loopline)
+        elif question["do"] == "compile":
+            loopline.registry.compile_waiting(COMPILE_S)
         else:
             loopline.monitoring.evaluate(question["endpoint"])
     except LooplineError as error:

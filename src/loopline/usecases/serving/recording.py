@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopline.core.ids import checked_name
-from loopline.usecases.serving.base import Base
+from loopline.usecases.serving.keeping import Keeping
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Recording(Base):
+class Recording(Keeping):
     """Read and seal what was predicted and what came true."""
 
     def read_predictions(
@@ -68,12 +68,6 @@ class Recording(Base):
         from loopline.usecases.serving.records.summaries import traffic
 
         return traffic(self._home, endpoint)
-
-    def seal(self, actor: str = "loopline") -> int:
-        """Turn closed log segments into Parquet files, with a fact for each; answers how many files were sealed."""
-        from loopline.usecases.serving.sealing import seal
-
-        return seal(self._database, self._ledger, self._clock, self._home, actor)
 
     def score(
         self,

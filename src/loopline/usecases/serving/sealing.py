@@ -73,15 +73,6 @@ def logs(database: Database, ledger: Facts, clock: Clock, home: Path, actor: str
                 yield Log(database, ledger, clock, home, kind, endpoint, actor)
 
 
-def seal(database: Database, ledger: Facts, clock: Clock, home: Path, actor: str) -> int:
-    """Seal what is closed in the logs of all endpoints; answers how many files got their fact."""
-    told = 0
-    for log in logs(database, ledger, clock, home, actor):
-        with alone(log) as mine:
-            told += seal_one(log) if mine else 0
-    return told
-
-
 def seal_one(log: Log) -> int:
     """Seal what is closed in one log; the caller is alone at it."""
     for name in os.listdir(log.fresh):
@@ -164,7 +155,7 @@ def put(log: Log, table: pa.Table, metadata: dict[bytes, bytes], token: str) -> 
         table = table.replace_schema_metadata()
         hidden = log.fresh / f".{token}{UNFINISHED}"
         archiving.write(hidden, [table], table.schema, metadata)
-        archiving.publish(log.sealed, {file_name(log.kind, table, token): hidden}, (), hidden)
+        archiving.publish(log.sealed, {file_name(log.kind, table, token): hidden})
         return
     table = table.drop_columns(["endpoint"])
     for day, part in layout.by_day(table).items():
@@ -172,7 +163,7 @@ def put(log: Log, table: pa.Table, metadata: dict[bytes, bytes], token: str) -> 
         archiving.write(hidden, [part], part.schema, metadata)
         folder = layout.day_folder(log.sealed, day)
         make_folder(folder, 0o700)
-        archiving.publish(folder, {file_name(log.kind, part, token): hidden}, (), hidden)
+        archiving.publish(folder, {file_name(log.kind, part, token): hidden})
 
 
 def file_name(kind: str, table: pa.Table, token: str) -> str:
@@ -219,6 +210,10 @@ def _tell(log: Log, name: str, known: dict[str, str]) -> int:
         row = {key: body[key] for key in ("endpoint", "file", "digest", "rows")}
         if not store.insert_sealed(tx, {**row, "kind": log.kind, "sealed_at": at}):
             return 0
+        if why == ERASED:
+            body["erased"] = store.sealed_rows(tx, log.kind, log.endpoint, gone) - body["rows"]
+            body["erasure"] = found.get(layout.ERASURE, b"").decode()
+            store.count_erased(tx, body["erasure"], log.kind, body["erased"])
         store.end_sealed(tx, log.kind, log.endpoint, gone, why, at)
         log.ledger.append(tx, f"{log.kind}.{why}", subject(log.endpoint), log.actor, body)
         return 1

@@ -11,11 +11,12 @@ from loopline.core.tables import Signature
 from loopline.ports.database import Row, Transaction
 from loopline.usecases.serving import options, traffic
 from loopline.usecases.serving.model import FAILED, LIVE, REQUESTED, RETIRED, Endpoint, Revision, Served
+from loopline.usecases.serving.rules import rows as rules
 
 ENDPOINT = """SELECT name, model, alias, followed_version, "key", event_time, live_revision, wanted_revision,
  created_at, created_by, options, traffic FROM serving_endpoints"""
 REVISION = """SELECT endpoint, revision, model, version, digest, signature, status, reason, requested_at, requested_by,
- live_at, ended_at FROM serving_revisions"""
+ live_at, ended_at, rules, declared FROM serving_revisions LEFT JOIN serving_rules ON reference = rules"""
 SERVED = "SELECT endpoint, revision, model, version, from_at, until_at, actor FROM serving_live_history"
 
 
@@ -106,6 +107,15 @@ def revision(tx: Transaction, endpoint: str, number: int) -> Revision | None:
     return None if row is None else _revision(row)
 
 
+def model_signature(tx: Transaction, given: Revision) -> Signature:
+    """The signature of the model in a revision, without its rules."""
+    row = tx.row(
+        "SELECT signature FROM serving_revisions WHERE endpoint = :endpoint AND revision = :revision",
+        {"endpoint": given.endpoint, "revision": given.revision},
+    )
+    return given.signature if row is None else msgspec.json.decode(row["signature"], type=Signature)
+
+
 def next_revision(tx: Transaction, endpoint: str) -> int:
     row = tx.row(
         "SELECT COALESCE(MAX(revision), 0) + 1 AS next FROM serving_revisions WHERE endpoint = :endpoint",
@@ -118,8 +128,8 @@ def insert_revision(tx: Transaction, given: Revision) -> None:
     values = msgspec.structs.asdict(given) | {"signature": msgspec.json.encode(given.signature).decode()}
     tx.run(
         "INSERT INTO serving_revisions (endpoint, revision, model, version, digest, signature, status, reason,"
-        " requested_at, requested_by) VALUES (:endpoint, :revision, :model, :version, :digest, :signature, :status,"
-        " :reason, :requested_at, :requested_by)",
+        " requested_at, requested_by, rules) VALUES (:endpoint, :revision, :model, :version, :digest, :signature, :status,"
+        " :reason, :requested_at, :requested_by, :rules)",
         values,
     )
 
@@ -246,6 +256,18 @@ def end_sealed(tx: Transaction, kind: str, endpoint: str, files: Iterable[str], 
         )
 
 
+def sealed_rows(tx: Transaction, kind: str, endpoint: str, files: Iterable[str]) -> int:
+    """How many rows these sealed files held together."""
+    total = 0
+    for file in files:
+        row = tx.row(
+            "SELECT rows FROM serving_sealed WHERE kind = :kind AND endpoint = :endpoint AND file = :file",
+            {"kind": kind, "endpoint": endpoint, "file": file},
+        )
+        total += int(row["rows"]) if row else 0
+    return total
+
+
 def insert_erasure(tx: Transaction, values: Mapping[str, Any]) -> None:
     tx.run(
         "INSERT INTO serving_erasures (id, endpoint, field, subject_hash, asked_at, asked_by, predictions, truth)"
@@ -294,4 +316,6 @@ def _endpoint(row: Row) -> Endpoint:
 
 
 def _revision(row: Row) -> Revision:
-    return Revision(**{**row, "signature": msgspec.json.decode(row["signature"], type=Signature)})
+    values = dict(row)
+    of_model, declared = msgspec.json.decode(values.pop("signature"), type=Signature), values.pop("declared")
+    return Revision(**values, signature=rules.signature(of_model, declared))

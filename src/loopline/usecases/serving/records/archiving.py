@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,14 +34,23 @@ def write(path: Path, tables: Iterable[pa.Table], schema: pa.Schema, metadata: M
     return rows
 
 
-def publish(folder: Path, files: Mapping[str, Path], drop: Iterable[str], aside: Path) -> None:
+def publish(
+    folder: Path,
+    files: Mapping[str, Path],
+    drop: Iterable[str] = (),
+    aside: Path | None = None,
+    linger: bool = False,
+) -> None:
     """Put `files` (name to a finished file on the same disk) into a folder and take the names in `drop` out of it, in
-    one step for everybody who lists the folder, where the system can exchange two folders. Where it cannot, what comes
-    is there before what goes is gone. `aside` is a hidden place on the same disk."""
+    one step for everybody who lists the folder: it is exchanged with one made beside it at `aside`, a hidden place on the
+    same disk. Without that, or where the system cannot exchange folders, what comes is there before what goes is gone.
+    Nobody else may write into the folder meanwhile. With `linger` the old folder is left aside, so that who has listed
+    it may still read it."""
     going = set(drop)
     make_folder(folder, 0o700)
-    if not going:
+    if not going or aside is None:
         _moved(folder, files)
+        _dropped(folder, going - files.keys())
         return
     removed(aside)
     make_folder(aside, 0o700)
@@ -55,10 +64,9 @@ def publish(folder: Path, files: Mapping[str, Path], drop: Iterable[str], aside:
         sync_folder(folder.parent)
     else:
         _moved(folder, files)
-        for name in going - files.keys():
-            removed(folder / name)
-        sync_folder(folder)
-    removed(aside)
+        _dropped(folder, going - files.keys())
+    if not linger:
+        removed(aside)
     for path in files.values():
         removed(path)
 
@@ -69,9 +77,24 @@ def _moved(folder: Path, files: Mapping[str, Path]) -> None:
     sync_folder(folder)
 
 
+def _dropped(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        removed(folder / name)
+    sync_folder(folder)
+
+
 def exchanged(one: Path, other: Path) -> bool:
     """Exchange two folders at once (Linux); False where the system or the file system cannot."""
     call: Any = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if call is None:
         return False
     return bool(call(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0)
+
+
+def pieces(path: Path) -> Iterator[pa.Table]:
+    """The row groups of a file, one after the other."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as opened:
+        for place in range(opened.num_row_groups):
+            yield opened.read_row_group(place).replace_schema_metadata()

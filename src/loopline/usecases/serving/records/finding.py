@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from loopline.core.errors import NotFound
 from loopline.usecases.serving.records import ids, layout
-from loopline.usecases.serving.records.layout import PARQUET
 from loopline.usecases.serving.records.reading import steadily
 from loopline.usecases.serving.records.segments import names, read
 from loopline.usecases.serving.records.summaries import plain
@@ -48,7 +47,7 @@ def _candidates(home: Path, endpoint: str, ms: int, writer: int, name: str) -> I
     fresh, day = home / PREDICTIONS / endpoint, layout.archive(home, endpoint) / f"day={layout.day_of(ms)}"
     segments = [file for file in names(fresh) if _may_hold(file, ms, writer)]
     for folder in (day, fresh):
-        for file in names(folder, PARQUET):
+        for file in layout.listing(folder):
             first, last = layout.span(file)
             if first <= ms <= last:
                 yield _row(folder / file, name)

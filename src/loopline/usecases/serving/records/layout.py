@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 ROOT = "prediction-log"
 PARQUET = ".parquet"
-FORMAT, SOURCES, REPLACES, REASON, REDACTED = (
-    f"loopline.{name}".encode() for name in ("format", "segments", "replaces", "reason", "redacted")
+FORMAT, SOURCES, REPLACES, REASON, REDACTED, ERASURE = (
+    f"loopline.{name}".encode() for name in ("format", "segments", "replaces", "reason", "redacted", "erasure")
 )
 DAY_MS = 86_400_000
 
@@ -82,9 +82,25 @@ def footer(path: Path) -> Mapping[bytes, bytes]:
     return pq.read_schema(path).metadata or {}
 
 
+def listing(folder: Path) -> list[str]:
+    """The Parquet files of a folder. FileNotFoundError when it was exchanged for another while it was listed: then the
+    files of the old one may have been going already."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return []
+    try:
+        found = sorted(name for name in os.listdir(handle) if name.endswith(PARQUET) and not name.startswith("."))
+        if os.fstat(handle).st_ino != folder.stat().st_ino:
+            raise FileNotFoundError(folder)
+        return found
+    finally:
+        os.close(handle)
+
+
 def present(folder: Path) -> list[str]:
     """The Parquet files of a folder that no other one replaces. FileNotFoundError when they change meanwhile."""
-    found = names(folder, PARQUET)
+    found = listing(folder)
     if len(found) < 2:
         return found
     gone = {name for each in found for name in listed(footer(folder / each), REPLACES)}
@@ -96,7 +112,7 @@ def covered(folder: Path, since_day: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for day in days(folder):
         if day >= since_day:
-            for name in names(day_folder(folder, day), PARQUET):
+            for name in listing(day_folder(folder, day)):
                 for source in listed(footer(day_folder(folder, day) / name), SOURCES):
                     found.setdefault(source, set()).add(day)
     return found
@@ -132,7 +148,7 @@ def removed(path: Path) -> None:
 
 def described(**values: Any) -> dict[bytes, bytes]:
     """The metadata of a file of the log, in its present form."""
-    keys = {"sources": SOURCES, "replaces": REPLACES, "reason": REASON, "redacted": REDACTED}
+    keys = {"sources": SOURCES, "replaces": REPLACES, "reason": REASON, "redacted": REDACTED, "erasure": ERASURE}
     found = {FORMAT: b"2"}
     for name, value in values.items():
         if value:

@@ -23,6 +23,7 @@ MAGIC = b"LOOPSEG1"
 PREFIX = struct.Struct("<II")
 LARGEST_BLOCK = 1 << 28
 SUFFIX = ".seg"
+MARKER = ".close"  # a file whose time says: close the segments that were opened before
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder().decode
@@ -74,6 +75,8 @@ class Segment:
             hidden.unlink(missing_ok=True)
             raise
         self.opened = time.monotonic()
+        self._born = time.time_ns()
+        self._marker = folder / MARKER
         self.rows = 0
 
     def append(self, payload: bytes, rows: int) -> None:
@@ -86,6 +89,15 @@ class Segment:
             raise
         self.size += written
         self.rows += rows
+
+    def is_due(self, most_bytes: int, oldest_s: float) -> bool:
+        """Whether it is large or old enough to be sealed, or somebody asked for that."""
+        if self.size > most_bytes or time.monotonic() - self.opened > oldest_s:
+            return True
+        try:
+            return os.stat(self._marker).st_mtime_ns >= self._born
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Free the segment for sealing."""

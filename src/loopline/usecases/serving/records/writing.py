@@ -139,10 +139,8 @@ class PredictionLog:
         return rows
 
     def rotate(self) -> None:
-        """Close the segment when it is large or old enough to be sealed."""
-        most_bytes, oldest_s = self._limits
-        segment = self._segment
-        if segment is not None and (segment.size > most_bytes or time.monotonic() - segment.opened > oldest_s):
+        """Close the segment when it is to be sealed."""
+        if self._segment is not None and self._segment.is_due(*self._limits):
             self.close()
 
     def close(self) -> None:
@@ -191,10 +189,8 @@ class TruthLog:
         return first
 
     def rotate(self) -> None:
-        """Close the segment when it is large or old enough to be sealed."""
-        most_bytes, oldest_s = self._limits
-        segment = self._segment
-        if segment is not None and (segment.size > most_bytes or time.monotonic() - segment.opened > oldest_s):
+        """Close the segment when it is to be sealed."""
+        if self._segment is not None and self._segment.is_due(*self._limits):
             self.close()
 
     def close(self) -> None:
