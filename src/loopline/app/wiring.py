@@ -147,6 +147,13 @@ def runtimes(_: Loopline | None = None) -> Mapping[str, Runtime]:
     return RUNTIMES
 
 
+def engines(_: Loopline) -> Mapping[str, Any]:
+    """The ways to run a model without its library, by name."""
+    from loopline.adapters.engines import ENGINES
+
+    return ENGINES
+
+
 def executors(_: Loopline) -> Mapping[str, Any]:
     """The ways to run steps, by name."""
     from loopline.adapters.executors import EXECUTORS
@@ -221,6 +228,7 @@ ENGINES: dict[str, Callable[[Loopline], Any]] = {
     "clock": clock,
     "signer": signer,
     "runtimes": runtimes,
+    "engines": engines,
     "executors": executors,
     "environments": lambda loopline: Environments(loopline.home),
     "in_use": in_use,

@@ -17,6 +17,15 @@ class Column(msgspec.Struct, frozen=True):
     nullable: bool = False
 
 
+def kind_of(column: Column) -> str:
+    """How a column's values come as an array: "d" float64 (NaN where empty), "q" int64, "?" bool, "s" objects (str, None)."""
+    if column.type in ("string", "timestamp"):
+        return "s"
+    if column.type == "float" or column.nullable:
+        return "d"
+    return "q" if column.type == "integer" else "?"
+
+
 class Signature(msgspec.Struct, frozen=True):
     """What a model takes (one row) and gives: `inputs` in order, `output` one column."""
 

@@ -95,6 +95,8 @@ class Estimator:
         self._threads = ThreadpoolController()
         self._direct = direct(model, signature, self._plain)
         self.model = model
+        if self._direct is not None:
+            self.plain = _Plain(self._plain)
 
     def table(self, columns: Mapping[str, Any]) -> Any:
         """What the estimator was fitted on, made of columns."""
@@ -114,6 +116,13 @@ class Estimator:
                 return self._score(table)
             with self._threads.limit(limits=1, user_api="openmp"):  # for few rows threads cost more than they gain
                 return self._score(table)
+
+
+class _Plain:
+    """The estimator without the short cut."""
+
+    def __init__(self, predict: Callable[[Mapping[str, Any]], Any]) -> None:
+        self.predict = predict
 
 
 def _skops() -> Any:

@@ -22,6 +22,8 @@ LOOK_S, QUICK_S = 0.5, 0.1
 SEAL_S = 10.0
 WARM_S = 15.0
 FIRST_CLEARING_S = 600.0  # not while everything starts
+KEPT = ("seal", "clear", "judge", "compile")  # what other rules change nothing about
+PROMPT = ("judge", "compile")
 REST = 2.0  # an evaluation is followed by a rest this many times as long
 Stamp = tuple[tuple[str, int, int], ...]
 log = logging.getLogger("loopline.worker")
@@ -37,6 +39,7 @@ class Chores:
         self._doing: tuple[str, float] | None = None
         self._done: dict[str, Stamp] = {}
         self.asked: Sequence[str] = ()  # ids of questions that need models
+        self.uncompiled: Sequence[str] = ()  # versions for which no engine was chosen yet
         self._not_before: dict[str, float] = {"clear": time.monotonic() + FIRST_CLEARING_S}
         self._next_look = 0.0
         self._idle_since = 0.0
@@ -57,7 +60,7 @@ class Chores:
 
     def look_again(self) -> None:
         """Evaluate everything once more: rules have changed."""
-        self._done = {name: stamp for name, stamp in self._done.items() if name in ("seal", "clear", "judge")}
+        self._done = {name: stamp for name, stamp in self._done.items() if name in KEPT}
 
     def close(self) -> None:
         """End the child. What it was doing may be broken off anywhere."""
@@ -74,7 +77,7 @@ class Chores:
             return False
         (name, began), self._doing = self._doing, None
         self._idle_since = now
-        rest = SEAL_S if name == "seal" else 0.0 if name == "judge" else max(LOOK_S, REST * (now - began))
+        rest = SEAL_S if name == "seal" else 0.0 if name in PROMPT else max(LOOK_S, REST * (now - began))
         self._not_before[name] = now + rest
         if answer == "":
             self.close()
@@ -90,6 +93,7 @@ class Chores:
         names = sorted({entry.name for folder in folders if folder.is_dir() for entry in os.scandir(folder)})
         stamps = {f"evaluate {name}": self._log_of(name, folders) for name in names}
         stamps["judge"] = tuple((one, 0, 0) for one in self.asked)
+        stamps["compile"] = tuple((one, 0, 0) for one in self.uncompiled)
         stamps["clear"] = ((time.strftime("%Y-%m-%d", time.gmtime()), 0, 0),)
         stamps["seal"] = tuple(each for stamp in stamps.values() for each in stamp if self._closed(each[0]))
         ready = [

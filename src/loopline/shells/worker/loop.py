@@ -77,6 +77,7 @@ class Worker:
         """What one worker of a home does."""
         if new or self._time("questions", LOOK_S):
             self._part("questions", lambda: setattr(chores, "asked", loopline.promotion.waiting()))
+            self._part("engines", lambda: setattr(chores, "uncompiled", _named(loopline.registry.uncompiled())))
         if self._follow or self._approved:
             self._part("aliases", lambda: self._followed(loopline))
         self._part("logs", chores.look)
@@ -124,6 +125,11 @@ class Worker:
                 self._last_said[kind] = now
                 log.exception("%s: %s", name, error)
             return None
+
+
+def _named(versions: list[tuple[str, int]]) -> list[str]:
+    """Versions as "model/3"."""
+    return [f"{model}/{version}" for model, version in versions]
 
 
 class First:

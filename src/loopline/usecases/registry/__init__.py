@@ -24,6 +24,7 @@ PART = Part(
         "clock",
         "home",
         "runtimes",
+        "engines",
         "tracking",
         "projects",
         "serving",

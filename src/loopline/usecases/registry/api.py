@@ -8,6 +8,7 @@ import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.registry.cards_api import CARD_VERBS
+from loopline.usecases.registry.engines_api import ENGINE_VERBS
 from loopline.usecases.registry.model import AliasMove, RegisteredModel, Version
 
 
@@ -122,4 +123,5 @@ VERBS = (
         "Show where an alias points and has pointed",
     ),
     *CARD_VERBS,
+    *ENGINE_VERBS,
 )

@@ -12,6 +12,7 @@ from loopline.core.errors import Invalid, NotFound
 from loopline.ports.blobs import Blobs
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
+from loopline.ports.engine import Engine
 from loopline.ports.runtime import Runtime
 from loopline.usecases.registry import cards_store, model, store
 from loopline.usecases.registry.model import AliasMove, Manifest, Version
@@ -38,6 +39,7 @@ class Base:
         clock: Clock,
         home: Path,
         runtimes: Mapping[str, Runtime],
+        engines: Mapping[str, Engine],
         tracking: Tracking,
         projects: Projects,
         serving: Serving,
@@ -52,6 +54,7 @@ class Base:
         self._clock = clock
         self._home = home
         self._runtimes = runtimes
+        self._engines = engines
         self._tracking = tracking
         self._projects = projects
         self._serving = serving

@@ -21,6 +21,7 @@ OF_VERSION: tuple[str, ...] = (
     "registry_cards",
     "registry_card_pins",
     "registry_downloads",
+    "registry_engines",
     "registry_versions",
 )
 # Owners of the files that only these versions share (see `tracking.share_in`).

@@ -44,15 +44,25 @@ def versions(obj: Any, model: str, compared: tuple[int, ...], on: int) -> None:
         sides = obj.client.call("promotion.side_by_side", **chosen, on=on)
         obj.show({"measured": sides, "differences": differences}, text="\n".join(measured(sides, differences)))
         return
-    found = obj.client.call("registry.versions", model=model)
+    engines = {one["version"]: one for one in obj.client.call("registry.engines", model=model)}
+    found = [
+        {**one, "engine": engines.get(one["version"])} for one in obj.client.call("registry.versions", model=model)
+    ]
     rows = [
-        {**version, "scores": pointing(version["metrics"]), "names": ", ".join(version["aliases"])} for version in found
+        {
+            **version,
+            "scores": pointing(version["metrics"]),
+            "names": ", ".join(version["aliases"]),
+            "rung": (version["engine"] or {}).get("rung", "–"),
+        }
+        for version in found
     ]
     columns = [
         ("VERSION", "version"),
         ("ALIASES", "names"),
         ("METRICS", "scores"),
         ("FORMAT", "format"),
+        ("ENGINE", "rung"),
         ("RUN", "run_id"),
         ("CREATED", "created_at"),
         ("BY", "created_by"),

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loopline.core.errors import NotFound, Refused
+from loopline.core.errors import NotFound
 from loopline.core.facts import Fact
 from loopline.core.ids import checked_name
 from loopline.core.tables import Signature
 from loopline.core.times import from_text, to_text
 from loopline.ports.database import Transaction
-from loopline.ports.runtime import LoadedModel
 from loopline.usecases.registry import folders, model, store
 from loopline.usecases.registry.changing import Changing
 from loopline.usecases.registry.consumers import Consumers
 from loopline.usecases.registry.differing import Differing
 from loopline.usecases.registry.downloading import Downloading
+from loopline.usecases.registry.engines import Engines
 from loopline.usecases.registry.model import AliasMove, RegisteredModel, Version
 from loopline.usecases.registry.own_runs import OwnRuns
 from loopline.usecases.registry.replaying import replayed
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Registry(OwnRuns, Changing, Searching, Consumers, Downloading, Differing):
+class Registry(OwnRuns, Changing, Searching, Consumers, Downloading, Differing, Engines):
     """Registered models: versions never change, aliases move and remember where they pointed."""
 
     def keep(self, folder: Path, model_format: str, signature: Signature) -> str:
@@ -157,18 +157,6 @@ class Registry(OwnRuns, Changing, Searching, Consumers, Downloading, Differing):
         manifest = self._manifest(self.version(name, version).digest)
         folders.write(self._blobs, manifest, folder)
         return folder
-
-    def load(self, name: str, version: int) -> LoadedModel:
-        """The model in memory. Refused for one that is not servable."""
-        found = self.version(name, version)
-        runtime = self._runtimes.get(found.format)
-        if runtime is None or not found.servable:
-            raise Refused(
-                f"Version {version} of {name!r} is stored as {found.format!r} and is never loaded.",
-                f"Save it in a safe format: {', '.join(sorted(self._runtimes))}.",
-            )
-        folder = folders.cached(self._blobs, self._manifest(found.digest), self._home / "work" / "models", found.digest)
-        return runtime.load(folder, found.signature)
 
     def evaluation(self, name: str, version: int) -> pa.Table:
         """The held-out rows of a version (inputs, label, event_time, slice columns); NotFound when it has none."""

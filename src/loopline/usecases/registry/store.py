@@ -26,6 +26,7 @@ _OF_MODEL = (
     "registry_cards",
     "registry_card_pins",
     "registry_downloads",
+    "registry_engines",
 )
 _VERSION_PARAMS = ", ".join(":" + name.strip() for name in _VERSION_COLUMNS.split(","))
 ADD_MODEL = (
@@ -138,7 +139,7 @@ def change_version(tx: Transaction, model: str, number: int, at: str, **columns:
 def drop_version(tx: Transaction, model: str, number: int) -> None:
     """Forget a version and its tags. Its number is not given again."""
     params = {"model": model, "version": number}
-    for table in ("registry_version_tags", "registry_versions"):
+    for table in ("registry_version_tags", "registry_engines", "registry_versions"):
         tx.run(f"DELETE FROM {table} WHERE model = :model AND version = :version", params)
 
 

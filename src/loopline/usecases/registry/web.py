@@ -11,6 +11,7 @@ from loopline.core.pages import Call, Form, Page, attempted
 from loopline.core.times import from_text, to_text
 from loopline.kit.markup import markdown
 from loopline.usecases.registry.card_model import ONE_LINE, SECTIONS
+from loopline.usecases.registry.engines_model import SIZES
 
 SIDE_BY_SIDE = 5
 PAGE = 50
@@ -82,6 +83,8 @@ def version(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "sections": SECTIONS,
         "one_line": ONE_LINE,
         "consumers": attempted(call, "registry.consumers", model=name, version=number) or [],
+        "engine": (attempted(call, "registry.engine", model=name, version=number) or {}).get("engine"),
+        "sizes": SIZES,
         "reliability": reliability([card["facts"].get("calibration")]),
         "description": markdown(found["description"]) if found["description"] else "",
     }

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from loopline.adapters.engines.tables.content import damaged, unpacked
-from loopline.core.tables import Signature
+from loopline.core.tables import Signature, kind_of
 
 Run = Callable[[Mapping[str, Any], list[Any]], Any]
 MOST_OPS = 1000
@@ -27,6 +27,7 @@ class Compiled:
             header, arrays = unpacked(content)
             self._ops = _built(header, arrays, signature)
             self.tolerance = float(header["tolerance"])
+            self.known = _known(header["ops"], arrays)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, MemoryError) as error:
             raise damaged(f"{type(error).__name__}: {error}") from None
 
@@ -87,7 +88,7 @@ class Build:
 def _built(header: dict[str, Any], arrays: list[Any], signature: Signature) -> list[Run]:
     from loopline.adapters.engines.tables.operations import OPERATIONS
 
-    kinds = {column.name: kind(column) for column in signature.inputs}
+    kinds = {column.name: kind_of(column) for column in signature.inputs}
     ops = header["ops"]
     widths: list[int] = []
     if header["inputs"] != [[name, letter] for name, letter in kinds.items()]:
@@ -104,13 +105,13 @@ def _built(header: dict[str, Any], arrays: list[Any], signature: Signature) -> l
     return found
 
 
-def kind(column: Any) -> str:
-    """How a column comes: "s" text, "d" float64, "q" int64, "?" boolean."""
-    if column.type in ("string", "timestamp"):
-        return "s"
-    if column.type == "float" or column.nullable:
-        return "d"
-    return "q" if column.type == "integer" else "?"
+def _known(ops: list[dict[str, Any]], arrays: list[Any]) -> dict[str, Any]:
+    """The values that encoders tell apart, by column."""
+    columns = [(op, column) for op in ops if op["op"] == "lookup" for column in op["columns"] if "name" in column]
+    return {
+        column["name"]: column.get("texts") or arrays[op["arrays"][column["numbers"]]].tolist()
+        for op, column in columns
+    }
 
 
 def float_columns(columns: Mapping[str, Any], names: Sequence[str]) -> Any:

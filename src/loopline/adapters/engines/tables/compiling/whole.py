@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from loopline.adapters.engines.tables.compiling.writing import Columns, UnknownForm, Writer
-from loopline.adapters.engines.tables.running import kind
-from loopline.core.tables import Signature
+from loopline.core.tables import Signature, kind_of
 
 
 def whole(source: Any, signature: Signature) -> bytes:
     """The content for a model; UnknownForm when any part of it is not known."""
     model = getattr(source, "model", None)
-    writer = Writer({column.name: kind(column) for column in signature.inputs})
+    writer = Writer({column.name: kind_of(column) for column in signature.inputs})
     module = type(model).__module__.partition(".")[0]
     try:
         if module == "sklearn":

@@ -40,7 +40,7 @@ View = Columns | Table
 
 
 class Writer:
-    """Operations in order. `kinds` says how each column of the request comes (see `running.kind`)."""
+    """Operations in order. `kinds` says how each column of the request comes (see `core.tables.kind_of`)."""
 
     def __init__(self, kinds: dict[str, str]) -> None:
         self.kinds = kinds
