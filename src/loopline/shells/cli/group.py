@@ -76,6 +76,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "traffic": (DEPLOYING, "traffic", "Show how requests are shared out; change, promote or stop it."),
     "rules": ("loopline.usecases.serving.rules.cli", "rules", "Keep and show business rules."),
     "endpoint": ("loopline.usecases.serving.options_cli", "endpoint", "Show and change how an endpoint serves."),
+    "rules": ("loopline.usecases.serving.rules.cli", "rules", "Keep and show business rules."),
     "endpoints": (USECASE.format("serving"), "endpoints", "List endpoints and what is live."),
     "predict": (USECASE.format("serving"), "predict", "Ask an endpoint for predictions."),
     "truth": (USECASE.format("serving"), "truth", "Send ground truth."),

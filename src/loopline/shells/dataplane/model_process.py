@@ -74,7 +74,7 @@ class Model:
             return self._checked(columns, start, stop)
         except Exception as error:  # whatever a model raises belongs to the row, not to us
             if stop - start == 1:
-                faults.append((start, f"{type(error).__name__}: {str(error).strip()[:300]}"))
+                faults.append((start, said(error)))
                 return [None if self._text else 0.0]
         middle = (start + stop) // 2
         first = self._some(columns, start, middle, faults)
@@ -100,10 +100,18 @@ class Model:
         return list(values) if self._text else np.asarray(values, dtype=np.float64).tobytes()
 
 
-def warm(model: Model, signature: Signature, examples: Any) -> str | None:
+def said(error: Exception) -> str:
+    """Why a row could not be scored: a refusal in its own words."""
+    if isinstance(error, LooplineError):
+        return error.message
+    return f"{type(error).__name__}: {str(error).strip()[:300]}"
+
+
+def warm(model: Model, signature: Signature, examples: Any, ruled: bool = False) -> str | None:
     """Run the model once on held-out rows, or on made-up ones where there are none; answers why it is unfit, or None.
 
-    A made-up text may be one that a sound model refuses: then a failure says nothing.
+    A made-up text may be one that a sound model refuses: then a failure says nothing. Rules may refuse rows: of real ones
+    they must let some through.
     """
     packed = _real_rows(examples, signature)
     real = packed is not None
@@ -112,7 +120,9 @@ def warm(model: Model, signature: Signature, examples: Any) -> str | None:
         packed = [pack(kind_of(column), [value]) for column, value in zip(signature.inputs, made_up, strict=True)]
     faults = model.predict(packed)[1]
     texts = any(column.type == "string" for column in signature.inputs)
-    if not faults or (texts and not real):
+    if not faults or ((texts or ruled) and not real):
+        return None
+    if ruled and examples is not None and len(faults) < examples.num_rows:
         return None
     return f"it cannot score row {faults[0][0]} of its warm-up: {faults[0][1]}"
 
@@ -123,13 +133,14 @@ def load(arguments: argparse.Namespace) -> Model:
     installation = getattr(importlib.import_module(module), name)(Path(arguments.home))
     try:
         serving = installation.serving
-        signature = serving.revision(arguments.endpoint, arguments.revision).signature
-        loaded = serving.load(arguments.model, arguments.version)
+        deployment = serving.revision(arguments.endpoint, arguments.revision)
+        signature = deployment.signature
+        loaded = serving.ruled(serving.load(arguments.model, arguments.version), deployment)
         examples = serving.examples(arguments.model, arguments.version, EXAMPLES)
     finally:
         installation.close()
     model = Model(loaded, signature)
-    reason = warm(model, signature, examples)
+    reason = warm(model, signature, examples, deployment.rules is not None)
     if reason is not None:
         raise LooplineError(f"The model {arguments.model}/{arguments.version} is unfit: {reason}.")
     return model

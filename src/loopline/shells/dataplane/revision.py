@@ -43,7 +43,7 @@ IN_PLACE = {
     name: getattr(DEFAULTS, name)
     for name in (
         "batch_rows", "batch_wait_s", "timeout_s", "queue_rows", "idle_s", "memory_mb", "bake_s", "bake_errors",
-        "bake_latency", "subject", "retention_days", "rate", "burst",
+        "bake_latency", "rules", "subject", "retention_days", "rate", "burst",
     )
 }  # fmt: skip
 
@@ -63,7 +63,8 @@ class Revision:
         self.changed = asyncio.Event()
         self.series = app.metrics.of(self.endpoint, self.number)
         self.tail = f'"version":{self.version},"revision":{self.number}}}'
-        self.options: Options = desired.endpoint.options
+        self.rules_around = deployment.rules  # those of the options are for deployments to come
+        self.options: Options = msgspec.structs.replace(desired.endpoint.options, rules=self.rules_around)
         self.header = prediction_header(
             self.endpoint, app.ids.writer, self.number, self.model, self.version, self.signature, self.options
         )
@@ -90,7 +91,7 @@ class Revision:
 
     def adopt(self, options: Options) -> None:
         """Take over options that differ in nothing that it was built for."""
-        self.options = options
+        self.options = msgspec.structs.replace(options, rules=self.rules_around)
         self._timeout_ns = round(options.timeout_s * 1e9)
 
     def _outside(self, field: str, reason: str, outcome: str) -> None:

@@ -11,6 +11,7 @@ from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.serving import sharing_api
 from loopline.usecases.serving.model import Desired, Revision, Served
 from loopline.usecases.serving.options import Options
+from loopline.usecases.serving.rules.verbs import RULE_VERBS
 from loopline.usecases.serving.traffic import Traffic
 
 MOST_RECENT = 1000
@@ -228,6 +229,7 @@ VERBS = (
     Verb("serving.traffic", "GET", f"{ONE}/traffic", Role.VIEWER, Named, traffic, "Count predictions by day and revision"),
     Verb("serving.predictions", "GET", f"{ONE}/predictions", Role.VIEWER, Recent, predictions, "Show the newest predictions"),
     Verb("serving.prediction", "GET", "/serving/predictions/{prediction}", Role.VIEWER, Identified, prediction, "Show a prediction"),
+    *RULE_VERBS,
     Verb("serving.address", "GET", "/serving/address", Role.VIEWER, Nothing, address, "Say where predictions are answered"),
     *sharing_api.VERBS,
 )  # fmt: skip

@@ -63,5 +63,6 @@ class Base:
             "model": about.model,
             "version": about.version,
             "digest": about.digest,
+            **({"rules": about.rules} if about.rules else {}),
         }
         self._ledger.append(tx, kind, subject(about.endpoint), actor, {**body, **more})

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from loopline.ports.database import Transaction
 from loopline.usecases.serving import store
-from loopline.usecases.serving.base import Base
+from loopline.usecases.serving.deploying import Deploying
 from loopline.usecases.serving.model import subject
 from loopline.usecases.serving.options import Options, changed, plain
+from loopline.usecases.serving.rules.keeping import Ruling
 
 
-class Configuring(Base):
+class Configuring(Deploying, Ruling):
     """Set and show options."""
 
     def options(self, name: str) -> Options:
@@ -29,8 +32,23 @@ class Configuring(Base):
         old = self._endpoint(tx, name).options
         new = changed(old, changes)
         if new != old:
+            if new.rules != old.rules and new.rules is not None:
+                new = msgspec.structs.replace(new, rules=self.rule_in(tx, new.rules).reference)
             store.put_options(tx, name, new)
             self._ledger.append(
                 tx, "endpoint.configured", subject(name), actor, {"endpoint": name, "options": plain(new)}
             )
+        if new.rules != old.rules:
+            self._rules_changed(tx, name, actor)
         return new
+
+    def _rules_changed(self, tx: Transaction, name: str, actor: str) -> None:
+        """What is served is deployed once more, with the other rules around it: built beside, then swapped in."""
+        endpoint = self._endpoint(tx, name)
+        number = endpoint.wanted or endpoint.live
+        if number is not None:
+            now = self._revision(tx, name, number)
+            of_model = msgspec.structs.replace(now, signature=store.model_signature(tx, now))
+            made = self._made(tx, endpoint, of_model, actor)
+            store.want(tx, name, made.revision)
+            self._tell(tx, "deployment.requested", made, actor, how="rules")

@@ -141,9 +141,10 @@ class Deploying(Base):
             endpoint=endpoint.name, revision=store.next_revision(tx, endpoint.name), model=found.model,
             version=found.version, digest=found.digest, signature=found.signature, status=REQUESTED, reason="",
             requested_at=self._clock.text(), requested_by=actor, live_at=None, ended_at=None,
+            rules=endpoint.options.rules,
         )  # fmt: skip
         store.insert_revision(tx, made)
-        return made
+        return self._revision(tx, endpoint.name, made.revision)  # with the signature that its rules make
 
     def _move(self, tx: Transaction, endpoint: Endpoint, number: int, actor: str, how: str) -> Revision:
         target = self._revision(tx, endpoint.name, number)

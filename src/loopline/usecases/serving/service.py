@@ -10,10 +10,12 @@ from loopline.ports.database import Transaction
 from loopline.usecases.serving import model, splits, store
 from loopline.usecases.serving.configuring import Configuring
 from loopline.usecases.serving.recording import Recording
+from loopline.usecases.serving.rules import rows
+from loopline.usecases.serving.rules.keeping import Ruling
 from loopline.usecases.serving.telling import Telling
 
 
-class Serving(Telling, Configuring, Recording):
+class Serving(Telling, Configuring, Ruling, Recording):
     """The endpoints of an installation. It says what shall be served; the data plane does it and tells when it did."""
 
     # What an audit compares
@@ -24,4 +26,4 @@ class Serving(Telling, Configuring, Recording):
 
     def current(self, tx: Transaction) -> dict[str, Any]:
         """Endpoint to live revision and version, as the tables have it."""
-        return model.standing(store.live(tx), splits.shared(tx))
+        return model.standing(store.live(tx), splits.shared(tx)) | rows.digests(tx)
