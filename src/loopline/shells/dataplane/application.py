@@ -15,11 +15,12 @@ from loopline.core.verbs import Caller, Role
 from loopline.shells.dataplane.answers import TEXT, Fault, json_answer, unavailable
 from loopline.shells.dataplane.bodies import WANTED, unpack
 from loopline.shells.dataplane.doors import fixed, routes
+from loopline.shells.dataplane.forking import Nursery
 from loopline.shells.dataplane.gauges import gauges
 from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.keys import within
 from loopline.shells.dataplane.limits import Limits
-from loopline.shells.dataplane.link import Link
+from loopline.shells.dataplane.link import Link, environment
 from loopline.shells.dataplane.metrics import Metrics
 from loopline.shells.dataplane.protocol import Connection, Exchange
 from loopline.shells.dataplane.rates import Rates
@@ -68,6 +69,7 @@ class Application:
         self.rates = Rates()
         self.recorder = Recorder(home, loop, self.writing, self.metrics, limits.flush_s, limits.unflushed_rows)
         self.truths = Truths(home, loop, self.intake, self.ids.writer)
+        self.nursery = Nursery(loop, installation, environment(1))
         self.residents = Residents(self, memory)
         self.check_host = hosts.check
         self.watch: Watch | None = watch_of(loop, self.asking)
@@ -193,6 +195,7 @@ class Application:
             revision.stop()
             self.leaving.remove(revision)
         self._dying = [link for link in self._dying if not link.ended()]
+        self.nursery.bury_orphans()
         self.residents.tick(self.now)
         self.recorder.rotate()
         self.truths.rotate()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from loopline.kit.processes import PATIENT_THREADS
+from loopline.shells.dataplane.forking import Adopted, Nursery
 from loopline.shells.dataplane.frames import FAILED, READY, Reader, framed
 
 THREADS = (
@@ -48,13 +49,14 @@ class Listener(Protocol):
 class Link(asyncio.Protocol):
     """One process. Its socket is unnamed and handed down, so nobody else can reach it, and its end is seen at once."""
 
-    def __init__(self, source: Source, listener: Listener) -> None:
+    def __init__(self, source: Source, listener: Listener, nursery: Nursery | None = None) -> None:
         self.pid = 0
+        self._nursery = nursery
         self._source = source
         self._listener = listener
         self._reader = Reader()
         self._transport: Any = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Adopted | None = None
         self._stopped = False
 
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -62,13 +64,10 @@ class Link(asyncio.Protocol):
         the process."""
         ours, theirs = socket.socketpair()
         with theirs:
-            self._process = subprocess.Popen(
-                self._command(theirs.fileno()),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env=environment(self._source.threads),
-            )
+            self._process = await self._forked(theirs.fileno()) or self._spawned(theirs.fileno())
         self.pid = self._process.pid
+        if self._stopped:  # called off meanwhile
+            self._process.kill()
         ours.setblocking(False)
         await loop.create_connection(lambda: self, sock=ours)
 
@@ -108,10 +107,24 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._listener.on_lost()
 
-    def _command(self, handle: int) -> list[str]:
+    async def _forked(self, handle: int) -> Adopted | None:
+        """The quick way, for models that need nothing of their own in the environment."""
+        source = self._source
+        if self._nursery is None or source.python is not None or source.threads != 1:
+            return None
+        return await self._nursery.born(self._arguments(), handle)
+
+    def _spawned(self, handle: int) -> subprocess.Popen[bytes]:
+        python = self._source.python or sys.executable
+        command = [python, "-P", "-m", "loopline.shells.dataplane.model_process", *self._arguments()]
+        return subprocess.Popen(
+            [*command, "--fd", str(handle)], pass_fds=[handle], stdin=subprocess.DEVNULL,
+            env=environment(self._source.threads),
+        )  # fmt: skip
+
+    def _arguments(self) -> list[str]:
         source = self._source
         return [
-            source.python or sys.executable, "-P", "-m", "loopline.shells.dataplane.model_process", "--fd", str(handle),
             "--parent", str(os.getpid()), "--home", str(source.home), "--endpoint", source.endpoint,
             "--revision", str(source.revision), "--model", source.model, "--version", str(source.version),
             "--installation", source.installation,

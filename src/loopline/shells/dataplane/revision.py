@@ -145,7 +145,7 @@ class Revision:
     async def _start(self, worker: Worker) -> None:
         if worker.leaving:
             return
-        worker.link = Link(self.source, worker)
+        worker.link = Link(self.source, worker, self.app.nursery)
         try:
             await worker.link.start(self.app.loop)
         except OSError as error:

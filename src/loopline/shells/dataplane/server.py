@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from loopline.kit.tls import Certificates
 
 TICK_S = 1.0
+NURSERY_S = 0.5  # whoever waits for the first answer does not share the processor with it
 BACKLOG = 2048
 
 
@@ -91,6 +92,7 @@ async def serve(wanted: Wanted, sock: socket.socket, opened: Any, lock: Lock) ->
         app.residents.remembering = True
         tasks.append(loop.create_task(plane.run()))
         _announce(wanted.home, sock, "http" if wanted.tls is None else "https")
+        loop.call_later(NURSERY_S, app.nursery.start)  # unless a model needed it before
         gc.collect()
         gc.freeze()  # what is here now stays
         gc.set_threshold(50_000, 20, 100)
@@ -131,6 +133,7 @@ async def finish(app: Application, plane: Plane) -> None:
     await flushed.wait()
     for revision in list(app.revisions()):
         revision.stop()
+    app.nursery.stop()
     await asyncio.sleep(0)
     if app.watch is not None:
         app.watch.close()
