@@ -73,6 +73,13 @@ def test_typed_tensors_are_answered_typed_and_logged(rpc: Any) -> None:
     assert rpc.router.record(f"{name}-1")["prediction"] == 109.0
 
 
+def test_raw_tensors_are_answered_raw(rpc: Any) -> None:
+    told = rpc.call("ModelInfer", raw(2))
+    assert told.id == "mine"
+    assert not told.outputs[0].HasField("contents")
+    assert told.raw_output_contents[0] == struct.pack("<2d", 107.5, 109.0)
+
+
 def test_what_is_wrong_is_told_with_the_routers_words(rpc: Any) -> None:
     code, text = refused(lambda: rpc.call("ModelInfer", infer(1, dep_hour=[-1.0])))
     assert (code, "could not score" in text) == (grpc.StatusCode.INVALID_ARGUMENT, True)
