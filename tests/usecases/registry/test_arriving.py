@@ -141,9 +141,9 @@ UNSAFE = {
     "large": ({"MLmodel": b"#" * (flavors.LARGEST_DESCRIPTION + 1)}, "too large"),
     "another flavor": (
         {
-            "MLmodel": b'flavors: {xgboost: {}}\nsignature: {inputs: \'[{"type": "double"}]\', outputs: \'[{"type": "double"}]\'}'
+            "MLmodel": b'flavors: {prophet: {}}\nsignature: {inputs: \'[{"type": "double"}]\', outputs: \'[{"type": "double"}]\'}'
         },
-        "xgboost",
+        "prophet",
     ),
     "odd flavors": ({"MLmodel": b"flavors: [1]"}, "no signature"),
     "nothing": ({"x": b""}, "no MLmodel"),

@@ -12,9 +12,11 @@ from loopline.core.tables import Signature
 from loopline.ports.database import Transaction
 from loopline.usecases.registry import folders, model, store
 from loopline.usecases.registry.arriving import Arriving, Origin
+from loopline.usecases.registry.flavors import told_by
 from loopline.usecases.registry.model import NO_SIGNATURE, Manifest, Version
 
 ABOUT = "loopline.json"
+OLD_FORMATS = {"lightgbm-text": "lightgbm", "xgboost-ubj": "xgboost"}  # as clients called them before they were served
 LARGEST_ABOUT = 1 << 20
 
 
@@ -43,6 +45,8 @@ class OwnRuns(Arriving):
             about = msgspec.json.decode(self._head(digest, LARGEST_ABOUT), type=About)
         except msgspec.DecodeError as error:
             raise Invalid(f"The model {kept[:80]!r} is not described ({error}).", "Keep it by run.model().") from None
+        about.format = OLD_FORMATS.get(about.format, about.format)
+        about.signature = about.signature or self._told(about.format, files)
         manifest = Manifest(format=about.format, signature=about.signature or NO_SIGNATURE, files=files)
         reason = self._why_not(about, manifest)
         draft = Version(
@@ -62,6 +66,13 @@ class OwnRuns(Arriving):
 
     def _once(self, tx: Transaction, draft: Version) -> Version:
         return store.version_of_run(tx, draft.model, draft.run_id, draft.digest) or self._add(tx, draft)
+
+    def _told(self, form: str, files: dict[str, str]) -> Signature | None:
+        """The signature that the model's own files tell, or None."""
+        try:
+            return told_by(self._runtimes.get(form), {name: self._blobs.path(digest) for name, digest in files.items()})
+        except LooplineError:  # `_why_not` says what is wrong with them
+            return None
 
     def _why_not(self, about: About, manifest: Manifest) -> str:
         """Why a model cannot be served, or nothing."""

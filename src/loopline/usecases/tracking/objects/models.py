@@ -48,12 +48,6 @@ def keep(run: Any, name: str, model: Any, signature: Signature | None, register:
 def written(model: Any, folder: Path) -> str:
     """Write a model's files; answers the name of their format."""
     libraries = {base.__module__.partition(".")[0] for base in type(model).__mro__}
-    if "lightgbm" in libraries:
-        getattr(model, "booster_", model).save_model(str(folder / "model.txt"))
-        return "lightgbm-text"
-    if "xgboost" in libraries:
-        model.save_model(str(folder / "model.ubj"))
-        return "xgboost-ubj"
     if "torch" in libraries:
         return weights(model, folder)
     for runtime in runtimes().values():
@@ -62,7 +56,7 @@ def written(model: Any, folder: Path) -> str:
             return runtime.format
     raise Invalid(
         f"There is no safe format for a {type(model).__name__}.",
-        "Use scikit-learn, LightGBM, XGBoost or PyTorch, or keep your own files by run.artifact().",
+        "Use scikit-learn, LightGBM, XGBoost, CatBoost, ONNX or PyTorch, or keep your own files by run.artifact().",
     )
 
 
