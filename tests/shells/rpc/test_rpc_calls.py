@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,17 @@ def refused(ask: Callable[[], Any]) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as told:
         ask()
     return told.value.code(), told.value.details()
+
+
+def once_refused(ask: Callable[[], Any]) -> Any:
+    """The first refusal: options are heard of a moment after they were set."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        try:
+            ask()
+        except grpc.RpcError as error:
+            return error
+    raise AssertionError("it was never refused")
 
 
 def test_health_and_metadata(rpc: Any) -> None:
@@ -116,3 +128,24 @@ def test_what_says_two_things_is_refused(rpc: Any) -> None:
 @pytest.mark.parametrize("name", ["RepositoryIndex", "RepositoryModelLoad", "RepositoryModelUnload", "Nothing"])
 def test_calls_beyond_the_protocol_are_not_implemented(rpc: Any, name: str) -> None:
     assert refused(lambda: rpc.call(name))[0] == grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_a_call_ends_with_its_deadline_and_its_limits(rpc: Any) -> None:
+    rpc.router.serving.configure("late", {"rate": 0.05, "burst": 1}, "tester")
+    token = rpc.router.opened.access.new("shop", "viewer", "tester", ["late"]).secret
+    told = once_refused(lambda: rpc.call("ModelInfer", infer(), token=token))
+    assert (told.code(), "0.05 requests a second" in told.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True)
+    more = dict(told.trailing_metadata())
+    assert 0 < float(more["x-ratelimit-reset"]) <= int(more["retry-after"]) <= 20
+    rpc.router.serving.configure("late", {"rate": None}, "tester")
+    elsewhere = message("ModelReadyRequest")(name="other")
+    assert refused(lambda: rpc.call("ModelReady", elsewhere, token=token))[0] == grpc.StatusCode.NOT_FOUND
+    assert rpc.call("ServerReady", token=token).ready
+    deadline = refused(lambda: rpc.call("ModelInfer", infer(), timeout=0.00001))
+    assert deadline[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_the_router_may_restart_in_between(rpc: Any) -> None:
+    rpc.router.stop()
+    rpc.router.start()
+    assert list(rpc.call("ModelInfer", infer(), timeout=60).outputs[0].contents.fp64_contents) == [107.5]
