@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from loopline.core.errors import CheckFailed, Invalid, Refused, Unavailable
 from loopline.shells.sdk.client import Local
-from loopline.usecases.serving import cli
+from loopline.usecases.serving import cli, deploy_cli
 
 pytestmark = pytest.mark.integration
 
@@ -43,7 +43,7 @@ def run(screen: Screen, command: Any, *arguments: str) -> Any:
 
 
 def test_deploy_and_list(screen: Screen, serving: Any) -> None:
-    assert run(screen, cli.deploy, "late", "flights/3", "--no-wait")["status"] == "requested"
+    assert run(screen, deploy_cli.deploy, "late", "flights/3", "--no-wait")["status"] == "requested"
     serving.went_live("late", 1, "2026-01-01T00:00:00.000Z", "data plane")
     (row,) = run(screen, cli.endpoints)
     assert (row["name"], row["live"]) == ("late", "revision 1 (flights/3)")
@@ -55,11 +55,11 @@ def test_deploy_and_list(screen: Screen, serving: Any) -> None:
 
 
 def test_waiting_ends_with_a_clear_word(screen: Screen, serving: Any) -> None:
-    with pytest.raises(Unavailable, match="not live after"):
-        run(screen, cli.deploy, "late", "3", "--model", "flights", "--timeout", "0.1")
+    with pytest.raises(Unavailable, match="not up after"):
+        run(screen, deploy_cli.deploy, "late", "3", "--model", "flights", "--timeout", "0.1")
     serving.went_wrong("late", 1, "the file is damaged", "data plane")
     with pytest.raises(CheckFailed, match="the file is damaged"):
-        cli._live(screen.client, {"endpoint": "late", "revision": 1}, 1.0)
+        deploy_cli.up(screen.client, {"endpoint": "late", "revision": 1}, 1.0)
 
 
 def test_score(screen: Screen, tmp_path: Path) -> None:
