@@ -11,14 +11,16 @@ if TYPE_CHECKING:
 
     from loopline.ports.clock import Clock
     from loopline.ports.database import Database
-    from loopline.usecases.serving.needs import Facts, Tokens, Versions
+    from loopline.usecases.serving.needs import Datasets, Facts, Tokens, Versions
     from loopline.usecases.serving.service import Serving
 
 
-def build(database: Database, clock: Clock, home: Path, ledger: Facts, registry: Versions, access: Tokens) -> Serving:
+def build(
+    database: Database, clock: Clock, home: Path, ledger: Facts, registry: Versions, access: Tokens, datasets: Datasets
+) -> Serving:
     from loopline.usecases.serving.service import Serving
 
-    return Serving(database, clock, home, ledger, registry, access)
+    return Serving(database, clock, home, ledger, registry, access, datasets)
 
 
-PART = Part("serving", build, needs=("database", "clock", "home", "ledger", "registry", "access"))
+PART = Part("serving", build, needs=("database", "clock", "home", "ledger", "registry", "access", "datasets"))

@@ -11,6 +11,7 @@ from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.serving import sharing_api
 from loopline.usecases.serving.model import Desired, Revision, Served
 from loopline.usecases.serving.options import Options
+from loopline.usecases.serving.ranging import RANGE_VERBS
 from loopline.usecases.serving.rules.verbs import RULE_VERBS
 from loopline.usecases.serving.traffic import Traffic
 
@@ -230,6 +231,7 @@ VERBS = (
     Verb("serving.predictions", "GET", f"{ONE}/predictions", Role.VIEWER, Recent, predictions, "Show the newest predictions"),
     Verb("serving.prediction", "GET", "/serving/predictions/{prediction}", Role.VIEWER, Identified, prediction, "Show a prediction"),
     *RULE_VERBS,
+    *RANGE_VERBS,
     Verb("serving.address", "GET", "/serving/address", Role.VIEWER, Nothing, address, "Say where predictions are answered"),
     *sharing_api.VERBS,
 )  # fmt: skip

@@ -11,21 +11,23 @@ from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.serving import store
 from loopline.usecases.serving.model import Endpoint, Revision, subject
-from loopline.usecases.serving.needs import Facts, Tokens, Versions
+from loopline.usecases.serving.needs import Datasets, Facts, Tokens, Versions
 
 
 class Base:
     """The engines, shared by the groups of verbs that `Serving` is made of."""
 
     def __init__(
-        self, database: Database, clock: Clock, home: Path, ledger: Facts, registry: Versions, access: Tokens
-    ) -> None:
+        self, database: Database, clock: Clock, home: Path, ledger: Facts, registry: Versions, access: Tokens,
+        datasets: Datasets,
+    ) -> None:  # fmt: skip
         self._database = database
         self._clock = clock
         self._home = home
         self._ledger = ledger
         self._registry = registry
         self._access = access
+        self._datasets = datasets
 
     def _find(self, name: str) -> Endpoint | None:
         return self._database.read(lambda tx: store.endpoint(tx, name))

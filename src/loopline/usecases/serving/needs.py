@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loopline.core.facts import Fact
@@ -51,8 +51,48 @@ class Versions(Protocol):
     def load(self, name: str, version: int) -> LoadedModel:
         """The model in memory. Refused for a format that is never loaded."""
 
+    def engine(self, name: str, version: int) -> object | None:
+        """What was chosen to run a version on a machine like this, or None."""
+
+    def compilable(self, name: str, version: int) -> bool:
+        """Whether engines may be tried for a version."""
+
     def evaluation(self, name: str, version: int) -> pa.Table:
         """Held-out rows with the inputs; NotFound when there are none."""
+
+
+class Rule(Protocol):
+    """What a contract says of one column: bounds are inclusive, `allowed` lists the values (empty: any)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def minimum(self) -> int | float | str | None: ...
+    @property
+    def maximum(self) -> int | float | str | None: ...
+    @property
+    def allowed(self) -> tuple[Any, ...]: ...
+
+
+class Contract(Protocol):
+    """What a dataset's batches must be."""
+
+    @property
+    def columns(self) -> Sequence[Rule]: ...
+
+
+class Described(Protocol):
+    """A dataset."""
+
+    @property
+    def contract(self) -> Contract | None: ...
+
+
+class Datasets(Protocol):
+    """The datasets, for what their contracts say."""
+
+    def dataset(self, name: str) -> Described:
+        """What is declared under that name, or NotFound."""
 
 
 class Tokens(Protocol):

@@ -24,6 +24,10 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     categories: tuple[str, ...] | None = None
     otherwise: Literal["reject", "clip", "pass"] = "reject"
 
+    def __post_init__(self) -> None:
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"the minimum {self.minimum:g} is more than the maximum {self.maximum:g}")
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Times in seconds, sizes in rows.

@@ -29,6 +29,24 @@ def options(obj: Any, name: str, changes: tuple[str, ...]) -> None:
     obj.show(found, text=text or f"{name} serves with all options at their defaults.")
 
 
+@endpoint.command()
+@click.argument("name", metavar="ENDPOINT")
+@click.option("--from-contract", "dataset", metavar="DATASET", help="Take them from this dataset's contract.")
+@click.option("--otherwise", type=click.Choice(["reject", "clip", "pass"]), default="reject", show_default=True,
+              help="What becomes of a value outside.")  # fmt: skip
+@click.pass_obj
+def ranges(obj: Any, name: str, dataset: str | None, otherwise: str) -> None:
+    """Show which values ENDPOINT takes of its inputs, or take that from a contract."""
+    if dataset is None:
+        found = obj.client.call("serving.options", endpoint=name)
+    else:
+        found = obj.client.call("serving.ranges", endpoint=name, dataset=dataset, otherwise=otherwise)
+    declared = found.get("ranges", {})
+    rows = [{"input": each, **declared[each], "otherwise": declared[each].get("otherwise", "reject")} for each in declared]
+    columns = [("INPUT", "input"), ("FROM", "minimum"), ("TO", "maximum"), ("ONE OF", "categories"), ("OTHERWISE", "otherwise")]
+    obj.show(declared if obj.json else rows, table=columns, title="Ranges")
+
+
 def change(text: str) -> tuple[str, Any]:
     """`workers=2` as name and value: JSON where it is some, else the text itself; nothing is the default."""
     name, equals, value = text.partition("=")

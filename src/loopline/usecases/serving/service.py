@@ -8,14 +8,14 @@ from typing import Any
 from loopline.core.facts import Fact
 from loopline.ports.database import Transaction
 from loopline.usecases.serving import model, splits, store
-from loopline.usecases.serving.configuring import Configuring
+from loopline.usecases.serving.ranging import Ranging
 from loopline.usecases.serving.recording import Recording
 from loopline.usecases.serving.rules import rows
 from loopline.usecases.serving.rules.keeping import Ruling
 from loopline.usecases.serving.telling import Telling
 
 
-class Serving(Telling, Configuring, Ruling, Recording):
+class Serving(Telling, Ranging, Ruling, Recording):
     """The endpoints of an installation. It says what shall be served; the data plane does it and tells when it did."""
 
     # What an audit compares
