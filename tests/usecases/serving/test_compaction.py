@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import sys
+import time
 from array import array
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def test_everybody_can_read_the_folder(loopline: Any, serving: Any) -> None:
         " select endpoint, day, arm, count(*) where arm = 'canary' group by all order by all"
     )
     found = duckdb.connect().execute(query).fetchall()
-    assert [(row[0], str(row[1]), row[2]) for row in found][0] == ("late", "2023-11-14", "canary")
+    assert (found[0][0], str(found[0][1]), found[0][2]) == ("late", "2023-11-14", "canary")
     assert sum(row[3] for row in found) == 15
     lazy = polars.scan_parquet(
         f"{root}/**/*.parquet", hive_partitioning=True, missing_columns="insert", extra_columns="ignore"
@@ -220,9 +221,6 @@ def test_reading_takes_no_more_than_is_asked(loopline: Any, serving: Any, monkey
 def test_retention_removes_whole_days(loopline: Any, serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     home = loopline.home
     filled(home)
-    old, new = TruthLog(home, "late", 7), TruthLog(home, "late", 7)
-    old.write([Truth(None, "UA1", 1000, 0.0, 6)])
-    old.close()
     serving.put("late", "flights", "ada")
     days = (serving._clock.now() - serving._clock.now().fromisoformat("2023-11-16T00:00:00+00:00")).days
     serving.configure("late", {"retention_days": days}, "ada")
@@ -235,7 +233,29 @@ def test_retention_removes_whole_days(loopline: Any, serving: Any, monkeypatch: 
     assert fact.body["rows"] == 22
     assert {name[:14] for name in fact.body["files"]} == {"day=2023-11-14", "day=2023-11-15"}
     assert serving.check_log("late")["wrong"] == []
-    assert new is not None
+
+
+def test_retention_of_truth_goes_on_counting(
+    loopline: Any, serving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = loopline.home
+    serving.put("late", "flights", "ada")
+    serving.configure("late", {"retention_days": 30}, "ada")
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time_ns", lambda: START_MS * 1_000_000)
+        for _ in range(2):
+            log = TruthLog(home, "late", 7)
+            log.write([Truth(None, "UA1", 1000, 0.0, 6)] * 2)
+            log.close()
+            serving.seal()
+    number = 0
+    while broken_off(monkeypatch, number := number + 1, lambda: serving.tidy("worker")):
+        assert TruthLog(home, "late", 7)._next == 5
+    assert serving.read_truth("late").num_rows == 0
+    assert TruthLog(home, "late", 7)._next == 5
+    (fact,) = [fact for fact in loopline.ledger.about("endpoint:late") if fact.kind == "truth.expired"]
+    assert fact.body["rows"] == 4
+    assert serving.check_log("late")["wrong"] == []
 
 
 def test_a_folder_that_changes_while_it_is_read(loopline: Any, serving: Any) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from loopline.usecases.serving.records import archiving, layout
 from loopline.usecases.serving.records.archiving import ROW_GROUP, UNFINISHED
-from loopline.usecases.serving.records.layout import PARQUET
+from loopline.usecases.serving.records.layout import PARQUET, REWRITTEN
 from loopline.usecases.serving.records.reading import shaped
 from loopline.usecases.serving.records.segments import names
 from loopline.usecases.serving.sealing import COMPACTED, Log, tell_all
@@ -96,7 +96,7 @@ def merge(log: Log, day: str, group: list[str]) -> None:
     hidden = log.fresh / f".{day}-{token}{UNFINISHED}"
     archiving.write(hidden, _sorted(folder, group, whole), whole, metadata)
     spans = [layout.span(name) for name in group]
-    name = f"{min(first for first, _ in spans):016d}-{max(last for _, last in spans):016d}-{token}{PARQUET}"
+    name = f"{min(first for first, _ in spans):016d}-{max(last for _, last in spans):016d}-{token}{REWRITTEN}"
     archiving.publish(folder, {name: hidden}, group, aside(log, day), linger=True)
 
 

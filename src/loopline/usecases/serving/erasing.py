@@ -26,7 +26,7 @@ from loopline.usecases.serving import store
 from loopline.usecases.serving.model import column_name, subject
 from loopline.usecases.serving.records import archiving, layout
 from loopline.usecases.serving.records.archiving import UNFINISHED
-from loopline.usecases.serving.records.layout import PARQUET
+from loopline.usecases.serving.records.layout import REWRITTEN
 from loopline.usecases.serving.records.segments import MARKER, closed, names
 from loopline.usecases.serving.records.writing import TRUTH
 from loopline.usecases.serving.sealing import ERASED, Log, alone, seal_one, tell_all
@@ -271,6 +271,6 @@ def _rewrite(log: Log, name: str, erasure: str, columns: list[str], mask: Callab
     kept = (piece.filter(pc.invert(pc.fill_null(mask(piece), False))) for piece in archiving.pieces(path))
     archiving.write(hidden, kept, schema.remove_metadata(), metadata)
     first, last = layout.span(file)
-    target = f"{first:016d}-{last:016d}-{token}{PARQUET}"
+    target = f"{first:016d}-{last:016d}-{token}{REWRITTEN}"
     # The folder of truth has open segments: it is not exchanged, readers go by what a file replaces.
     archiving.publish(log.sealed / folder, {target: hidden}, [file], log.fresh / f".swap-{folder}" if folder else None)

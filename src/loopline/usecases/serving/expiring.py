@@ -10,9 +10,8 @@ from loopline.usecases.serving import store
 from loopline.usecases.serving.model import subject
 from loopline.usecases.serving.records import archiving, layout
 from loopline.usecases.serving.records.archiving import UNFINISHED
-from loopline.usecases.serving.records.segments import names
 from loopline.usecases.serving.records.writing import PREDICTIONS
-from loopline.usecases.serving.sealing import EXPIRED, Log
+from loopline.usecases.serving.sealing import EXPIRED, Log, clear_ended, tell_all
 
 
 def expire(log: Log, keep_days: int) -> int:
@@ -31,30 +30,9 @@ def expire(log: Log, keep_days: int) -> int:
             log.ledger.append(tx, f"{log.kind}.{EXPIRED}", subject(log.endpoint), log.actor, {**body, "rows": rows})
 
         log.database.write(work)
+        tell_all(log)
     clear_ended(log)
     return len(gone)
-
-
-def clear_ended(log: Log) -> None:
-    """Remove the files that a fact said are gone: what was broken off after the fact is done now."""
-    ended = log.database.read(lambda tx: store.ended(tx, log.kind, log.endpoint))
-    going: dict[str, list[str]] = {}
-    for name in log.files():
-        if name in ended:
-            day, _, file = name.rpartition("/")
-            going.setdefault(day, []).append(file)
-    for place, files in going.items():
-        folder = log.sealed / place if place else log.sealed
-        if place and set(files) == set(names(folder, layout.PARQUET)):
-            aside = log.fresh / f".swap-{place}"
-            layout.removed(aside)
-            folder.rename(aside)  # the whole day at once
-            layout.removed(aside)
-        else:
-            for file in files:
-                layout.removed(folder / file)
-    if going:
-        layout.touch(log.home, log.endpoint)
 
 
 def _old_predictions(log: Log, before: str) -> list[str]:

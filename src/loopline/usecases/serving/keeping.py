@@ -91,15 +91,11 @@ class Keeping(Base):
         return {"endpoint": endpoint, "files": count, "wrong": wrong}
 
     def _expired(self, log: Log, keep_days: int) -> int:
-        from loopline.usecases.serving.expiring import clear_ended, expire
+        from loopline.usecases.serving.expiring import expire
         from loopline.usecases.serving.sealing import alone
 
         with alone(log) as mine:
-            if mine and keep_days:
-                return expire(log, keep_days)
-            if mine:
-                clear_ended(log)
-        return 0
+            return expire(log, keep_days) if mine and keep_days else 0
 
     def _resumed(self, log: Log, key: str | None) -> int:
         from loopline.usecases.serving import erasing

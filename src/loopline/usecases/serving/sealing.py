@@ -87,6 +87,7 @@ def seal_one(log: Log) -> int:
         for name in old:
             _move(log, name, covered)
         told = tell_all(log)
+        clear_ended(log)
         for name in [*handles, *old]:
             remove(log.fresh / name)
         return told
@@ -100,9 +101,12 @@ def _covered(log: Log, sources: list[str]) -> dict[str, set[str]]:
     if not sources:
         return {}
     if log.kind == TRUTH:
-        found = (layout.listed(layout.footer(log.fresh / name), layout.SOURCES) for name in log.files())
+        first = min(int(name.split("-")[0]) for name in sources)
+        later = [name for name in log.files() if layout.span(name)[1] >= first]
+        found = (layout.listed(layout.footer(log.fresh / name), layout.SOURCES) for name in later)
         return {source: {""} for each in found for source in each}
-    return layout.covered(log.sealed, layout.day_of(min(int(name.split("-")[0]) for name in sources)))
+    there = [(day, name) for day in layout.days(log.sealed) for name in layout.listing(layout.day_folder(log.sealed, day))]
+    return layout.covered(log.sealed, there, layout.day_of(min(int(name.split("-")[0]) for name in sources)))
 
 
 def _groups(log: Log, files: Iterable[str]) -> Iterator[list[str]]:
@@ -182,12 +186,10 @@ def _token(source: str) -> str:
 
 def tell_all(log: Log) -> int:
     """Tell the fact of each file that has none yet; answers how many were told."""
-    known, over = log.database.read(
-        lambda tx: (store.sealed(tx, log.kind, log.endpoint), store.ended(tx, log.kind, log.endpoint))
-    )
+    known = log.database.read(lambda tx: store.sealed(tx, log.kind, log.endpoint))
     told = 0
     for name in log.files():
-        if name not in known and name not in over:
+        if name not in known:
             told += _tell(log, name, known)
     if told:
         layout.touch(log.home, log.endpoint)
@@ -219,6 +221,29 @@ def _tell(log: Log, name: str, known: dict[str, str]) -> int:
         return 1
 
     return log.database.write(work)
+
+
+def clear_ended(log: Log) -> None:
+    """Remove the files that a fact said are gone: what was broken off after the fact is done now. All that is there must
+    have been told."""
+    live = log.database.read(lambda tx: store.sealed(tx, log.kind, log.endpoint))
+    going: dict[str, list[str]] = {}
+    for name in log.files():
+        if name not in live:
+            day, _, file = name.rpartition("/")
+            going.setdefault(day, []).append(file)
+    for place, files in going.items():
+        folder = log.sealed / place if place else log.sealed
+        if place and set(files) == set(names(folder, PARQUET)):
+            aside = log.fresh / f".swap-{place}"
+            layout.removed(aside)
+            folder.rename(aside)  # the whole day at once
+            layout.removed(aside)
+        else:
+            for file in files:
+                layout.removed(folder / file)
+    if going:
+        layout.touch(log.home, log.endpoint)
 
 
 def range_of(kind: str, path: Path) -> dict[str, Any]:

@@ -228,15 +228,6 @@ def sealed(tx: Transaction, kind: str, endpoint: str) -> dict[str, str]:
     return {row["file"]: row["digest"] for row in found}
 
 
-def ended(tx: Transaction, kind: str, endpoint: str) -> set[str]:
-    """The files that were sealed and are there no more."""
-    found = tx.rows(
-        "SELECT file FROM serving_sealed WHERE kind = :kind AND endpoint = :endpoint AND ended_at IS NOT NULL",
-        {"kind": kind, "endpoint": endpoint},
-    )
-    return {row["file"] for row in found}
-
-
 def insert_sealed(tx: Transaction, values: Mapping[str, Any]) -> int:
     """Remember a sealed file; 0 when it is known already."""
     return tx.run(

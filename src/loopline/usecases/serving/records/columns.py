@@ -10,12 +10,15 @@ from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from loopline.core.tables import Column
+from loopline.core.tables import Column, Signature
 
 if TYPE_CHECKING:
     import numpy as np
 
 NAN = float("nan")
+ORDINARY: dict[str, Any] = {
+    "float": 0.0, "integer": 0, "string": "", "boolean": False, "timestamp": "2013-01-01T00:00:00.000Z",
+}  # fmt: skip
 Packed = bytes | list[Any]
 
 
@@ -38,6 +41,11 @@ def pack(kind: str, values: Sequence[Any]) -> Packed:
     if kind == "q":
         return array("q", values).tobytes()
     return bytes(values) if kind == "?" else list(values)
+
+
+def made_up(signature: Signature) -> tuple[Any, ...]:
+    """A row that the signature allows: null where that is possible, else something ordinary."""
+    return tuple(None if column.nullable else ORDINARY[column.type] for column in signature.inputs)
 
 
 def join(kind: str, parts: Sequence[Any]) -> Packed:

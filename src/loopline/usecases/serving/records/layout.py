@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = "prediction-log"
 PARQUET = ".parquet"
+REWRITTEN = f"-r{PARQUET}"  # how the name of a file ends that replaces others
 FORMAT, SOURCES, REPLACES, REASON, REDACTED, ERASURE = (
     f"loopline.{name}".encode() for name in ("format", "segments", "replaces", "reason", "redacted", "erasure")
 )
@@ -103,18 +104,17 @@ def present(folder: Path) -> list[str]:
     found = listing(folder)
     if len(found) < 2:
         return found
-    gone = {name for each in found for name in listed(footer(folder / each), REPLACES)}
+    gone = {name for each in found if each.endswith(REWRITTEN) for name in listed(footer(folder / each), REPLACES)}
     return [name for name in found if name not in gone]
 
 
-def covered(folder: Path, since_day: str) -> dict[str, set[str]]:
-    """Source to the days (from `since_day` on) that hold a file made from it."""
+def covered(folder: Path, files: Iterable[tuple[str, str]], since_day: str) -> dict[str, set[str]]:
+    """Source to the days (from `since_day` on) that hold a file made from it, of these files (day, name)."""
     found: dict[str, set[str]] = {}
-    for day in days(folder):
+    for day, name in files:
         if day >= since_day:
-            for name in listing(day_folder(folder, day)):
-                for source in listed(footer(day_folder(folder, day) / name), SOURCES):
-                    found.setdefault(source, set()).add(day)
+            for source in listed(footer(day_folder(folder, day) / name), SOURCES):
+                found.setdefault(source, set()).add(day)
     return found
 
 

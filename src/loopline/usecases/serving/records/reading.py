@@ -83,7 +83,7 @@ class Reader:
         days = [day for day in layout.days(self._archive) if self._day_matters(day)]
         sealed = [(day, name) for day in days for name in layout.present(layout.day_folder(self._archive, day))]
         first = min((layout.span(name)[0] if name in old else _first(name) for name in segments + old), default=None)
-        covered = {} if first is None else layout.covered(self._archive, layout.day_of(first))
+        covered = {} if first is None else layout.covered(self._archive, sealed, layout.day_of(first))
         tables = [self._sealed(day, name) for day, name in sealed if self._matters(*layout.span(name))]
         for name in old:
             if self._matters(*layout.span(name)):
@@ -179,7 +179,9 @@ def _truth_now(folder: Path) -> list[pa.Table]:
     import pyarrow.parquet as pq
 
     segments, sealed = names(folder), layout.present(folder)
-    within = {each for name in sealed for each in layout.listed(layout.footer(folder / name), layout.SOURCES)}
+    first = min((_first(name) for name in segments), default=None)
+    later = [name for name in sealed if first is not None and layout.span(name)[1] >= first]
+    within = {each for name in later for each in layout.listed(layout.footer(folder / name), layout.SOURCES)}
     tables = [pq.read_table(folder / name, partitioning=None).replace_schema_metadata() for name in sealed]
     for name in segments:
         found = None if name in within else read(folder / name)
