@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Version:
     signature: Signature
     format: str = "double"
     servable: bool = True
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 class Double:
@@ -90,6 +91,15 @@ class Versions:
         if kind == "broken":
             raise Refused("The file is damaged.", "Register it again.")
         return Double(kind, base, self._home)
+
+    def engine(self, name: str, version: int) -> None:
+        return None
+
+    def compilable(self, name: str, version: int) -> bool:
+        return False
+
+    def lock_of(self, name: str, version: int) -> None:
+        return None
 
     def evaluation(self, name: str, version: int) -> Any:
         raise NotFound("There are no held-out rows.")

@@ -63,6 +63,12 @@ class Versions:
     def load(self, name: str, version: int) -> HourModel:
         return HourModel()
 
+    def engine(self, name: str, version: int) -> None:
+        return None
+
+    def compilable(self, name: str, version: int) -> bool:
+        return False
+
     def evaluation(self, name: str, version: int) -> Any:
         raise NotFound("There are no held-out rows.")
 

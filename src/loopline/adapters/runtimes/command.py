@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 import msgspec
 
 from loopline.adapters.runtimes.isolation import Isolated, copied, manifest
-from loopline.adapters.runtimes.open_inference import Door, asked, inferred
 from loopline.core.errors import Unavailable
 from loopline.core.programs import CommandModel
 from loopline.core.tables import Signature
@@ -75,13 +74,17 @@ class Program:
     """A running program. Satisfies `LoadedModel`. It ends with this process, however that ends."""
 
     def __init__(self, said: Manifest, folder: Path, signature: Signature) -> None:
+        from loopline.adapters.runtimes import (
+            open_inference,  # brings ssl and email along, which other models never need
+        )
+
         self._said = said
         self._signature = signature
         self._scratch = Path(tempfile.mkdtemp(prefix="loopline-"))  # for this user alone
         folder.mkdir(exist_ok=True)
         path, port = str(self._scratch / "model.sock"), free_port() if said.door == "port" else 0
         place = {"LOOPLINE_PORT": str(port)} if port else {"LOOPLINE_SOCKET": path}
-        self._door = Door(path, port)
+        self._door = open_inference.Door(path, port)
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), str(self._scratch), *words(said.command, folder)],
             cwd=folder, stdin=subprocess.DEVNULL, stdout=2, env=environment({**place, "LOOPLINE_MODEL_DIR": str(folder)}),
@@ -103,8 +106,10 @@ class Program:
     def predict(self, columns: Mapping[str, Any]) -> Any:
         """See `LoadedModel.predict`. ValueError says what the program refused. When the program has ended, so does this
         process: whoever started it starts both again."""
+        from loopline.adapters.runtimes import open_inference
+
         try:
-            return inferred(self._door, self._said.model, columns, self._signature)
+            return open_inference.inferred(self._door, self._said.model, columns, self._signature)
         except (OSError, ConnectionError):
             raise SystemExit(f"{self._said.command[0]} {self._end()}.") from None
 
@@ -117,8 +122,10 @@ class Program:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _answers(self) -> bool:
+        from loopline.adapters.runtimes import open_inference
+
         try:
-            return asked(self._door, "GET", "/v2/health/ready", timeout_s=5.0)[0] == 200
+            return open_inference.asked(self._door, "GET", "/v2/health/ready", timeout_s=5.0)[0] == 200
         except (OSError, ConnectionError):
             return False
 

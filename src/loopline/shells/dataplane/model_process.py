@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +23,7 @@ from loopline.shells.dataplane.frames import FAILED, READY, framed, receive
 from loopline.usecases.serving.records.columns import as_numpy, kind_of, pack
 
 EXAMPLES = 32
+COMPILE_S = 60.0
 ORDINARY: dict[str, Any] = {
     "float": 0.0, "integer": 0, "string": "", "boolean": False, "timestamp": "2013-01-01T00:00:00.000Z",
 }  # fmt: skip
@@ -32,6 +36,7 @@ class Model:
         self._loaded = loaded
         self._kinds = [(column.name, kind_of(column)) for column in signature.inputs]
         self._text = signature.output.type in ("string", "timestamp")
+        self.told: dict[str, Any] = {"explains": self.explains}  # what the router learns when it is ready
 
     def predict(self, packed: Sequence[Any]) -> tuple[Any, list[tuple[int, str]]]:
         """Predictions for packed columns (float64 bytes or a list of text), and the rows that could not be scored:
@@ -135,15 +140,48 @@ def load(arguments: argparse.Namespace) -> Model:
         serving = installation.serving
         deployment = serving.revision(arguments.endpoint, arguments.revision)
         signature = deployment.signature
-        loaded = serving.ruled(serving.load(arguments.model, arguments.version), deployment)
-        examples = serving.examples(arguments.model, arguments.version, EXAMPLES)
+        prepare(arguments, serving)
+        found = serving.load(arguments.model, arguments.version)
+        told = offer(found, deployment, installation) if arguments.inline else {}
+        loaded = serving.ruled(found, deployment)
+        # A compiled model has answered its held-out rows already; reading them again would cost more than the model.
+        proven = deployment.rules is None and getattr(found, "choice", None) is not None
+        examples = None if proven else serving.examples(arguments.model, arguments.version, EXAMPLES)
     finally:
         installation.close()
     model = Model(loaded, signature)
+    model.told |= told
     reason = warm(model, signature, examples, deployment.rules is not None)
     if reason is not None:
         raise LooplineError(f"The model {arguments.model}/{arguments.version} is unfit: {reason}.")
     return model
+
+
+def prepare(arguments: argparse.Namespace, serving: Any) -> None:
+    """Have an engine chosen for the version, when that was not done here yet, by a process that takes the libraries away
+    with it. Whatever becomes of it, the model can be loaded as it is."""
+    if serving.compiled(arguments.model, arguments.version):
+        return
+    options = ("--home", "--installation", "--model", "--version")
+    given = [str(each) for name in options for each in (name, getattr(arguments, name[2:]))]
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(
+            [sys.executable, "-P", "-m", "loopline.shells.dataplane.compile_process", *given],
+            stdin=subprocess.DEVNULL,
+            env=os.environ | {"LOOPLINE_PARENT": str(os.getpid())},
+            timeout=COMPILE_S,
+            check=False,
+        )
+
+
+def offer(found: Any, deployment: Any, installation: Any) -> dict[str, Any]:
+    """What the router may run itself, as {"inline": (engine, its bytes)}; else {"not_inline": why}."""
+    choice = getattr(found, "choice", None)
+    if deployment.rules is not None:
+        return {"not_inline": "the endpoint has rules, which are code of its own"}
+    if choice is None or choice.content is None:
+        return {"not_inline": "no engine was kept for this version, so its library runs it"}
+    return {"inline": (choice.rung, installation.get("blobs").get(choice.content))}
 
 
 def serve(connection: socket.socket, model: Model) -> None:
@@ -172,6 +210,7 @@ def main(given: Sequence[str] | None = None) -> int:
         parser.add_argument(name, required=True)
     for name in ("--fd", "--revision", "--version", "--parent"):
         parser.add_argument(name, required=True, type=int)
+    parser.add_argument("--inline", action="store_true", help="hand over what the router itself can run")
     arguments = parser.parse_args(given)
     for number in (signal.SIGINT, signal.SIGTERM):  # the router says when to end, by closing the socket
         signal.signal(number, signal.SIG_IGN)
@@ -185,7 +224,7 @@ def main(given: Sequence[str] | None = None) -> int:
         connection.sendall(framed([FAILED, reason]))
         return 1
     try:
-        connection.sendall(framed([READY, {"explains": model.explains}]))
+        connection.sendall(framed([READY, model.told]))
         serve(connection, model)
     except (EOFError, ConnectionError, BrokenPipeError):
         return 0

@@ -143,7 +143,7 @@ class Engines(Base):
             known |= getattr(rung.model, "known", {})
         made_up = engines_rows.probes(found.signature, real, known)
         batches = [made_up] if real is None else [real, made_up]
-        return engines_ladder.climbed(rungs, plain, batches, fallen)
+        return engines_ladder.climbed(rungs, plain, batches, fallen, real is not None)
 
     def _comparison_rows(self, found: Version) -> engines_rows.Columns | None:
         if found.evaluation_digest is None:

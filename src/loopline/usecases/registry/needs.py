@@ -52,10 +52,12 @@ class LoggedModel(Protocol):
 
 
 class Run(Protocol):
-    """A run with the latest value of each of its metrics."""
+    """A run with its tags and the latest value of each of its metrics."""
 
     @property
     def metrics(self) -> Mapping[str, float | str]: ...
+    @property
+    def tags(self) -> Mapping[str, str]: ...
 
 
 class Tracking(Protocol):

@@ -11,7 +11,7 @@ from loopline.core.ids import checked_name
 from loopline.core.tables import Signature
 from loopline.ports.database import Transaction
 from loopline.usecases.registry import folders, model, store
-from loopline.usecases.registry.arriving import Arriving, Origin
+from loopline.usecases.registry.arriving import FROM_TAGS, Arriving, Origin
 from loopline.usecases.registry.flavors import told_by
 from loopline.usecases.registry.model import NO_SIGNATURE, Manifest, Version
 
@@ -57,15 +57,21 @@ class OwnRuns(Arriving):
             signature=manifest.signature,
             metrics=self._metrics(Origin({}, "", run_id, "")),
             run_id=run_id,
-            metadata={"not_servable": reason} if reason else {},
+            metadata=self._label(run_id) | ({"not_servable": reason} if reason else {}),
             servable=not reason,
             created_at=self._clock.text(),
             created_by=actor,
+            evaluation_digest=self._held_out(Origin({}, "", run_id, "")),
         )
         return self._database.write(lambda tx: self._once(tx, draft))
 
     def _once(self, tx: Transaction, draft: Version) -> Version:
         return store.version_of_run(tx, draft.model, draft.run_id, draft.digest) or self._add(tx, draft)
+
+    def _label(self, run_id: str) -> dict[str, Any]:
+        """What the run says of its held-out rows."""
+        tags = self._tracking.get(run_id).tags
+        return {key: tags[tag] for tag, key in FROM_TAGS.items() if tag in tags}
 
     def _told(self, form: str, files: dict[str, str]) -> Signature | None:
         """The signature that the model's own files tell, or None."""

@@ -18,6 +18,7 @@ from loopline.usecases.registry.consumers import Consumers
 from loopline.usecases.registry.differing import Differing
 from loopline.usecases.registry.downloading import Downloading
 from loopline.usecases.registry.engines import Engines
+from loopline.usecases.registry.environments import Environments
 from loopline.usecases.registry.model import AliasMove, RegisteredModel, Version
 from loopline.usecases.registry.own_runs import OwnRuns
 from loopline.usecases.registry.replaying import replayed
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Registry(OwnRuns, Changing, Searching, Consumers, Downloading, Differing, Engines):
+class Registry(OwnRuns, Changing, Searching, Consumers, Downloading, Differing, Engines, Environments):
     """Registered models: versions never change, aliases move and remember where they pointed."""
 
     def keep(self, folder: Path, model_format: str, signature: Signature) -> str:

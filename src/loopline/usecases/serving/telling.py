@@ -84,6 +84,11 @@ class Telling(Judging):
         """A registered model in memory."""
         return self._registry.load(model_name, version)
 
+    def compiled(self, model_name: str, version: int) -> bool:
+        """Whether it is settled which engine runs a version on this machine."""
+        settled = self._registry.engine(model_name, version) is not None
+        return settled or not self._registry.compilable(model_name, version)
+
     def examples(self, model_name: str, version: int, rows: int) -> pa.Table | None:
         """The first held-out rows of a version, to warm it with; None when it has none."""
         try:

@@ -117,7 +117,8 @@ class Quick:
         self._add, self._single = add, single
         self._side: Any = side
         inner = np.flatnonzero(nodes.left != -1)
-        self._used, of = np.unique(nodes.feature[inner], return_inverse=True)
+        self._used = distinct(nodes.feature[inner])
+        of = np.searchsorted(self._used, nodes.feature[inner])
         kind = _mask_type(leaves.most)
         size = leaves.below[nodes.roots][leaves.tree[inner]]
         count = leaves.below[nodes.left[inner]]
@@ -137,9 +138,9 @@ class Quick:
             mine = inner[of == place]
             categorical = nodes.category[mine] >= 0
             _must(categorical.all() or not categorical.any(), "a feature is both number and category")
-            splits.append(_category_edges() if categorical.any() else np.unique(nodes.threshold[mine]))
+            splits.append(_category_edges() if categorical.any() else distinct(nodes.threshold[mine]))
         self._splits = splits
-        edges = np.unique(np.concatenate([*splits, [np.inf]])) if splits else np.array([np.inf])
+        edges = distinct(np.concatenate([*splits, [np.inf]])) if splits else np.array([np.inf])
         self._edges = np.append(edges, np.nan)
         ranks, start = len(self._edges) + 1, 0
         place_of = np.zeros((len(splits), ranks), dtype=np.intp)
@@ -251,6 +252,12 @@ class Walk:
             left = flat.take(place) <= self._threshold.take(node)
             node = self._right.take(node) + self._down.take(node) * left
         return self._values.take(node, axis=0)
+
+
+def distinct(values: Array) -> Array:
+    """Different values in order. (What numpy has for it imports masked arrays, which nothing else here needs.)"""
+    ordered = np.sort(values)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])] if len(ordered) else ordered
 
 
 def _mask_type(most: int) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from loopline.adapters.engines.tables.forests import Leaves, Nodes, Quick, Sum, Walk, fits_masks
+from loopline.adapters.engines.tables.forests import Leaves, Nodes, Quick, Sum, Walk, distinct, fits_masks
 from loopline.adapters.engines.tables.lookups import lookup
 from loopline.adapters.engines.tables.running import Build, Run, float_columns
 
@@ -165,7 +165,7 @@ def forest(build: Build) -> Made:
     leaves, add = Leaves(nodes), Sum(build.array("base", outputs), outputs, grouped)
     single = spec["single"] is True
     if spec["method"] == "quick":
-        used = len(np.unique(nodes.feature[nodes.left != -1]))
+        used = len(distinct(nodes.feature[nodes.left != -1]))
         build.must(fits_masks(leaves.most, len(nodes.roots), len(nodes.feature) + 300 * used, used), "too large")
         ask: Any = Quick(nodes, leaves, add, spec["side"], single)
     else:
