@@ -11,9 +11,13 @@ from loopline.adapters.runtimes.beside import Beside
 from loopline.adapters.runtimes.matrix import MANY_ROWS, check_texts, chosen, codes_of, filler, in_order
 from loopline.adapters.runtimes.xgboost_audit import Description
 from loopline.core.errors import Invalid, Unavailable
-from loopline.core.tables import Column, Signature
+from loopline.core.tables import Column, ColumnType, Signature
 
 FILE, JSON_FILE = "model.ubj", "booster.json"
+TYPES: dict[str, ColumnType] = {
+    "int": "integer",
+    "i": "boolean",
+}  # what XGBoost calls columns of a frame; others are floats
 ESTIMATORS = ("XGBClassifier", "XGBRegressor", "XGBRanker", "XGBRFClassifier", "XGBRFRegressor")
 
 
@@ -51,7 +55,13 @@ class XGBoost:
         _, found, about = _read(files)
         names = found.columns or [f"x{place}" for place in range(found.width)]
         texts = {place for place, values in found.categories.items() if any(isinstance(one, str) for one in values)}
-        inputs = (Column(name, "string" if place in texts else "float", True) for place, name in enumerate(names))
+        kinds = {place: TYPES.get(kind, "float") for place, kind in enumerate(found.types)}
+        inputs = (
+            Column(name, "string", True)
+            if place in texts
+            else Column(name, kinds.get(place, "float"), kinds.get(place, "float") == "float")
+            for place, name in enumerate(names)
+        )
         return Signature(tuple(inputs), beside.output(about.classes, found.classes))
 
     def load(self, folder: Path, signature: Signature) -> Booster:

@@ -1,4 +1,4 @@
-"""`loopline register`: a model that is code becomes the next version of a registered model."""
+"""`loopline register`: a model that is code, or lies in files, becomes the next version of a registered model."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ AS_CODE = "It is code: it runs in a process of its own wherever the model is use
 
 @click.command()
 @click.argument("model")
+@click.argument("path", required=False, type=EXISTING)
 @click.option("--python", "python_class", metavar="FILE.py:CLASS", help="A Python class with `predict`.")
 @click.option("--command", metavar="WORDS", help='A program that answers the protocol, as "Rscript serve.R".')
 @click.option("--transformers", "folder", type=EXISTING, help="A folder with a Hugging Face text classifier.")
@@ -28,23 +29,32 @@ AS_CODE = "It is code: it runs in a process of its own wherever the model is use
 @click.option("--door", default="socket", show_default=True, help="Where the program listens: socket or port.")
 @click.option("--ready", "ready_s", default=30.0, show_default=True, metavar="SECONDS", help="Until it must be ready.")
 @click.option("--lock", type=EXISTING, help="requirements.lock of the environment that it runs in.")
+@click.option("--evaluation", type=EXISTING, help="Held-out rows with their truth: a Parquet or Arrow file.")
+@click.option("--label", default="", metavar="COLUMN", help="The column of --evaluation that holds the truth.")
 @click.pass_obj
 def register(
-    obj: Any, model: str, python_class: str | None, command: str | None, folder: Path | None, files: tuple[Path, ...],
+    obj: Any, model: str, path: Path | None, python_class: str | None, command: str | None, folder: Path | None, files: tuple[Path, ...],
     signature: Path | None, example: Path | None, like: str | None, takes: str, door: str, ready_s: float,
-    lock: Path | None,
+    lock: Path | None, evaluation: Path | None, label: str,
 ) -> None:  # fmt: skip
-    """Register a Python class, a program in any language, or a text classifier as the next version of MODEL.
+    """Register a model as the next version of MODEL: the file or folder at PATH, a Python class, a program in any
+    language, or a text classifier.
 
-    Code is kept with its files and runs in a process of its own alone.
+    PATH is a native file of LightGBM, XGBoost, CatBoost, ONNX or skops, or the folder of an MLflow model. Code is kept
+    with its files and runs in a process of its own alone.
     """
     from loopline.core.programs import CommandModel, PythonModel, TransformersModel
 
-    given = [one for one in (python_class, command, folder) if one]
+    given = [one for one in (path, python_class, command, folder) if one]
     if len(given) != 1:
-        raise click.UsageError("Say one of --python FILE.py:CLASS, --command WORDS and --transformers FOLDER.")
+        raise click.UsageError("Say one of PATH, --python FILE.py:CLASS, --command WORDS and --transformers FOLDER.")
     made: Any
-    if python_class:
+    if path:
+        from loopline.app.wiring import runtimes
+        from loopline.shells.cli.model_files import stored
+
+        made = stored(path, runtimes())
+    elif python_class:
         made = PythonModel(python_class, files=files, takes=takes, lock=lock)
     elif command:
         made = CommandModel(words(command), files=files, door=door, ready_s=ready_s, lock=lock)
@@ -52,8 +62,12 @@ def register(
         assert folder is not None
         made = TransformersModel(folder, lock=lock)
     told = described(obj.client, signature, example, like, made)
-    version = registered(obj.client, model, made, told)
-    code = "" if folder else f" {AS_CODE}"
+    if path and evaluation and not (signature or example or like):
+        from loopline.shells.cli.model_files import refined
+
+        told = refined(told, table(evaluation))
+    version = registered(obj.client, model, made, told, evaluation, label)
+    code = "" if folder or path else f" {AS_CODE}"
     obj.show(version, text=f"{version['model']}/{version['version']} is registered.{code}")
 
 
@@ -85,7 +99,9 @@ def described(client: Any, file: Path | None, example: Path | None, like: str | 
     if example is not None:
         from loopline.usecases.pipelines.results import signature_of
 
-        return signature_of(table(example))
+        known = getattr(made, "signature", None)
+        shown = signature_of(table(example))
+        return shown if known is None else Signature(shown.inputs, known.output)
     if getattr(made, "signature", None) is not None:
         return made.signature
     raise click.UsageError("Say what a row holds: --signature FILE, --example FILE, or --like MODEL/VERSION.")
@@ -107,11 +123,17 @@ def table(file: Path) -> Any:
         raise Invalid(f"{file} cannot be read ({str(error)[:200]}).", "Name a CSV or Parquet file.") from None
 
 
-def registered(client: Any, model: str, made: Any, signature: Any) -> dict[str, Any]:
+def registered(
+    client: Any, model: str, made: Any, signature: Any, evaluation: Path | None = None, label: str = ""
+) -> dict[str, Any]:
     """The version that a run made for this holds."""
     from loopline.shells.sdk.runs import run
 
     with run(f"register {model}", capture=False, client=client) as begun:
+        if evaluation is not None:
+            begun.artifact(evaluation, f"evaluation{evaluation.suffix}")
+        if label:
+            begun.tags({"loopline.label": label})
         begun.model("model", made, signature=signature, register=model)
         begun.flush(PATIENCE_S)
     found = client.call("registry.of_run", run_id=begun.id)

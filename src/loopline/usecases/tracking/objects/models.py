@@ -46,7 +46,10 @@ def keep(run: Any, name: str, model: Any, signature: Signature | None, register:
 
 
 def written(model: Any, folder: Path) -> str:
-    """Write a model's files; answers the name of their format."""
+    """Write a model's files; answers the name of their format. One that lies in files already writes them itself."""
+    if hasattr(model, "write") and isinstance(getattr(model, "format", None), str):
+        model.write(folder)
+        return str(model.format)
     libraries = {base.__module__.partition(".")[0] for base in type(model).__mro__}
     if "torch" in libraries:
         return weights(model, folder)
