@@ -42,6 +42,30 @@ def test_predictions_and_truth(shared: Router, monkeypatch: pytest.MonkeyPatch) 
         stranger.predict(ROW)
 
 
+def test_large_tables_travel_as_columns(shared: Router) -> None:
+    import pandas as pd
+    import polars as pl
+
+    columns = {
+        "dep_hour": [float(hour % 24) for hour in range(1000)],
+        "distance": list(range(1000)),
+        "temp": [None, 1.5] * 500,
+        "carrier": ["UA", None] * 500,
+        "holiday": [False, True] * 500,
+    }
+    frame = pd.DataFrame(columns)
+    with loopline.endpoint("late", home=shared.home, token=TOKEN) as late:
+        for table in (frame, frame.astype({"carrier": "category"}), pl.DataFrame(columns), pa.table(columns)):
+            found = late.predict(table)
+            assert found == [100.0 + hour for hour in columns["dep_hour"]], type(table)
+            assert (len(set(found.ids)), found.version) == (1000, 1)
+        assert shared.record(found.ids[999])["distance"] == 999
+        with pytest.raises(Invalid, match="distance"):
+            late.predict(frame.drop(columns="distance"))
+        with pytest.raises(Invalid, match="Give each column one type"):
+            late.predict(pd.DataFrame({"x": [1, "a"] * 200}))
+
+
 def test_a_restart_in_between_is_not_noticed(shared: Router) -> None:
     with loopline.endpoint("late", home=shared.home, token=TOKEN, timeout=60) as late:
         assert late.predict(ROW) == [107.5]

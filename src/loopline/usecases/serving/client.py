@@ -11,7 +11,7 @@ import msgspec
 from loopline.core.errors import CheckFailed, Conflict, Invalid, LooplineError, NotFound, Refused, Unavailable
 from loopline.core.ids import checked_name
 from loopline.usecases.serving.connections import Answer, Connections
-from loopline.usecases.serving.rows_of import body_of, pieces_of
+from loopline.usecases.serving.rows_of import answers_in, body_of, pieces_of, stream_of, table_of
 
 CHUNK_ROWS = 2000
 TIMEOUT_S = 30.0
@@ -19,7 +19,9 @@ KINDS: dict[int, type[LooplineError]] = {
     401: Refused, 403: Refused, 404: NotFound, 408: Unavailable, 409: Conflict, 422: CheckFailed, 429: Unavailable,
     503: Unavailable, 504: Unavailable,
 }  # fmt: skip
+CHUNK_COLUMNS = 20_000
 JSON = {"Content-Type": "application/json"}
+ARROW = dict.fromkeys(("Content-Type", "Accept"), "application/vnd.apache.arrow.stream")
 
 
 class Predictions(list[Any]):
@@ -63,12 +65,15 @@ class Endpoint:
     ) -> Predictions:
         """Predictions for one row (a dict) or many (a list of dicts, a table of pandas, Polars or Arrow).
 
-        Rows travel `chunk_rows` at a time. `headers` go with each request, as one that a traffic split sticks to. Raises
+        Rows travel `chunk_rows` at a time, those of a large table as Arrow columns. `headers` go with each request, as one that a traffic split sticks to. Raises
         Invalid for rows that the model does not take, CheckFailed for one that it cannot score, NotFound, Refused,
         Unavailable.
         """
         found = Predictions()
         path = f"/v1/endpoints/{quote(self.name, safe='')}/predict"
+        table = table_of(rows)
+        if table is not None:
+            return self._columns(path, table, headers or {})
         for piece in pieces_of(rows, chunk_rows):
             said = self._told(self._connections.ask("POST", path, body_of(piece), {**JSON, **(headers or {})}))
             found += said["predictions"]
@@ -115,6 +120,19 @@ class Endpoint:
 
     def __repr__(self) -> str:
         return f"Endpoint({self.name!r}, {self.url!r})"
+
+    def _columns(self, path: str, table: Any, headers: Mapping[str, str]) -> Predictions:
+        found = Predictions()
+        for start in range(0, table.num_rows, CHUNK_COLUMNS):
+            body = stream_of(table.slice(start, CHUNK_COLUMNS))
+            answer = self._connections.ask("POST", path, body, {**ARROW, **headers})
+            if answer.status != 200 or not answer.headers.get("content-type", "").startswith(ARROW["Accept"]):
+                self._told(answer)
+                raise Unavailable(f"What answers at {self.url} knows no Arrow.", "Give the rows as a list of dicts.")
+            values, ids, found.version, found.revision = answers_in(answer.body)
+            found += values
+            found.ids += ids
+        return found
 
     def _told(self, answer: Answer) -> Any:
         try:
