@@ -10,8 +10,24 @@ from urllib.parse import quote
 from loopline.shells.http.filters import number, seconds, words
 
 Body = Mapping[str, Any]
-GOOD = ("gate.decided passed", "run.finished finished", "deployment.live", "alert.resolved", "dataset.snapshot_taken")
-BAD = ("gate.decided failed", "run.finished failed", "deployment.failed", "alert.opened", "dataset.batch_refused")
+GOOD = (
+    "gate.decided passed",
+    "run.finished finished",
+    "deployment.live",
+    "deployment.baked",
+    "canary.promoted",
+    "alert.resolved",
+    "dataset.snapshot_taken",
+)
+BAD = (
+    "gate.decided failed",
+    "run.finished failed",
+    "deployment.failed",
+    "deployment.rolled_back",
+    "canary.stopped",
+    "alert.opened",
+    "dataset.batch_refused",
+)
 WARN = (
     "alert.acknowledged",
     "run.finished killed",

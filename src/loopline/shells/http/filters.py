@@ -14,10 +14,10 @@ from loopline.core.times import from_text
 
 DASH = "–"
 TONES = {
-    "good": "passed finished live healthy sealed resolved ran hit ok promoted current matured mature accepted taken ready done released in_step",
-    "live": "running requested scheduled serving started wanted",
+    "good": "passed finished live healthy sealed resolved ran hit ok promoted current matured mature accepted taken ready done released in_step kept advanced",
+    "live": "running requested scheduled serving started wanted beside",
     "warn": "not_run acknowledged provisional waiting skipped late silent killed estimated cancelled stale missing immature differs leftovers unreadable",
-    "bad": "failed refused open opened error drifted rejected down orphan",
+    "bad": "failed refused open opened error drifted rejected down orphan rolled_back stopped",
 }
 TONE_OF = {word: tone for tone, words in TONES.items() for word in words.split()}
 

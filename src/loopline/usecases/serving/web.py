@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loopline.core.pages import Call, Form, Page, attempted
+from loopline.usecases.serving import web_splits
+from loopline.usecases.serving.web_splits import sharing
 
 RECENT = 20
 MOST_DAYS = 400
@@ -26,7 +28,7 @@ def endpoint(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "endpoint": found,
         "address": attempted(call, "serving.address"),
         "revisions": call("serving.revisions", endpoint=name),
-        "history": call("serving.history", endpoint=name),
+        **sharing(call, name),
         "traffic": traffic[::-1],
         "total": sum(row["rows"] for row in traffic),
         "plots": {"rows": rows_plot(traffic), "latency": latency_plot(traffic)},
@@ -110,8 +112,10 @@ def firsts(traffic: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 PAGES = (
     Page("/endpoints", "endpoints.html", endpoints, tab="endpoints"),
     Page("/endpoints/{endpoint}", "endpoint.html", endpoint, tab="endpoints"),
+    *web_splits.PAGES,
 )
 FORMS = (
     Form("/endpoints/{endpoint}/rollback", "serving.rollback", "/endpoints/{endpoint}"),
     Form("/endpoints/{endpoint}/route", "serving.route", "/endpoints/{endpoint}"),
+    *web_splits.FORMS,
 )
