@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-DOORS = ("plain", "open_inference", "scoring", "truth")
+DOORS = ("plain", "open_inference", "scoring", "described", "truth")
 
 
 def routes(name: bytes) -> list[tuple[bytes, bytes, Any, Any]]:
