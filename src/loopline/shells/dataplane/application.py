@@ -69,6 +69,7 @@ class Application:
         self.rates = Rates()
         self.recorder = Recorder(home, loop, self.writing, self.metrics, limits.flush_s, limits.unflushed_rows)
         self.truths = Truths(home, loop, self.intake, self.ids.writer)
+        self.surroundings: Callable[[str, int], str] | None = None  # which interpreter a revision runs in
         self.nursery = Nursery(loop, installation, environment(1))
         self.residents = Residents(self, memory)
         self.check_host = hosts.check

@@ -8,6 +8,7 @@ refused. Nobody asked for a long while: the processes end, and the next request 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from loopline.core.errors import LooplineError
 from loopline.shells.dataplane.answering import answer
 from loopline.shells.dataplane.answers import Fault, unavailable
 from loopline.shells.dataplane.link import Link, Source
@@ -80,6 +82,7 @@ class Revision:
         self.source = Source(
             app.home, self.endpoint, self.number, self.model, self.version, app.installation, self.options.threads
         )
+        self._surroundings = app.surroundings
         self.adopt(self.options)
         self._idle: list[Worker] = []
         self._row_ns = 0.0
@@ -143,7 +146,7 @@ class Revision:
         return worker
 
     async def _start(self, worker: Worker) -> None:
-        if worker.leaving:
+        if worker.leaving or not await self._settled(worker):
             return
         worker.link = Link(self.source, worker, self.app.nursery)
         try:
@@ -151,6 +154,20 @@ class Revision:
         except OSError as error:
             self.on_failed(worker, f"Its process could not be started ({error.strerror}).")
             self.on_lost(worker)
+
+    async def _settled(self, worker: Worker) -> bool:
+        """Whether it is known in which environment the model runs, and that is there; asked once, beside the loop."""
+        if self._surroundings is None:
+            return not worker.leaving
+        try:
+            python = await self.app.loop.run_in_executor(None, self._surroundings, self.endpoint, self.number)
+        except LooplineError as error:
+            self.on_failed(worker, error.message)
+            self.on_lost(worker)
+            return False
+        self.source, self._surroundings = dataclasses.replace(self.source, python=python or None), None
+        worker.started_at = self.app.loop.time()
+        return not worker.leaving
 
     def replace(self, worker: Worker) -> None:
         """Start another in place of one that has grown too large, which ends when that is ready: nobody waits for it."""

@@ -10,9 +10,11 @@ import signal
 import socket
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loopline.app.surroundings import python_of
 from loopline.core.errors import Unavailable
 from loopline.kit.durable import write_file
 from loopline.shells.dataplane.application import Application
@@ -77,6 +79,7 @@ async def serve(wanted: Wanted, sock: socket.socket, opened: Any, lock: Lock) ->
         loop.add_signal_handler(number, stopping.set)
     app = Application(loop, wanted.home, opened.serving.verify, wanted.hosts, wanted.limits, wanted.installation,
                       wanted.memory)  # fmt: skip
+    app.surroundings = partial(python_of, opened)
     plane = Plane(app, opened.serving)
     tasks, server, inner = [loop.create_task(_tick(app))], None, None
     try:

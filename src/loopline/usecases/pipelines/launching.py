@@ -18,7 +18,7 @@ from loopline.usecases.pipelines import store
 from loopline.usecases.pipelines.ground import Ground, Terms
 from loopline.usecases.pipelines.model import Leaf, PipelineRun, Plan, Progress, Tree
 from loopline.usecases.pipelines.needs import Registry, Tracking
-from loopline.usecases.pipelines.outcomes import maker_of, metrics_of, outputs_of
+from loopline.usecases.pipelines.outcomes import lock_of, maker_of, metrics_of, outputs_of
 from loopline.usecases.pipelines.same import Same
 
 if TYPE_CHECKING:
@@ -72,12 +72,12 @@ class Launch:
         if same is not None:
             for step in same.steps.values():
                 progress(Progress(step.label, step.status, 0.0, step.position, len(same.steps)))
-            return self._finish(started, same, same.metrics)
+            return self._finish(started, same, same.metrics, ground.blobs)
         running = self._running(started, ground, progress)
         try:
             running.go()
             ground.blobs.settle()
-            return self._finish(started, running, metrics_of(running))
+            return self._finish(started, running, metrics_of(running), ground.blobs)
         except BaseException as error:
             self._abandon(started, error)
             raise
@@ -151,7 +151,9 @@ class Launch:
         }
         store.add_run(tx, row)
 
-    def _finish(self, started: Started, done: Running | Same, metrics: Mapping[str, float]) -> PipelineRun:
+    def _finish(
+        self, started: Started, done: Running | Same, metrics: Mapping[str, float], blobs: Any
+    ) -> PipelineRun:
         steps = tuple(done.steps[position] for position in sorted(done.steps))
         failed = next((step for step in steps if step.status == "failed" and not step.part_of), None)
         status, error = "finished", ""
@@ -171,7 +173,7 @@ class Launch:
         registers = started.plan.registers or started.registers
         if status == "finished" and registers and not is_model(result):
             status, error = "failed", f"The pipeline registers the model {registers!r}, but returned none."
-        model = self._registered(started, done, result) if status == "finished" and is_model(result) else None
+        model = self._registered(started, done, result, blobs) if status == "finished" and is_model(result) else None
         outputs = outputs_of(result)
         links = [("input", name, found, "dataset") for name, found in started.terms.snapshots.items()]
         links += [("output", *one) for one in outputs] + ([("output", *model[2])] if model else [])
@@ -230,7 +232,7 @@ class Launch:
             self._tracking.finish_in(tx, run_id, status, started.actor, error=step.error)
 
     def _registered(
-        self, started: Started, done: Running | Same, result: Tree | None
+        self, started: Started, done: Running | Same, result: Tree | None, blobs: Any
     ) -> tuple[str, int, tuple[str, str, str]] | None:
         """Register the model that the pipeline returned, under the run that made it; the same again is the same version."""
         if not isinstance(result, Leaf) or result.content is None:
@@ -245,6 +247,10 @@ class Launch:
         }
         if started.release:
             metadata["release"] = started.release
+        lock = lock_of(done, result, started.plan)
+        if lock:
+            metadata["lock"] = blobs.put(started.terms.locks[lock])
+            blobs.settle()
         version = self._registry.register(
             name,
             about["manifest"],

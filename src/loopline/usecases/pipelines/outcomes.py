@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Protocol
 
-from loopline.usecases.pipelines.model import Leaf, StepRun, Tree, leaves
+from loopline.usecases.pipelines.model import Leaf, Plan, StepRun, Tree, leaves
 
 
 class Done(Protocol):
@@ -29,6 +29,15 @@ def maker_of(running: Done, result: Leaf) -> str:
     for position, value in running.values.items():
         if any(leaf is result or leaf.digest == result.digest for leaf in leaves(value)):
             return running.steps[position].made_by
+    return ""
+
+
+def lock_of(running: Done, result: Leaf, plan: Plan) -> str:
+    """The lock of its own with which the step ran that made a value, or nothing."""
+    for position, value in running.values.items():
+        made = any(leaf is result or leaf.digest == result.digest for leaf in leaves(value))
+        if made and position < len(plan.nodes):
+            return plan.nodes[position].options.lock
     return ""
 
 

@@ -204,6 +204,10 @@ class Releases(Places):
             except CheckFailed:  # nothing can be said of a damaged one, and nothing of it can be used
                 continue
 
+    def lock_text(self, ref: str) -> bytes:
+        """The requirements.lock of a release, after its signature was checked."""
+        return self._lock_of(self._sound(ref).manifest).text
+
     def _lock_of(self, manifest: Manifest) -> Lock:
         return locking.parsed(self._shelf.bytes_of(manifest.files[model.LOCK_FILE]))
 
