@@ -79,7 +79,7 @@ class Stage:
             self.loop, folder, lambda secret: Caller("x", Role.ADMIN), Hosts(), Limits(), "none:none"
         )
         desired: Any = SimpleNamespace(endpoint=SimpleNamespace(key=None, event_time=None, options=wished))
-        deployment: Any = SimpleNamespace(endpoint="late", revision=1, model="m", version=1, signature=SIGNATURE)
+        deployment: Any = SimpleNamespace(endpoint="late", revision=1, model="m", version=1, signature=SIGNATURE, rules=None)
         self.revision = Revision(self.app, desired, deployment)
         self.started = 0
         self.app.spawn = self._spawn  # type: ignore[method-assign]

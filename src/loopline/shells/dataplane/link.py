@@ -35,6 +35,7 @@ class Source:
     installation: str
     threads: int = 1
     python: str | None = None
+    inline: bool = False  # whether the model's bytes are wanted, to run it in the router
 
 
 class Listener(Protocol):
@@ -127,7 +128,7 @@ class Link(asyncio.Protocol):
         return [
             "--parent", str(os.getpid()), "--home", str(source.home), "--endpoint", source.endpoint,
             "--revision", str(source.revision), "--model", source.model, "--version", str(source.version),
-            "--installation", source.installation,
+            "--installation", source.installation, *(["--inline"] if source.inline else []),
         ]  # fmt: skip
 
 

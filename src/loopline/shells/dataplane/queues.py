@@ -56,6 +56,10 @@ class Queue:
     def __len__(self) -> int:
         return len(self._items)
 
+    def first(self) -> Item | None:
+        """The next one."""
+        return self._items[0] if self._items else None
+
     def put(self, item: Item) -> None:
         """Add one at the end."""
         self._items.append(item)

@@ -19,13 +19,14 @@ import msgspec
 from loopline.core.errors import LooplineError
 from loopline.shells.dataplane.answering import answer
 from loopline.shells.dataplane.answers import Fault, unavailable
+from loopline.shells.dataplane.inline import Inline, loaded
 from loopline.shells.dataplane.link import Link, Source
 from loopline.shells.dataplane.queues import Item, Queue
 from loopline.shells.dataplane.rows import Rows
 from loopline.shells.dataplane.served import LIVE
 from loopline.shells.dataplane.workers import Sent, Worker
 from loopline.usecases.serving.options import DEFAULTS
-from loopline.usecases.serving.records.columns import kind_of, pack
+from loopline.usecases.serving.records.columns import kind_of, made_up, pack
 from loopline.usecases.serving.records.writing import prediction_header
 
 if TYPE_CHECKING:
@@ -80,10 +81,19 @@ class Revision:
         self.workers: list[Worker] = []
         self.used = app.loop.time()
         self.source = Source(
-            app.home, self.endpoint, self.number, self.model, self.version, app.installation, self.options.threads
+            app.home,
+            self.endpoint,
+            self.number,
+            self.model,
+            self.version,
+            app.installation,
+            self.options.threads,
+            inline=self.options.mode == "inline",
         )
         self._surroundings = app.surroundings
         self.adopt(self.options)
+        self.inline: Inline | None = None
+        self.inline_reason = ""  # why it is not, where it shall be
         self._idle: list[Worker] = []
         self._row_ns = 0.0
         self._scheduled = False
@@ -114,7 +124,7 @@ class Revision:
 
     def sleep(self) -> None:
         """Let go of processes that nobody needs; the next request wakes it. Nothing may wait or be under way."""
-        self.state = COLD
+        self.state, self.inline = COLD, None
         self._end_workers()
         self.app.metrics.add("models_unloaded", endpoint=self.endpoint)
 
@@ -272,10 +282,34 @@ class Revision:
         self._idle.append(worker)
         if worker.replaces in self.workers:
             self._leave(worker.replaces)
-        if all(each.ready for each in self.workers):
+        if self.options.mode == "inline" and self.inline is None:
+            self.app.spawn(self._go_inline(worker))
+        elif all(each.ready for each in self.workers):
             self.changed.set()
         self._soon()
         self.app.residents.loaded(self)
+
+    async def _go_inline(self, worker: Worker) -> None:
+        """Predict in this process too, if what the worker hands over can be run here; else the reason is kept."""
+        offered = worker.told.get("inline")
+        reason = worker.told.get("not_inline", "")
+        try:
+            if offered:
+                row = made_up(self.signature)
+                self.inline = await self.app.loop.run_in_executor(
+                    self.app.decoding, loaded, *offered, self.signature, row
+                )
+        except Exception as error:
+            reason = error.message if isinstance(error, LooplineError) else f"{type(error).__name__}: {error}"
+        if self.state == STOPPED:
+            self.inline = None
+        self.inline_reason = "" if self.inline is not None else reason
+        if self.inline_reason:
+            told = f"data plane: {self.endpoint} revision {self.number} runs in a process, not inline: {reason}"
+            print(told, file=sys.stderr, flush=True)
+        if all(each.ready for each in self.workers):
+            self.changed.set()
+        self._soon()
 
     def on_failed(self, worker: Worker, reason: str) -> None:
         if not (self.up() and self.changed.is_set()):  # else the others go on
@@ -325,7 +359,7 @@ class Revision:
                 item.exchange.refuse(unavailable(f"The model of endpoint {self.endpoint!r} does not load."))
             if not self.app.is_live(self):
                 return
-        self.state = READY if self.up() else STARTING
+        self.state = READY if self.up() or self.inline is not None else STARTING
         self.app.metrics.add("model_processes_restarted", endpoint=self.endpoint)
         delay = 0.0 if self._restarts == 0 else min(SLOWEST_RESTART_S, 0.2 * 2**self._restarts)
         self._restarts += 1
@@ -338,15 +372,35 @@ class Revision:
     # Batches
 
     def _soon(self) -> None:
-        if self._idle and not self._scheduled and (self._held is None or self.queue.rows >= self.options.batch_rows):
+        can = self._idle or self.inline is not None
+        if can and not self._scheduled and (self._held is None or self.queue.rows >= self.options.batch_rows):
             self._scheduled = True
             self.app.loop.call_soon(self._turn_over)
 
     def _turn_over(self) -> None:
         self._scheduled = False
+        if self.inline is not None and self._answer_inline(self.inline):
+            return
         most = self._share()
         while self.queue and self._idle and self.state != STOPPED:
             self._give(self._idle.pop(), most)
+
+    def _answer_inline(self, inline: Inline) -> bool:
+        """Predict a batch here; False when the next one is for a process: it is large, or wants an explanation."""
+        first = self.queue.first()
+        if first is None or first.explain or len(first.rows) > inline.most_rows:
+            return False
+        items = self._taken(min(self.options.batch_rows, inline.most_rows))
+        try:
+            if items:
+                sent = self._packed(items)
+                predictions, faults = inline.predict(sent.packed)
+                answer(self, sent, predictions, faults, None)
+        except Exception as error:
+            self._spoilt(items, error)
+        if self.queue:
+            self._soon()
+        return True
 
     def _share(self) -> int:
         """Rows for each idle process: together they are quicker only where a row's arithmetic takes its time."""
@@ -371,23 +425,25 @@ class Revision:
 
     def _give(self, worker: Worker, most_rows: int) -> None:
         """The next batch, for an idle worker."""
-        items = self.queue.take(most_rows)
-        if self.queue.cancelled:
-            self.app.metrics.add("requests_cancelled", self.queue.cancelled, endpoint=self.endpoint)
-            self.queue.cancelled = 0
+        items = self._taken(most_rows)
         if not items:
             self._idle.append(worker)
             return
         try:
-            self._pack_and_send(worker, items)
-        except Exception as error:  # a fault of ours must not leave anybody without an answer
-            self.app.complain(error)
+            worker.send(self._packed(items))
+        except Exception as error:
             worker.sent = None
             self._idle.append(worker)
-            for item in items:
-                item.exchange.refuse(Fault(400, "The rows cannot be given to the model.", "The server's log says why."))
+            self._spoilt(items, error)
 
-    def _pack_and_send(self, worker: Worker, items: list[Item]) -> None:
+    def _taken(self, most_rows: int) -> list[Item]:
+        items = self.queue.take(most_rows)
+        if self.queue.cancelled:
+            self.app.metrics.add("requests_cancelled", self.queue.cancelled, endpoint=self.endpoint)
+            self.queue.cancelled = 0
+        return items
+
+    def _packed(self, items: list[Item]) -> Sent:
         rows: list[tuple[Any, ...]] = []
         for item in items:
             item.attempts += 1
@@ -398,7 +454,13 @@ class Revision:
         if self.app.watch is not None:
             for item in items:
                 item.sent_ns = sent.at_ns
-        worker.send(sent)
+        return sent
+
+    def _spoilt(self, items: list[Item], error: Exception) -> None:
+        """A fault of ours must not leave anybody without an answer."""
+        self.app.complain(error)
+        for item in items:
+            item.exchange.refuse(Fault(400, "The rows cannot be given to the model.", "The server's log says why."))
 
 
 def fields_of(endpoint: Any) -> tuple[Any, ...]:

@@ -46,6 +46,7 @@ class Worker:
         self.memory = 0  # bytes, as last measured
         self.memory_first = 0  # and as measured first
         self.explains = False
+        self.told: dict[str, Any] = {}  # what it said of its model
         self._number = 0
 
     @property
@@ -72,6 +73,7 @@ class Worker:
 
     def on_ready(self, told: dict[str, Any]) -> None:
         self.ready = True
+        self.told = told
         self.explains = bool(told.get("explains"))
         self.owner.on_ready(self)
 
