@@ -209,4 +209,4 @@ def _joined(predictions: pa.Table, truth: pa.Table) -> pa.Table:
     with duckdb.connect() as connection:
         connection.register("predictions", predictions)
         connection.register("truth", truth)
-        return connection.execute(JOIN).to_arrow_table()
+        return connection.sql(JOIN).to_arrow_table()
