@@ -10,8 +10,8 @@ from loopline.ports.runtime import LoadedModel
 
 
 class Source(Protocol):
-    """A model in memory as its runtime loaded it, with the library's own object in reach. Satisfied by the runtimes
-    whose models an engine may take over."""
+    """A model in memory as its runtime loaded it, with the library's own object in reach. Satisfied by scikit-learn's; those
+    of boosters say by `library` which one, and have `booster`, `order`, `coded` and `labels` instead of `table`."""
 
     model: Any
 

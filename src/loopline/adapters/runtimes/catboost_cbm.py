@@ -67,6 +67,8 @@ class CatBoost:
 class Model:
     """A CatBoost model in memory. Satisfies `LoadedModel`; may be asked by several threads."""
 
+    library = "catboost"
+
     def __init__(self, model: Any, found: Description, signature: Signature) -> None:
         order = in_order(found.columns, signature)
         kinds = {column.name: column.type for column in signature.inputs}
@@ -75,6 +77,8 @@ class Model:
         self._order, self._held = order, held
         self._answer = _answer(model, found)
         self.model = model
+        self.order: list[str] = order
+        self.coded: dict[str, Any] = {}
 
     def predict(self, columns: Mapping[str, Any]) -> Any:
         """See `LoadedModel.predict`. For few rows one thread, as more cost more than they gain."""

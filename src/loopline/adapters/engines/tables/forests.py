@@ -93,21 +93,23 @@ class Leaves:
 class Sum:
     """Leaves to outputs, added tree after tree as the libraries do, so that the sum is theirs to the last bit."""
 
-    def __init__(self, base: Array, outputs: int, grouped: bool) -> None:
+    def __init__(self, base: Array, outputs: int, grouped: bool, single: bool = False) -> None:
         self._base = base if base.any() else None
+        self._type = np.float32 if single else np.float64
         self._outputs, self._grouped = outputs, grouped
 
     def __call__(self, leaves: Array) -> Array:
         """(rows, trees) or (rows, trees, outputs) to (outputs, rows)."""
+        leaves = leaves.astype(self._type, copy=False)
         if self._outputs == 1:
             if self._base is not None:
                 leaves[:, 0] += self._base
-            return np.add.accumulate(leaves, axis=1)[:, -1][None]
+            return np.add.accumulate(leaves, axis=1, dtype=self._type)[:, -1][None].astype(np.float64)
         if self._grouped:
             leaves = leaves.reshape(len(leaves), -1, self._outputs)
         if self._base is not None:
             leaves[:, 0] += self._base
-        return np.ascontiguousarray(np.add.accumulate(leaves, axis=1)[:, -1].T)
+        return np.ascontiguousarray(np.add.accumulate(leaves, axis=1, dtype=self._type)[:, -1].T, np.float64)
 
 
 class Quick:

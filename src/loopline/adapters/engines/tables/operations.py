@@ -162,7 +162,7 @@ def forest(build: Build) -> Made:
     )
     nodes.check(width, outputs, grouped)
     build.must(spec["side"] in ("left", "right"), "it compares in another way")
-    leaves, add = Leaves(nodes), Sum(build.array("base", outputs), outputs, grouped)
+    leaves, add = Leaves(nodes), Sum(build.array("base", outputs), outputs, grouped, spec["added"] == "float32")
     single = spec["single"] is True
     if spec["method"] == "quick":
         used = len(distinct(nodes.feature[nodes.left != -1]))

@@ -36,9 +36,10 @@ def forest(
     single: bool = True,
     side: str = "left",
     divide: int | None = None,
+    added: str = "float64",
 ) -> Table:
     """All trees in one operation. `grouped`: tree i adds to output i modulo their number; `single`: inputs are compared
-    as float32; `side`: what is equal to a threshold goes there."""
+    as float32; `side`: what is equal to a threshold goes there; `added` is the type of sums."""
     base = np.asarray(base, dtype=np.float64).ravel()
     nodes = _together(trees)
     nodes.check(table.width, len(base), grouped)
@@ -62,6 +63,7 @@ def forest(
         single=single,
         side=side,
         divide=divide,
+        added=added,
         at=table,
     )
 

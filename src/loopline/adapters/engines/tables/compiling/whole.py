@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from loopline.adapters.engines.tables.compiling.writing import Columns, UnknownForm, Writer
+from loopline.adapters.engines.tables.compiling.boosters import BOOSTERS
+from loopline.adapters.engines.tables.compiling.writing import Columns, UnknownForm, Writer, known
 from loopline.core.tables import Signature, kind_of
 
 
 def whole(source: Any, signature: Signature) -> bytes:
     """The content for a model; UnknownForm when any part of it is not known."""
-    model = getattr(source, "model", None)
     writer = Writer({column.name: kind_of(column) for column in signature.inputs})
-    module = type(model).__module__.partition(".")[0]
+    library = getattr(source, "library", "sklearn")
     try:
-        if module == "sklearn":
-            _sklearn(writer, source, model)
+        if library in BOOSTERS:
+            BOOSTERS[library](writer, source)
         else:
-            raise UnknownForm(f"models of {module}")
+            _sklearn(writer, source, getattr(source, "model", None))
     except (AttributeError, TypeError, ValueError, IndexError, KeyError, NotImplementedError) as error:
         raise UnknownForm(f"{type(error).__name__}: {error}") from error  # of a version that keeps its parts elsewhere
     return writer.content()
@@ -26,6 +26,7 @@ def whole(source: Any, signature: Signature) -> bytes:
 def _sklearn(writer: Writer, source: Any, model: Any) -> None:
     from loopline.adapters.engines.tables.compiling.heads import compiled
 
+    known(type(model).__module__.partition(".")[0] == "sklearn", "another library")
     fitted = getattr(model, "feature_names_in_", None)
     names = tuple(writer.kinds) if fitted is None else tuple(str(name) for name in fitted)
     compiled(writer, source, model, Columns(names))
