@@ -12,6 +12,7 @@ from loopline.core.errors import LooplineError
 JSON = b"application/json"
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 NO_MODEL = 422
+RETRY = b"retry-after: 1\r\n"
 
 
 class Fault(Exception):

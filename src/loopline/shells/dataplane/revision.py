@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import math
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,15 +17,17 @@ import msgspec
 
 from loopline.core.errors import LooplineError
 from loopline.shells.dataplane.answering import answer
-from loopline.shells.dataplane.answers import Fault, unavailable
-from loopline.shells.dataplane.inline import Inline, loaded
+from loopline.shells.dataplane.answers import RETRY, Fault, unavailable
+from loopline.shells.dataplane.batches import Batches
+from loopline.shells.dataplane.deadlines import Deadlines
+from loopline.shells.dataplane.inline import Inline
 from loopline.shells.dataplane.link import Link, Source
 from loopline.shells.dataplane.queues import Item, Queue
 from loopline.shells.dataplane.rows import Rows
 from loopline.shells.dataplane.served import LIVE
-from loopline.shells.dataplane.workers import Sent, Worker
+from loopline.shells.dataplane.workers import COLD, READY, STARTING, STOPPED, UNFIT, Sent, Worker
 from loopline.usecases.serving.options import DEFAULTS
-from loopline.usecases.serving.records.columns import kind_of, made_up, pack
+from loopline.usecases.serving.records.columns import kind_of
 from loopline.usecases.serving.records.writing import prediction_header
 
 if TYPE_CHECKING:
@@ -36,11 +37,9 @@ if TYPE_CHECKING:
     from loopline.usecases.serving.model import Revision as Deployment
     from loopline.usecases.serving.options import Options
 
-COLD, STARTING, READY, UNFIT, STOPPED = "cold", "starting", "ready", "unfit", "stopped"
+__all__ = ["COLD", "READY", "STARTING", "STOPPED", "UNFIT", "Revision", "fields_of"]
 SLOWEST_RESTART_S = 5.0
-SPLIT_NS = 500_000  # a batch that takes less is not worth sharing out
 DIE_TWICE = "The model's process died twice over this request."
-RETRY = b"retry-after: 1\r\n"
 # Options that a revision takes over as it stands; the others need it built anew.
 IN_PLACE = {
     name: getattr(DEFAULTS, name)
@@ -51,7 +50,7 @@ IN_PLACE = {
 }  # fmt: skip
 
 
-class Revision:
+class Revision(Batches, Deadlines):
     """One model version behind one endpoint, with its processes. All methods run on the loop."""
 
     def __init__(self, app: Application, desired: Desired, deployment: Deployment) -> None:
@@ -143,10 +142,6 @@ class Revision:
         """Whether nothing waits or is under way."""
         return not self.queue and not any(worker.sent for worker in self.workers)
 
-    def up(self) -> int:
-        """How many of its processes have the model loaded."""
-        return sum(worker.ready for worker in self.workers)
-
     def start_worker(self, replaces: Worker | None = None) -> Worker:
         """One more process; `replaces` ends as soon as it is ready."""
         worker = Worker(self, self.app.loop.time(), replaces)
@@ -233,48 +228,6 @@ class Revision:
             return Fault(429, f"{text}.", "Send fewer at a time, or try again in a moment.", RETRY)
         return unavailable(f"{text}, and its model is not up yet.")
 
-    def watch(self, now: float) -> None:
-        """End processes that never come up; asked once a second."""
-        for worker in self.workers:
-            if not worker.ready and now - worker.started_at > self.app.limits.start_s and worker.link is not None:
-                self._kill(worker)
-
-    def _ring(self) -> None:
-        """The oldest request may be overdue: give up those that are, end a process that took as long for one batch."""
-        now = time.perf_counter_ns()
-        for item in self.queue.overdue(now):
-            self._give_up(item)
-        due = self.queue.first_due()
-        for worker in self.workers:
-            if worker.sent is None:
-                continue
-            for item in worker.sent.items:
-                if item.due <= now and not item.given_up:
-                    worker.sent.given_up = item.given_up = True
-                    self._give_up(item)
-            ends = worker.sent.at_ns + self._timeout_ns
-            if ends <= now:
-                self._kill(worker)
-            else:
-                due = min([due or ends, ends, *(item.due for item in worker.sent.items if not item.given_up)])
-        self._alarm = None
-        if due is not None:
-            self._alarm = self.app.loop.call_later(max(0.001, (due - now) / 1e9), self._ring)
-
-    def _give_up(self, item: Item) -> None:
-        limit = f"{self.options.timeout_s:g} s (timeout_s)"
-        if self.up():
-            fault = Fault(504, f"Endpoint {self.endpoint!r} had no answer within {limit}.", "Try again later.", RETRY)
-        else:
-            fault = unavailable(f"The model of endpoint {self.endpoint!r} did not come up within {limit}.")
-        self.app.metrics.add("requests_given_up", endpoint=self.endpoint)
-        item.exchange.refuse(fault)
-
-    def _kill(self, worker: Worker) -> None:
-        self.app.metrics.add("model_processes_hung", endpoint=self.endpoint)
-        if worker.link is not None:
-            worker.link.kill()
-
     # The workers call these
 
     def on_ready(self, worker: Worker) -> None:
@@ -288,28 +241,6 @@ class Revision:
             self.changed.set()
         self._soon()
         self.app.residents.loaded(self)
-
-    async def _go_inline(self, worker: Worker) -> None:
-        """Predict in this process too, if what the worker hands over can be run here; else the reason is kept."""
-        offered = worker.told.get("inline")
-        reason = worker.told.get("not_inline", "")
-        try:
-            if offered:
-                row = made_up(self.signature)
-                self.inline = await self.app.loop.run_in_executor(
-                    self.app.decoding, loaded, *offered, self.signature, row
-                )
-        except Exception as error:
-            reason = error.message if isinstance(error, LooplineError) else f"{type(error).__name__}: {error}"
-        if self.state == STOPPED:
-            self.inline = None
-        self.inline_reason = "" if self.inline is not None else reason
-        if self.inline_reason:
-            told = f"data plane: {self.endpoint} revision {self.number} runs in a process, not inline: {reason}"
-            print(told, file=sys.stderr, flush=True)
-        if all(each.ready for each in self.workers):
-            self.changed.set()
-        self._soon()
 
     def on_failed(self, worker: Worker, reason: str) -> None:
         if not (self.up() and self.changed.is_set()):  # else the others go on
@@ -368,99 +299,6 @@ class Revision:
     def _start_again(self) -> None:
         if self.state in (STARTING, READY) and len(self.workers) < self.options.workers and not self.app.ended:
             self.start_worker()
-
-    # Batches
-
-    def _soon(self) -> None:
-        can = self._idle or self.inline is not None
-        if can and not self._scheduled and (self._held is None or self.queue.rows >= self.options.batch_rows):
-            self._scheduled = True
-            self.app.loop.call_soon(self._turn_over)
-
-    def _turn_over(self) -> None:
-        self._scheduled = False
-        if self.inline is not None and self._answer_inline(self.inline):
-            return
-        most = self._share()
-        while self.queue and self._idle and self.state != STOPPED:
-            self._give(self._idle.pop(), most)
-
-    def _answer_inline(self, inline: Inline) -> bool:
-        """Predict a batch here; False when the next one is for a process: it is large, or wants an explanation."""
-        first = self.queue.first()
-        if first is None or first.explain or len(first.rows) > inline.most_rows:
-            return False
-        items = self._taken(min(self.options.batch_rows, inline.most_rows))
-        try:
-            if items:
-                sent = self._packed(items)
-                predictions, faults = inline.predict(sent.packed)
-                answer(self, sent, predictions, faults, None)
-        except Exception as error:
-            self._spoilt(items, error)
-        if self.queue:
-            self._soon()
-        return True
-
-    def _share(self) -> int:
-        """Rows for each idle process: together they are quicker only where a row's arithmetic takes its time."""
-        most = self.options.batch_rows
-        if len(self._idle) > 1 and self._row_ns * self.queue.rows > SPLIT_NS:
-            return min(most, math.ceil(self.queue.rows / len(self._idle)))
-        return most
-
-    def _hold(self, sent: Sent) -> bool:
-        """Under load, a larger batch may be worth a moment: `batch_wait_s`, when the last one held several requests and
-        more came while it was worked on."""
-        wait = self.options.batch_wait_s
-        if not wait or len(sent.items) < 2 or self.queue.rows >= self.options.batch_rows:
-            return False
-        if self._held is None:
-            self._held = self.app.loop.call_later(wait, self._release)
-        return True
-
-    def _release(self) -> None:
-        self._held = None
-        self._soon()
-
-    def _give(self, worker: Worker, most_rows: int) -> None:
-        """The next batch, for an idle worker."""
-        items = self._taken(most_rows)
-        if not items:
-            self._idle.append(worker)
-            return
-        try:
-            worker.send(self._packed(items))
-        except Exception as error:
-            worker.sent = None
-            self._idle.append(worker)
-            self._spoilt(items, error)
-
-    def _taken(self, most_rows: int) -> list[Item]:
-        items = self.queue.take(most_rows)
-        if self.queue.cancelled:
-            self.app.metrics.add("requests_cancelled", self.queue.cancelled, endpoint=self.endpoint)
-            self.queue.cancelled = 0
-        return items
-
-    def _packed(self, items: list[Item]) -> Sent:
-        rows: list[tuple[Any, ...]] = []
-        for item in items:
-            item.attempts += 1
-            rows += item.rows
-        columns = list(zip(*rows, strict=True))
-        packed = [pack(kind, values) for kind, values in zip(self.kinds, columns, strict=False)]
-        sent = Sent(items, packed, len(rows))
-        if self.app.watch is not None:
-            for item in items:
-                item.sent_ns = sent.at_ns
-        return sent
-
-    def _spoilt(self, items: list[Item], error: Exception) -> None:
-        """A fault of ours must not leave anybody without an answer."""
-        self.app.complain(error)
-        for item in items:
-            item.exchange.refuse(Fault(400, "The rows cannot be given to the model.", "The server's log says why."))
 
 
 def fields_of(endpoint: Any) -> tuple[Any, ...]:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from loopline.shells.dataplane.queues import Item
 
 
+# The states of a revision: without processes; loading; answering; not to be loaded; let go for good.
+COLD, STARTING, READY, UNFIT, STOPPED = "cold", "starting", "ready", "unfit", "stopped"
+
+
 class Owner(Protocol):
     """Who is told what its workers do: a revision."""
 
