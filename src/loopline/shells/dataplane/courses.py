@@ -109,10 +109,13 @@ class Courses:
         shadows = [known.get(arm.revision) or Shadow(self._app, arm, served.beside) for arm in traffic.shadows]
         for shadow, arm in zip(shadows, traffic.shadows, strict=True):
             shadow.arm = arm
+        if served.split is None:
+            self._count_from(served)
         served.split = Split(traffic, served.beside, shadows)
 
     def swapped(self, served: Served, old: Revision | None) -> None:
         """Another revision is live: watch it, when it is a newer one."""
+        self._count_from(served)
         self._bakes.pop(served.name, None)
         new, options = served.present(), served.options
         if old is None or not options.bake_s or new.number <= old.number:
@@ -266,6 +269,12 @@ class Courses:
         if found:
             self._tell(lambda: self._serving.counted(found))
 
+    def _count_from(self, served: Served) -> None:
+        """Of what is live, only what comes from now on counts."""
+        if served.live is not None:
+            counts = tally(served.live)
+            self._counted[served.name, served.live.number, LIVE] = (counts.answered, counts.failed, 0)
+
     def _counts(self, served: Served) -> Iterator[tuple[int, str, tuple[int, int, int]]]:
         split = served.split
         if split is None:
@@ -275,10 +284,7 @@ class Courses:
         for revision in shared:
             if revision is served.live or revision.number in named:
                 counts = tally(revision)
-                key = (served.name, revision.number, named.get(revision.number, LIVE))
-                if key not in self._counted:  # what was live before the split counts from its beginning
-                    self._counted[key] = (counts.answered, counts.failed, 0) if revision is served.live else (0, 0, 0)
-                yield revision.number, key[2], (counts.answered, counts.failed, 0)
+                yield revision.number, named.get(revision.number, LIVE), (counts.answered, counts.failed, 0)
         for shadow in split.shadows:
             yield shadow.arm.revision, shadow.arm.name, (shadow.answered, shadow.failed, shadow.dropped)
 
