@@ -8,6 +8,7 @@ from typing import Any
 
 from loopline.adapters.runtimes import beside, catboost_audit
 from loopline.adapters.runtimes.catboost_audit import Description
+from loopline.adapters.runtimes.contributions import in_signature
 from loopline.adapters.runtimes.matrix import MANY_ROWS, check_texts, in_order
 from loopline.core.errors import Invalid, Unavailable
 from loopline.core.tables import Column, Signature
@@ -77,11 +78,24 @@ class Model:
         self._order, self._held = order, held
         self._answer = _answer(model, found)
         self.model = model
+        self._inputs = [column.name for column in signature.inputs]
+        if found.classes is None or len(found.classes) == 2:
+            self.explain = self._explain
         self.order: list[str] = order
         self.coded: dict[str, Any] = {}
 
+    def _explain(self, columns: Mapping[str, Any]) -> tuple[Any, Any]:
+        """CatBoost's own contributions (TreeSHAP), of the raw score."""
+        places = [place for place, name in enumerate(self._order) if name in self._held]
+        pool = _library().Pool(self._table(columns), cat_features=places)
+        found = self.model.get_feature_importance(pool, type="ShapValues", thread_count=1)
+        return in_signature(self._order, self._inputs, found)
+
     def predict(self, columns: Mapping[str, Any]) -> Any:
         """See `LoadedModel.predict`. For few rows one thread, as more cost more than they gain."""
+        return self._answer(self._table(columns), 1 if len(columns[self._order[0]]) < MANY_ROWS else -1)
+
+    def _table(self, columns: Mapping[str, Any]) -> Any:
         import numpy as np
 
         rows = len(columns[self._order[0]])
@@ -89,7 +103,7 @@ class Model:
         for place, name in enumerate(self._order):
             kind = self._held.get(name)
             table[:, place] = columns[name] if kind is None else categories(name, kind, columns[name])
-        return self._answer(table, 1 if rows < MANY_ROWS else -1)
+        return table
 
 
 def categories(name: str, kind: str, values: Any) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from loopline.adapters.runtimes import beside, lightgbm_audit
 from loopline.adapters.runtimes.beside import Beside, Label
 from loopline.adapters.runtimes.lightgbm_audit import Text
+from loopline.adapters.runtimes.contributions import in_signature
 from loopline.adapters.runtimes.matrix import MANY_ROWS, check_texts, chosen, codes_of, filler, in_order
 from loopline.adapters.runtimes.skops_audit import plain_array, plain_schema
 from loopline.core.errors import Invalid, LooplineError, Unavailable
@@ -76,6 +77,8 @@ class LightGBM:
 class Booster:
     """A LightGBM booster in memory. Satisfies `LoadedModel`; may be asked by several threads."""
 
+    library = "lightgbm"
+
     def __init__(self, booster: Any, text: Text, about: Beside, signature: Signature) -> None:
         names = about.columns if len(about.columns) == len(text.columns) else text.columns
         order = in_order(names, signature)
@@ -83,8 +86,12 @@ class Booster:
         check_texts(order, coded, signature)
         self._fill = filler(order, coded, lambda name, value: float("nan"))  # as LightGBM does with new categories
         self._answer = _answer(text, about.labels)
-        self._booster = booster
+        self._booster = self.booster = booster
+        self.order, self.coded, self.labels = order, coded, about.labels
         self._about = about
+        self._order, self._inputs = order, [column.name for column in signature.inputs]
+        if text.classes <= 1:
+            self.explain = self._explain
 
     @property
     def model(self) -> Any:
@@ -96,6 +103,11 @@ class Booster:
         table = self._fill(columns)
         threads = 1 if len(table) < MANY_ROWS else 0
         return self._answer(self._booster.predict(table, num_threads=threads))
+
+    def _explain(self, columns: Mapping[str, Any]) -> tuple[Any, Any]:
+        """LightGBM's own contributions (TreeSHAP), of the raw score."""
+        found = self._booster.predict(self._fill(columns), pred_contrib=True, num_threads=1)
+        return in_signature(self._order, self._inputs, found)
 
 
 def _read(files: Mapping[str, Path]) -> tuple[bytes, Text, Beside]:

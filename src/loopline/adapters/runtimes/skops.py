@@ -87,6 +87,7 @@ class Estimator:
     def __init__(self, model: Any, signature: Signature) -> None:
         from threadpoolctl import ThreadpoolController
 
+        from loopline.adapters.runtimes.contributions import explainer
         from loopline.adapters.runtimes.skops_direct import MANY_ROWS, direct
 
         self._many_rows = MANY_ROWS
@@ -97,6 +98,9 @@ class Estimator:
         self.model = model
         if self._direct is not None:
             self.plain = _Plain(self._plain)
+        explain = explainer(model, self._build, [column.name for column in signature.inputs])
+        if explain is not None:
+            self.explain = explain
 
     def table(self, columns: Mapping[str, Any]) -> Any:
         """What the estimator was fitted on, made of columns."""

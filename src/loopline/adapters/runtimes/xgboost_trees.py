@@ -8,6 +8,7 @@ from typing import Any
 
 from loopline.adapters.runtimes import beside, xgboost_audit
 from loopline.adapters.runtimes.beside import Beside
+from loopline.adapters.runtimes.contributions import in_signature
 from loopline.adapters.runtimes.matrix import MANY_ROWS, check_texts, chosen, codes_of, filler, in_order
 from loopline.adapters.runtimes.xgboost_audit import Description
 from loopline.core.errors import Invalid, Unavailable
@@ -79,6 +80,8 @@ class XGBoost:
 class Booster:
     """An XGBoost booster in memory. Satisfies `LoadedModel`; may be asked by several threads."""
 
+    library = "xgboost"
+
     def __init__(self, booster: Any, found: Description, about: Beside, signature: Signature) -> None:
         order = in_order(found.columns or [f"x{place}" for place in range(found.width)], signature)
         kinds = {column.name: column.type for column in signature.inputs}
@@ -96,6 +99,11 @@ class Booster:
         self._many.set_param({"nthread": 0})
         self._answer = _answer(found, about.labels)
         self._about = about
+        self.booster, self.rounds = booster, self._rounds[1]
+        self.order, self.coded, self.labels = order, coded, about.labels
+        self._inputs = [column.name for column in signature.inputs]
+        if found.classes <= 1:
+            self.explain = self._explain
 
     @property
     def model(self) -> Any:
@@ -114,6 +122,13 @@ class Booster:
             return self._answer(booster.inplace_predict(table, iteration_range=self._rounds, validate_features=False))
         rows = _library().DMatrix(table, feature_types=self._types)
         return self._answer(booster.predict(rows, validate_features=False))
+
+    def _explain(self, columns: Mapping[str, Any]) -> tuple[Any, Any]:
+        """XGBoost's own contributions (TreeSHAP), of the raw score."""
+        rows = _library().DMatrix(self._fill(columns), feature_types=self._types, enable_categorical=True)
+        given = {} if self._linear else {"iteration_range": self._rounds}
+        found = self._few.predict(rows, pred_contribs=True, validate_features=False, **given)
+        return in_signature(self.order, self._inputs, found)
 
 
 def _read(files: Mapping[str, Path]) -> tuple[Path, Description, Beside]:

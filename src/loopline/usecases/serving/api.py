@@ -12,8 +12,10 @@ from loopline.usecases.serving import sharing_api
 from loopline.usecases.serving.model import Desired, Revision, Served
 from loopline.usecases.serving.options import Options
 from loopline.usecases.serving.ranging import RANGE_VERBS
+from loopline.usecases.serving.records_api import VERBS as RECORD_VERBS
 from loopline.usecases.serving.rules.verbs import RULE_VERBS
 from loopline.usecases.serving.traffic import Traffic
+from loopline.usecases.serving.trying import TRY_VERBS
 
 MOST_RECENT = 1000
 
@@ -230,8 +232,10 @@ VERBS = (
     Verb("serving.traffic", "GET", f"{ONE}/traffic", Role.VIEWER, Named, traffic, "Count predictions by day and revision"),
     Verb("serving.predictions", "GET", f"{ONE}/predictions", Role.VIEWER, Recent, predictions, "Show the newest predictions"),
     Verb("serving.prediction", "GET", "/serving/predictions/{prediction}", Role.VIEWER, Identified, prediction, "Show a prediction"),
+    *RECORD_VERBS,
     *RULE_VERBS,
     *RANGE_VERBS,
+    *TRY_VERBS,
     Verb("serving.address", "GET", "/serving/address", Role.VIEWER, Nothing, address, "Say where predictions are answered"),
     *sharing_api.VERBS,
 )  # fmt: skip

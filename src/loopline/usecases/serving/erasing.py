@@ -23,6 +23,7 @@ from loopline.core.ids import new_id
 from loopline.kit.durable import write_file
 from loopline.ports.database import Transaction
 from loopline.usecases.serving import store
+from loopline.usecases.serving.erased import Erased
 from loopline.usecases.serving.model import column_name, subject
 from loopline.usecases.serving.records import archiving, layout
 from loopline.usecases.serving.records.archiving import UNFINISHED
@@ -37,17 +38,6 @@ if TYPE_CHECKING:
 FLUSHED_S = 0.3  # by then what was answered before is in a segment
 PATIENCE_S = 15.0
 Wanted = Callable[["pa.ChunkedArray"], "pa.Array"]
-
-
-class Erased(msgspec.Struct, frozen=True, kw_only=True):
-    """What an erasure did. `subject` is the keyed hash by which facts name the person."""
-
-    id: str
-    endpoint: str
-    field: str
-    subject: str
-    predictions: int
-    truth: int
 
 
 def ask(log: Log, field: str, value: str) -> str:

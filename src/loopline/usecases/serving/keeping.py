@@ -11,7 +11,7 @@ from loopline.usecases.serving import store
 from loopline.usecases.serving.base import Base
 
 if TYPE_CHECKING:
-    from loopline.usecases.serving.erasing import Erased
+    from loopline.usecases.serving.erased import Erased
     from loopline.usecases.serving.sealing import Log
 
 

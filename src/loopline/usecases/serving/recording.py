@@ -63,6 +63,39 @@ class Recording(Keeping):
 
         return recent(self._home, endpoint, limit)
 
+    def newest(
+        self, endpoint: str, limit: int, since: str | None = None, until: str | None = None, by: str = "at",
+        where: str = "",
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """The newest records that are meant (see `read_predictions`), newest first."""
+        from loopline.usecases.serving.records.summaries import recent, shown_rows
+
+        if not (since or until or where):
+            return recent(self._home, endpoint, limit)
+        return shown_rows(self.read_predictions(endpoint, since, until, by, where=where), limit)
+
+    def export(
+        self, endpoint: str, target: Path, since: str | None = None, until: str | None = None, by: str = "at",
+        where: str = "",
+    ) -> int:  # fmt: skip
+        """Write the records that are meant to a Parquet or CSV file, by its ending; answers how many."""
+        from loopline.usecases.serving.records.exporting import export
+
+        return export(self.read_predictions(endpoint, since, until, by, where=where), target)
+
+    def explain(self, prediction_id: str) -> dict[str, Any]:
+        """What each input contributed to a prediction: as stored, else computed now by the version that made it.
+
+        Answers prediction, value, model, version, base, contributions (by input), scale (what base and contributions add
+        up to: the prediction, or its log-odds) and stored. Refused for a model whose contributions cannot be told, or
+        where an input was not logged.
+        """
+        from loopline.usecases.serving.explaining import explain
+
+        record = self.find_prediction(prediction_id)
+        revision = self._database.read(lambda tx: self._revision(tx, record["endpoint"], record["revision"]))
+        return explain(record, revision.signature, self._registry)
+
     def traffic(self, endpoint: str) -> list[dict[str, Any]]:
         """Predictions by day and revision, with p50 and p99 latency in milliseconds."""
         from loopline.usecases.serving.records.summaries import traffic

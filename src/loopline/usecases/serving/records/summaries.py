@@ -17,6 +17,11 @@ def recent(home: Path, endpoint: str, limit: int) -> list[dict[str, Any]]:
     """The newest predictions, newest first, times as ISO text."""
     since = steadily(endpoint, lambda: _since(home, endpoint, limit))
     table = read_predictions(home, endpoint, None if since is None else from_ms(since), None, "at")
+    return shown_rows(table, limit)
+
+
+def shown_rows(table: Any, limit: int) -> list[dict[str, Any]]:
+    """The last rows of a table, the last first, as JSON has them."""
     rows: list[dict[str, Any]] = table.slice(max(0, table.num_rows - limit)).to_pylist()
     return [{key: plain(key, value) for key, value in row.items()} for row in reversed(rows)]
 
