@@ -2,7 +2,7 @@
 # What tests need that is not Python. Installed where this user may; elsewhere the tests that need it are skipped by name.
 set -u
 missing=""
-for pair in chromium:chromium Rscript:r-base-core promtool:prometheus; do
+for pair in chromium:chromium Rscript:r-base-core promtool:prometheus wrk:wrk; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null 2>&1 || missing="$missing postgresql"

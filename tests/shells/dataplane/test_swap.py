@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -221,20 +220,3 @@ def test_when_the_supervisor_dies_the_router_ends_soon_and_in_order(router: Rout
     _, alive = psutil.wait_procs(family, timeout=15)
     assert alive == []
     assert router.serving.read_predictions("late")["id"].to_pylist() == [name]
-
-
-@pytest.mark.torture
-def test_forty_swaps_in_twenty_seconds(live: Router, torture_result: Callable[..., None]) -> None:
-    live.deploy(2)
-    running = storm(live, 22.0, 32)
-    time.sleep(1.0)
-    for number in range(40):
-        live.serving.route("late", 1 + number % 2, "tester")
-        live.serving.wait("late", 1 + number % 2, 10)
-        time.sleep(0.3)
-    result = told(running)
-    assert result["not_200"] == 0, result["bad"]
-    assert result["per_second"] >= 1000
-    assert live.logged(at_least=result["sent"]).num_rows == result["sent"]
-    figures = {name: round(result[name]) for name in ("sent", "not_200", "per_second", "p50_ms", "p99_ms")}
-    torture_result("swaps under load", swaps=40, connections=32, **figures)

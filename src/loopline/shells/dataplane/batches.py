@@ -68,7 +68,7 @@ class Batches:
             if items:
                 sent = self._packed(items)
                 predictions, faults = inline.predict(sent.packed)
-                answer(self, sent, predictions, faults, None)  # type: ignore[arg-type]  (a Revision is what we are part of)
+                answer(self, sent, predictions, faults, None)  # type: ignore[arg-type]
         except Exception as error:
             self._spoilt(items, error)
         if self.queue:
