@@ -25,13 +25,15 @@ def attempted(call: Call, verb: str, **fields: Any) -> Any:
 @dataclass(frozen=True)
 class Page:
     """GET `path` draws `template` (a Jinja2 file beside web.py) with what `data(call, params)` answers; `params` holds
-    the path's {placeholders} and the query. `tab` is the entry in the navigation that it belongs to."""
+    the path's {placeholders} and the query. `tab` is the entry in the navigation that it belongs to. A page that is
+    `posted` is drawn for POST too, with the fields of a form among `params`: for what should stand in no address."""
 
     path: str
     template: str
     data: Callable[[Call, Mapping[str, str]], Mapping[str, Any]]
     tab: str = ""
     role: Role = Role.VIEWER
+    posted: bool = False
 
 
 @dataclass(frozen=True)

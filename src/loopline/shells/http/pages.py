@@ -72,7 +72,9 @@ def page_routes(loopline: Loopline) -> list[BaseRoute]:
     ]
     for module in web_modules():
         name = module.__name__.split(".")[-2]
-        routes += [Route(page.path, draw(loopline, page, name), methods=["GET"]) for page in module.PAGES]
+        for page in module.PAGES:
+            methods = ["GET", "POST"] if page.posted else ["GET"]
+            routes.append(Route(page.path, draw(loopline, page, name), methods=methods))
         routes += [Route(form.path, submit(loopline, form), methods=["POST"]) for form in getattr(module, "FORMS", ())]
     return routes
 
@@ -99,6 +101,8 @@ def draw(loopline: Loopline, page: Page, part: str) -> Callable[[Request], Await
     async def serve(request: Request) -> Response:
         params = {**joined(request.query_params.multi_items()), **request.path_params}
         try:
+            if request.method == "POST":
+                params = {**await form_of(request), **request.path_params}
             text = await anyio.to_thread.run_sync(render, request.state.caller, params)
         except LooplineError as error:
             told = await anyio.to_thread.run_sync(remembered, loopline, page.path, params, error)

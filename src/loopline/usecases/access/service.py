@@ -28,6 +28,7 @@ FIRST = "first"
 SHORTEST_CHOSEN = 12
 CODE_LIFE = timedelta(minutes=10)
 SESSION_LIFE = timedelta(hours=12)
+LENT_LIFE = timedelta(minutes=1)
 
 
 class Access:
@@ -140,6 +141,13 @@ class Access:
             )
         return self._database.write(lambda tx: self._open_session(tx, caller.name))
 
+    def lend(self, name: str) -> str | None:
+        """A secret for a minute, with which one part of the installation asks another as the bearer of the token `name`;
+        `session` knows it, `sign_out` ends it. None when there is no such token."""
+        if not any(token.name == name and self._lives(token) for token in self.tokens()):
+            return None
+        return self._database.write(lambda tx: self._open_session(tx, name, LENT_LIFE))
+
     def sign_out(self, secret: str) -> None:
         """End a browser session."""
         self._database.write(lambda tx: store.end_session(tx, hashed(secret)))
@@ -149,9 +157,9 @@ class Access:
         now = self._clock.text()
         return _caller(self._database.read(lambda tx: store.session(tx, hashed(secret), now)))
 
-    def _open_session(self, tx: Transaction, name: str) -> str:
+    def _open_session(self, tx: Transaction, name: str, life: timedelta = SESSION_LIFE) -> str:
         secret, now = new_secret("session"), self._clock.now()
-        store.insert_session(tx, hashed(secret), name, to_text(now + SESSION_LIFE), to_text(now))
+        store.insert_session(tx, hashed(secret), name, to_text(now + life), to_text(now))
         return secret
 
     def _lives(self, token: Token) -> bool:

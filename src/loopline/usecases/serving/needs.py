@@ -100,3 +100,12 @@ class Tokens(Protocol):
 
     def verify(self, secret: str) -> Caller | None:
         """The caller, or None for a token that is unknown or revoked."""
+
+    def session(self, secret: str) -> Caller | None:
+        """Whose session that is, or None."""
+
+    def lend(self, name: str) -> str | None:
+        """The secret of a short session for the token `name`; None when there is none."""
+
+    def sign_out(self, secret: str) -> None:
+        """End a session."""

@@ -13,9 +13,10 @@ from loopline.usecases.serving.recording import Recording
 from loopline.usecases.serving.rules import rows
 from loopline.usecases.serving.rules.keeping import Ruling
 from loopline.usecases.serving.telling import Telling
+from loopline.usecases.serving.trying import Trying
 
 
-class Serving(Telling, Ranging, Ruling, Recording):
+class Serving(Trying, Telling, Ranging, Ruling, Recording):
     """The endpoints of an installation. It says what shall be served; the data plane does it and tells when it did."""
 
     # What an audit compares

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loopline.core.pages import Call, Form, Page, attempted
-from loopline.usecases.serving import web_splits
+from loopline.usecases.serving import web_splits, web_try
 from loopline.usecases.serving.web_splits import sharing
 
 RECENT = 20
@@ -113,6 +113,7 @@ PAGES = (
     Page("/endpoints", "endpoints.html", endpoints, tab="endpoints"),
     Page("/endpoints/{endpoint}", "endpoint.html", endpoint, tab="endpoints"),
     *web_splits.PAGES,
+    *web_try.PAGES,
 )
 FORMS = (
     Form("/endpoints/{endpoint}/rollback", "serving.rollback", "/endpoints/{endpoint}"),
