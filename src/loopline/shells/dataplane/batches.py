@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from loopline.core.tables import Signature
     from loopline.shells.dataplane.application import Application
+    from loopline.shells.dataplane.metrics import Series
     from loopline.shells.dataplane.queues import Item, Queue
     from loopline.usecases.serving.options import Options
 
@@ -31,6 +32,7 @@ class Batches:
     endpoint: str
     number: int
     signature: Signature
+    series: Series
     state: str
     changed: asyncio.Event
     options: Options
@@ -124,6 +126,8 @@ class Batches:
         columns = list(zip(*rows, strict=True))
         packed = [pack(kind, values) for kind, values in zip(self.kinds, columns, strict=False)]
         sent = Sent(items, packed, len(rows))
+        self.series.batches += 1
+        self.series.rows += sent.rows
         if self.app.watch is not None:
             for item in items:
                 item.sent_ns = sent.at_ns

@@ -37,10 +37,10 @@ def loaded(engine: str, content: bytes, signature: Signature, row: tuple[Any, ..
     LooplineError for what cannot be run here, or would hold up everybody."""
     if engine not in ENGINES:
         raise LooplineError(f"the engine {engine!r} runs in a process of its own")
-    from loopline.adapters.engines import ENGINES as KNOWN
+    from loopline.adapters.engines.tables import Tables
     from loopline.shells.dataplane.model_process import Model
 
-    model = Model(KNOWN[engine].load(content, signature), signature)
+    model = Model(Tables().load(content, signature), signature)
     kinds = [kind_of(column) for column in signature.inputs]
 
     def spent(count: int) -> int:

@@ -39,11 +39,13 @@ COUNTERS = {
 class Series:
     """The requests of one endpoint and revision; `endpoint` is empty for everything else."""
 
-    __slots__ = ("buckets", "endpoint", "revision", "statuses", "total_ns")
+    __slots__ = ("batches", "buckets", "endpoint", "revision", "rows", "statuses", "total_ns")
 
     def __init__(self, endpoint: str, revision: int) -> None:
         self.endpoint = endpoint
         self.revision = revision
+        self.batches = 0
+        self.rows = 0  # in those batches
         self.statuses: dict[int, int] = {}
         self.buckets = [0] * (len(FINE_NS) + 1)  # answers by latency, up to each of FINE_NS, and longer
         self.total_ns = 0
@@ -81,7 +83,13 @@ class Metrics:
 
     def text(self, gauges: Iterable[Gauge]) -> str:
         """Prometheus' text format (version 0.0.4)."""
-        ours = [*self._requests(), *self._latencies(), *self._counters(), *gauge_lines(gauges, "loopline_")]
+        ours = [
+            *self._requests(),
+            *self._batches(),
+            *self._latencies(),
+            *self._counters(),
+            *gauge_lines(gauges, "loopline_"),
+        ]
         return "\n".join([*ours, *process_lines()]) + "\n"
 
     def _requests(self) -> Iterator[str]:
@@ -90,6 +98,17 @@ class Metrics:
         for series in self.series.values():
             for status, number in sorted(series.statuses.items()):
                 yield f'loopline_requests_total{{{_labels(series)},status="{status}"}} {number}'
+
+    def _batches(self) -> Iterator[str]:
+        found = [each for each in self.series.values() if each.batches]
+        for name, text, attribute in (
+            ("batches", "Batches given to a model.", "batches"),
+            ("batch_rows", "Rows in those batches: divided by their number, how many requests share one.", "rows"),
+        ):
+            yield f"# HELP loopline_{name}_total {text}"
+            yield f"# TYPE loopline_{name}_total counter"
+            for series in found:
+                yield f"loopline_{name}_total{{{_labels(series)}}} {getattr(series, attribute)}"
 
     def _latencies(self) -> Iterator[str]:
         name = "loopline_request_seconds"
