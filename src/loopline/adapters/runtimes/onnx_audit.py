@@ -19,6 +19,11 @@ LARGEST = 2 << 30  # as protobuf has it
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 REFUSED = frozenset({"PythonOp", "PythonOpGrad", "ATen", "ExternalOp"})  # they call what lies outside of the file
 CLASSIFIERS = frozenset({"TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier", "ZipMap"})
+TREES = frozenset({"TreeEnsemble", "TreeEnsembleClassifier", "TreeEnsembleRegressor"})
+AROUND_TREES = frozenset(
+    {"Add", "ArgMax", "ArrayFeatureExtractor", "Cast", "Concat", "Constant", "Div", "Exp", "Flatten", "Identity", "Mul",
+     "Reshape", "Sigmoid", "Softmax", "Sub", "ZipMap"}
+)  # fmt: skip
 DEEPEST = 16
 _MODEL_GRAPH, _MODEL_OPSETS, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 8, 20, 25
 _SIZES = {
@@ -49,12 +54,14 @@ class Side(NamedTuple):
 
 
 class Graph(NamedTuple):
-    """What the file says of the model. `external` are the names of files beside it."""
+    """What the file says of the model. `external` are the names of files beside it; `gaps` whether it is made of trees,
+    which know what to do with a number that is missing."""
 
     inputs: list[Side]
     outputs: list[Side]
     classes: int | None
     external: set[str]
+    gaps: bool
 
 
 def audit(path: Path, files: Mapping[str, Path]) -> Graph:
@@ -74,6 +81,7 @@ class _Audit:
         self._external: set[str] = set()
         self._functions: set[tuple[str, str]] = set()
         self._classes: int | None = None
+        self._kinds: set[str] = set()
 
     def model(self, content: bytes) -> Graph:
         parts = list(fields(content))
@@ -97,7 +105,8 @@ class _Audit:
             raise ValueError("its graph takes or gives nothing")
         sides = [one.shape[1] for one in outputs if one.type in (1, 11) and len(one.shape) == 2]
         classes = self._classes or next((side for side in sides if side is not None and side > 1), None)
-        return Graph(inputs, outputs, classes, self._external)
+        gaps = bool(self._kinds & TREES) and self._kinds <= TREES | AROUND_TREES
+        return Graph(inputs, outputs, classes, self._external, gaps)
 
     def _graph(self, content: bytes, depth: int) -> set[str]:
         """Check a graph; answers the names of the tensors that it holds itself."""
@@ -115,6 +124,7 @@ class _Audit:
             parts = list(fields(node))
             kind = next((text(value) for place, value in parts if place == 4), "")
             domain = next((text(value) for place, value in parts if place == 7), "")
+            self._kinds.add(kind)
             known = domain in DOMAINS and kind not in REFUSED
             if not known and (domain, kind) not in self._functions:
                 raise Refused(

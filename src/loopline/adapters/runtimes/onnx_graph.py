@@ -51,11 +51,15 @@ class Onnx:
         words = any(one.type == 8 for one in graph.outputs) and graph.classes != 2
         gives = Column("prediction", "string" if words else "float")
         if all(width == 1 for width in widths):
-            return Signature(tuple(Column(one.name, _kind(one), one.type in FLOATS) for one in graph.inputs), gives)
+            return Signature(
+                tuple(Column(one.name, _kind(one), graph.gaps and one.type in FLOATS) for one in graph.inputs), gives
+            )
         only, width = graph.inputs[0], widths[0]
         if len(widths) > 1 or width is None:
             return None
-        return Signature(tuple(Column(f"x{place}", _kind(only), only.type in FLOATS) for place in range(width)), gives)
+        return Signature(
+            tuple(Column(f"x{place}", _kind(only), graph.gaps and only.type in FLOATS) for place in range(width)), gives
+        )
 
     def load(self, folder: Path, signature: Signature) -> Session:
         """The model, after the file was checked."""
