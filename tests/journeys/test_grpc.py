@@ -43,9 +43,10 @@ def test_it_is_started_when_asked_for_and_after_every_fall(up: Callable[..., Any
     server = up(tmp_path / "home", "--grpc-port", "0")
     address = json.loads((tmp_path / "home" / "run" / "server.json").read_text())["grpc_address"]
     assert live(address)
-    for module in ("loopline.shells.rpc", "loopline.shells.dataplane"):
+    router = "loopline.shells.dataplane"
+    for module, by in (("loopline.shells.rpc", signal.SIGKILL), (router, signal.SIGKILL), (router, signal.SIGTERM)):
         fallen = until(lambda module=module: child(server, module))
-        os.kill(fallen.pid, signal.SIGKILL)
+        os.kill(fallen.pid, by)
         until(lambda module=module, fallen=fallen: (now := child(server, module)) and now.pid != fallen.pid)
         assert live(address)
     family = server.family()
