@@ -149,9 +149,9 @@ def runtimes(_: Loopline | None = None) -> Mapping[str, Runtime]:
 
 def engines(_: Loopline) -> Mapping[str, Any]:
     """The ways to run a model without its library, by name."""
-    from loopline.adapters.engines import ENGINES
+    from loopline.adapters.engines import engines as found
 
-    return ENGINES
+    return found(runtimes())
 
 
 def executors(_: Loopline) -> Mapping[str, Any]:

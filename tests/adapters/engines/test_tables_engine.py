@@ -18,17 +18,21 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
     ExtraTreesRegressor,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
+    StackingClassifier,
     VotingClassifier,
 )
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge, SGDClassifier
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -113,6 +117,10 @@ ZOO: dict[str, tuple[Any, pd.DataFrame, Any]] = {
     "target encoder": (make_pipeline(make_column_transformer((TargetEncoder(), list(TEXTS)), remainder="passthrough"), Ridge()), FRAME, HEAT),
     "logs": (TransformedTargetRegressor(Ridge(), func=np.log1p, inverse_func=np.expm1), PLAIN, np.abs(HEAT)),
     "descent": (make_pipeline(StandardScaler(), SGDClassifier(loss="modified_huber")), PLAIN, LATE),
+    "bags": (BaggingClassifier(LogisticRegression(), 3, max_features=0.5), PLAIN, LATE),
+    "bags of trees": (BaggingRegressor(n_estimators=5, random_state=1), PLAIN, HEAT),
+    "stack": (StackingClassifier([("a", LogisticRegression()), ("b", GaussianNB())], passthrough=True, cv=2), PLAIN, LATE),
+    "one against the rest": (OneVsRestClassifier(make_pipeline(StandardScaler(), LogisticRegression())), PLAIN, WORDS),
     "components": (make_pipeline(FunctionTransformer(np.cbrt), PCA(2), LogisticRegression()), PLAIN, LATE),
     "selected": (make_pipeline(SimpleImputer(add_indicator=True), SelectKBest(f_regression, k=2), LinearRegression()), GAPS[list(NUMBERS)], HEAT),
 }  # fmt: skip
@@ -266,10 +274,10 @@ import sys
 from math import nan
 from pathlib import Path
 import numpy as np
-from loopline.adapters.engines import ENGINES
+from loopline.adapters.engines import engines
 from loopline.core.tables import Column, Signature
 taken = {taken!r}
-model = ENGINES["tables"].load(Path({str(tmp_path / "content")!r}).read_bytes(), taken)
+model = engines({{}})["tables"].load(Path({str(tmp_path / "content")!r}).read_bytes(), taken)
 given = {{name: np.array(values, dtype=float if isinstance(values[0], float) else object) for name, values in {given!r}.items()}}
 print(repr(float(model.predict(given)[0])))
 assert not {{"sklearn", "scipy", "skops", "pandas", "pyarrow", "sqlalchemy"}} & set(sys.modules), sorted(sys.modules)

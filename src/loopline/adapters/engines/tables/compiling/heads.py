@@ -296,6 +296,58 @@ def _vote(writer: Writer, source: Any, model: Any, view: View) -> Answer:
     return Answer(found[0].kind, writer.arithmetic(total, divide=float(sum(given))))
 
 
+_SINGLE = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor")
+
+
+def _bagged(writer: Writer, source: Any, model: Any, view: View) -> Answer:
+    """The mean of estimators, of which each may see some columns."""
+    before = writer.numbers(view)
+    features = [list(columns) for columns in model.estimators_features_]
+    if all(type(each).__name__ in _SINGLE for each in model.estimators_) and all(
+        columns == list(range(before.width)) for columns in features
+    ):
+        return (_forest_classifier if hasattr(model, "classes_") else _forest_regressor)(writer, source, model, view)
+    found = []
+    for each, columns in zip(model.estimators_, features, strict=True):
+        known(
+            not hasattr(model, "classes_") or len(each.classes_) == len(model.classes_), "estimators of other classes"
+        )
+        seen = writer.add("take", len(columns), {"rows": np.asarray(columns)}, at=before)
+        found.append(answered(writer, source, each, seen))
+    kind = found[0].kind
+    known(kind in ("chance", "shares", "number") and {one.kind for one in found} == {kind}, "votes of labels")
+    tables = [one.table for one in found]
+    total = writer.add("total", tables[0].width, {"weights": np.ones(len(tables))}, at=tables)
+    return Answer(kind, writer.arithmetic(total, divide=float(len(tables))))
+
+
+def _stacked(writer: Writer, source: Any, model: Any, view: View) -> Answer:
+    """Estimators whose answers are the columns of a last one."""
+    before = writer.numbers(view)
+    parts = []
+    for each, method in zip(model.estimators_, model.stack_method_, strict=True):
+        one = answered(writer, source, each, before)
+        fits = {"predict_proba": ("chance", "shares"), "predict": ("number",)}.get(method, ())
+        known(one.kind in fits, f"a column made by {method}")
+        parts.append(one.table)
+    if model.passthrough:
+        parts.append(before)
+    return answered(writer, source, model.final_estimator_, writer.join(parts))
+
+
+def _one_against_rest(writer: Writer, source: Any, model: Any, view: View) -> Answer:
+    before = writer.numbers(view)
+    found = [answered(writer, source, each, before) for each in model.estimators_]
+    known(all(one.kind in ("chance", "sign") for one in found) and not model.multilabel_, "several labels a row")
+    if len(found) == 1:
+        return found[0]
+    # The library takes the largest decision where there is one, else the largest probability: the same order.
+    return Answer(
+        "classes",
+        writer.join([_uncalibrated(writer, one, each) for one, each in zip(found, model.estimators_, strict=True)]),
+    )
+
+
 def _target(writer: Writer, source: Any, model: Any, view: View) -> Answer:
     raw = answered(writer, source, model.regressor_, view).table
     back = model.transformer_
@@ -334,6 +386,11 @@ _ESTIMATORS: dict[str, Compile] = {
     "GaussianNB": _gaussian,
     "MultinomialNB": _multinomial,
     "CalibratedClassifierCV": _calibrated,
+    "BaggingClassifier": _bagged,
+    "BaggingRegressor": _bagged,
+    "StackingClassifier": _stacked,
+    "StackingRegressor": _stacked,
+    "OneVsRestClassifier": _one_against_rest,
     "VotingClassifier": _vote,
     "VotingRegressor": _vote,
     "TransformedTargetRegressor": _target,
