@@ -15,15 +15,17 @@ import pytest
 from dataplane_doubles import ROW
 from dataplane_router import TOKEN, Router
 
+from loopline.core.errors import CheckFailed
+
 pytestmark = pytest.mark.integration
 STORM = Path(__file__).with_name("storm.py")
 PATH = "/v1/endpoints/late/predict"
-FIVE = [["plain", 100.0], ["plain", 200.0], ["nan", 0.0], ["slow", 100.0], ["picky", 300.0]]
+FIVE = [["plain", 100.0], ["plain", 200.0], ["sours", 0.0], ["slow", 100.0], ["nan", 300.0]]
 
 
 @pytest.fixture
 def serving_one(router: Router) -> Router:
-    """Version 1 is live; 2 answers otherwise, 3 never, 4 slowly."""
+    """Version 1 is live; 2 answers otherwise, 3 soon no more, 4 slowly, 5 never."""
     router.describe(FIVE)
     router.serving.put("late", "flights", "tester", key="flight")
     router.start()
@@ -63,12 +65,12 @@ def kinds(router: Router) -> list[str]:
 
 def test_a_canary_gets_its_share_and_is_made_live_without_a_lost_request(serving_one: Router) -> None:
     router = serving_one
-    running = storm(router, 6.0)
+    running = storm(router, 4.0)
     made = router.serving.canary("late", 2, 0.25, "tester")
     assert status(router, made.revision, "beside")
-    time.sleep(1.5)
+    time.sleep(0.7)
     router.serving.share("late", {"canary": 0.5}, "tester")
-    time.sleep(1.0)
+    time.sleep(0.5)
     router.serving.promote("late", "tester")
     router.serving.wait("late", made.revision, 10)
     result = told(running)
@@ -83,11 +85,23 @@ def test_a_canary_gets_its_share_and_is_made_live_without_a_lost_request(serving
     assert {"deployment.beside", "deployment.live"} <= set(kinds(router))
 
 
+def test_a_version_is_warmed_with_what_was_asked_before(serving_one: Router) -> None:
+    router = serving_one
+    for hour in range(20):
+        router.predict({**ROW, "dep_hour": float(hour)})
+    router.logged(at_least=20)
+    made = router.serving.deploy("late", 5, "tester")
+    with pytest.raises(CheckFailed, match="cannot score 20 of the 20 newest requests"):
+        router.serving.wait("late", made.revision, 20)
+    router.deploy(2)
+    assert router.logged().num_rows == 20  # warming up is not logged
+
+
 def test_a_bad_version_is_put_back_by_itself_and_at_once(serving_one: Router) -> None:
     router = serving_one
     router.serving.configure("late", {"bake_s": 30.0}, "tester")
-    running = storm(router, 6.0, 4)
-    time.sleep(1.0)
+    running = storm(router, 3.5, 4)
+    time.sleep(0.7)
     made = router.serving.deploy("late", 3, "tester")
     assert until(lambda: "deployment.rolled_back" in kinds(router))
     result = told(running)
@@ -105,8 +119,8 @@ def test_a_bad_version_is_put_back_by_itself_and_at_once(serving_one: Router) ->
 def test_a_slow_version_is_put_back_and_nobody_is_refused(serving_one: Router) -> None:
     router = serving_one
     router.serving.configure("late", {"bake_s": 60.0}, "tester")
-    running = storm(router, 12.0, 4)
-    time.sleep(1.5)
+    running = storm(router, 8.0, 4)
+    time.sleep(0.7)
     router.serving.deploy("late", 4, "tester")
     assert until(lambda: "deployment.rolled_back" in kinds(router))
     verdict = router.serving.verdicts("late")[0]
@@ -119,7 +133,7 @@ def test_a_slow_version_is_put_back_and_nobody_is_refused(serving_one: Router) -
 
 def test_a_canary_takes_its_steps_and_is_made_live(serving_one: Router) -> None:
     router = serving_one
-    running = storm(router, 8.0, 4)
+    running = storm(router, 5.0, 4)
     made = router.serving.canary("late", 2, 0.0, "tester", steps=(0.2, 0.5, 1.0), every_s=1.0)
     router.serving.wait("late", made.revision, 20)
     result = told(running)
@@ -131,7 +145,7 @@ def test_a_canary_takes_its_steps_and_is_made_live(serving_one: Router) -> None:
 
 def test_a_canary_that_fails_is_taken_off(serving_one: Router) -> None:
     router = serving_one
-    running = storm(router, 5.0, 4)
+    running = storm(router, 3.0, 4)
     made = router.serving.canary("late", 3, 0.2, "tester")
     assert until(lambda: router.serving.verdicts("late"))
     assert router.serving.verdicts("late")[0].verdict == "stopped"
@@ -173,7 +187,7 @@ def test_a_shadow_sees_what_was_answered_and_answers_nobody(serving_one: Router)
     router = serving_one
     made = router.serving.shadow("late", 2, 1.0, "tester")
     assert status(router, made.revision, "beside")
-    running = storm(router, 3.0, 4)
+    running = storm(router, 1.5, 4)
     result = told(running)
     assert result["not_200"] == 0
     assert set(result["revisions"]) == {1}

@@ -21,6 +21,7 @@ from loopline.kit.processes import die_with_parent
 from loopline.ports.runtime import LoadedModel
 from loopline.shells.dataplane.frames import FAILED, READY, framed, receive
 from loopline.usecases.serving.records.columns import as_numpy, kind_of, pack
+from loopline.usecases.serving.warming import misfit, recorded
 
 EXAMPLES = 32
 COMPILE_S = 60.0
@@ -146,12 +147,17 @@ def load(arguments: argparse.Namespace) -> Model:
         loaded = serving.ruled(found, deployment)
         # A compiled model has answered its held-out rows already; reading them again would cost more than the model.
         proven = deployment.rules is None and getattr(found, "choice", None) is not None
-        examples = None if proven else serving.examples(arguments.model, arguments.version, EXAMPLES)
+        seen = recorded(Path(arguments.home), arguments.endpoint, signature, EXAMPLES)
+        known = proven or seen is not None
+        examples = None if known else serving.examples(arguments.model, arguments.version, EXAMPLES)
     finally:
         installation.close()
     model = Model(loaded, signature)
     model.told |= told
-    reason = warm(model, signature, examples, deployment.rules is not None)
+    if seen is not None:  # what was asked a moment ago will be asked again
+        reason = misfit(model.predict(seen[0])[1], seen[1])
+    else:
+        reason = warm(model, signature, examples, deployment.rules is not None)
     if reason is not None:
         raise LooplineError(f"The model {arguments.model}/{arguments.version} is unfit: {reason}.")
     return model
