@@ -18,9 +18,9 @@ pytestmark = pytest.mark.integration
 SECRET = "Zaphod-7"
 
 
-def serving(router: Router, **options: Any) -> None:
+def serving(router: Router, kind: str = "picky", **options: Any) -> None:
     """Serve with these options."""
-    router.describe([["picky", 100.0]])
+    router.describe([[kind, 100.0]])
     router.serving.put("late", "flights", "tester", key="flight", event_time="departs")
     router.serving.configure("late", options, "tester")
     router.start()
@@ -84,3 +84,49 @@ def test_a_durable_answer_survives_a_kill_at_any_time(router: Router) -> None:
     os.kill(router.process.pid, signal.SIGKILL)
     router.process.wait()
     assert set(answered) <= set(router.serving.read_predictions("late")["id"].to_pylist())
+
+
+def test_what_each_input_contributed_is_answered_and_kept_when_asked(router: Router) -> None:
+    serving(router, "explains", redact=["carrier"])
+    status, said = router.ask(
+        "POST", "/v1/endpoints/late/predict?explain=true", {"rows": [ROW, {**ROW, "dep_hour": 3.0}]}
+    )
+    assert (status, said["predictions"]) == (200, [107.5, 103.0])
+    assert [(each["base"], each["contributions"]["dep_hour"]) for each in said["explanations"]] == [
+        (100.0, 7.5),
+        (100.0, 3.0),
+    ]
+    record = router.record(said["ids"][1])
+    assert record["explanation"] == {
+        "dep_hour": 3.0,
+        "distance": 0.0,
+        "temp": 0.0,
+        "holiday": 0.0,
+    }  # not the redacted one
+    assert record["explanation_base"] == 100.0
+    _, said = router.predict()
+    assert "explanations" not in said
+    assert router.record(said["ids"][0]).get("explanation") is None
+    given = {"dep_hour": ("FP64", 7.5), "distance": ("INT64", 1400), "temp": ("FP64", None), "carrier": ("BYTES", "UA"),
+             "holiday": ("BOOL", False)}  # fmt: skip
+    tensors = [{"name": name, "datatype": kind, "shape": [1], "data": [value]} for name, (kind, value) in given.items()]
+    status, said = router.ask("POST", "/v2/models/late/infer", {"inputs": tensors, "parameters": {"explain": True}})
+    assert status == 200
+    _, parts, base = said["outputs"]
+    assert (parts["shape"], parts["data"], base["data"]) == ([1, 5], [7.5, 0.0, 0.0, 0.0, 0.0], [100.0])
+    assert parts["parameters"]["inputs"].split(",")[0] == "dep_hour"
+    stored = router.serving.explain(router.record(said["parameters"]["prediction_id"])["id"])
+    assert (stored["stored"], stored["scale"], stored["contributions"]["dep_hour"]) == (True, "prediction", 7.5)
+
+
+def test_a_model_that_cannot_tell_says_so(shared: Router) -> None:
+    status, said = shared.ask("POST", "/v1/endpoints/late/predict?explain=true", {"rows": [ROW]})
+    assert status == 422
+    assert "cannot be told of flights/1" in said["error"]
+
+
+def test_every_prediction_is_explained_where_the_endpoint_says_so(router: Router) -> None:
+    serving(router, "explains", explain=True)
+    _, said = router.predict()
+    assert "explanations" not in said
+    assert router.record(said["ids"][0])["explanation"]["dep_hour"] == 7.5

@@ -3,6 +3,7 @@ of its own. Its rows are numbered through and share one id; when a piece is refu
 
 from __future__ import annotations
 
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +143,7 @@ class Pieces:
         values: Any = None
         for first in sorted(self._values):
             values = self._values[first] if values is None else values + self._values[first]
-        item = self._items[0]
+        item: Any = copy(self._items[0])  # the piece itself may still have to be logged
         item.exchange, item.rows = self.exchange, self._rows
         if self._explain:
             item.explanation = _joined([each.explanation for each in self._items])

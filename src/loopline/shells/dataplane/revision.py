@@ -208,6 +208,7 @@ class Revision(Batches, Deadlines):
         if self.queue.rows and self.queue.rows + len(rows) > self.options.queue_rows:
             raise self._full()
         exchange.label = self.series
+        explain = explain or self.options.explain
         item = Item(exchange, rows, reply, self.app.ids, self._timeout_ns, arm, explain)
         if self.app.watch is not None:  # else it would only be a cycle for the garbage collector
             exchange.item = item

@@ -8,6 +8,7 @@ from loopline.core.verbs import Role
 from loopline.shells.dataplane.answers import JSON, Fault, json_answer, unavailable
 from loopline.shells.dataplane.bodies import OCTETS, SMALL, TENSORS, aside, kind_of
 from loopline.shells.dataplane.doors.plain import columns
+from loopline.shells.dataplane.explained import ExplainedTensors, asked, asked_within, check
 from loopline.shells.dataplane.pieces import submit
 from loopline.shells.dataplane.replies import OpenInference
 from loopline.shells.dataplane.revision import COLD, READY
@@ -32,8 +33,13 @@ def infer(app: Any, exchange: Any, served: Any) -> None:
     length = json_length(exchange)
     contract, output, body = revision.rows, revision.signature.output, exchange.body
 
+    explain = asked(exchange) or asked_within(body if length is None else body[:length])
+    if explain:
+        check(revision)
+
     def answer(request: Request) -> None:
-        submit(revision, exchange, request.rows, OpenInference(request.id, request.binary), arm)
+        form = ExplainedTensors(request.id) if explain else OpenInference(request.id, request.binary)
+        submit(revision, exchange, request.rows, form, arm, explain)
 
     if length is not None and len(body) > SMALL:
         aside(app, exchange, lambda: read(contract, output, body, length), answer)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from loopline.core.verbs import Role
 from loopline.shells.dataplane.answers import JSON
 from loopline.shells.dataplane.bodies import ARROW, aside, kind_of, only_json, wants
+from loopline.shells.dataplane.explained import EXPLAINED, asked, check
 from loopline.shells.dataplane.pieces import submit
 from loopline.shells.dataplane.replies import PLAIN
 
@@ -26,7 +27,11 @@ def predict(app: Any, exchange: Any, served: Any) -> None:
     exchange.label = revision.series
     if columns(app, exchange, revision, arm, PLAIN):
         return
-    submit(revision, exchange, revision.rows.from_plain(only_json(exchange)), PLAIN, arm)
+    explain = asked(exchange)
+    if explain:
+        check(revision)
+    form = EXPLAINED if explain else PLAIN
+    submit(revision, exchange, revision.rows.from_plain(only_json(exchange)), form, arm, explain)
 
 
 def columns(app: Any, exchange: Any, revision: Any, arm: str, reply: Reply) -> bool:
