@@ -36,7 +36,10 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         "--warm-seconds", type=float, default=Limits.warm_s, help="how long the previous revision stays warm"
     )
     parser.add_argument("--grace-seconds", type=float, default=Limits.grace_s, help="how long a stop waits for clients")
-    parser.add_argument("--memory-mb", type=int, default=0, help="memory for models; default: half of the machine's")
+    parser.add_argument(
+        "--memory-mb", type=int, default=os.environ.get("LOOPLINE_SERVING_MEMORY_MB") or 0,
+        help="memory for models; default: half of the machine's",
+    )  # fmt: skip
     parser.add_argument(
         "--replace", action="store_true", help="take over from the data plane that runs, without a pause"
     )
