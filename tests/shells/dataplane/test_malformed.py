@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import random
 import re
@@ -12,6 +13,7 @@ import time
 import zlib
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import zstandard
 from dataplane_doubles import ROW
@@ -23,7 +25,8 @@ PATH = "/v1/endpoints/late/predict"
 GOOD = json.dumps({"rows": [ROW]}).encode()
 
 
-INFER = "/v2/models/late/infer"
+INFER, SCORE = "/v2/models/late/infer", "/endpoints/late/invocations"
+ARROW = "application/vnd.apache.arrow.stream"
 TENSOR = b'{"inputs":[{"name":"dep_hour","shape":[1],"datatype":"%b","parameters":{"binary_data_size":%b}}]}'
 
 
@@ -138,6 +141,21 @@ CASES = {
     "huge shape": (whole(TENSOR.replace(b"[1]", b"[999999999999999999]") % (b"FP64", b"8"), path=INFER), 400),
     "parameters that are deep": (whole(b'{"inputs":[],"parameters":{"a":{"b":1}}}', path=INFER), 400),
     "an output that is not there": (whole(b'{"inputs":[],"outputs":[{"name":"x"}]}', path=INFER), 400),
+    "invocations without a form": (whole(b"{}", path=SCORE), 400),
+    "invocations that are deep": (whole(b'{"inputs":' + b"[" * 100_000, path=SCORE), 400),
+    "invocations with deep params": (whole(b'{"inputs":[[1]],"params":' + b'{"a":' * 100_000, path=SCORE), 400),
+    "invocations with huge columns": (whole(b'{"dataframe_split":{"columns":["' + b"a" * 100_000 + b'"],"data":[[1]]}}', path=SCORE), 400),
+    "CSV with a huge field": (whole(b"a\n" + b"x" * 200_000, "Content-Type: text/csv", path=SCORE), 400),
+    "CSV with NUL": (whole(b"a\0b,c\n\0,\0\n", "Content-Type: text/csv", path=SCORE), 400),
+    "CSV with a million columns": (whole(b"," * 1_000_000, "Content-Type: text/csv", path=SCORE), 400),
+    "Parquet": (whole(b"PAR1", "Content-Type: application/vnd.apache.parquet", path=SCORE), 415),
+    "no Arrow": (whole(b"\xff\xff\xff\xff\xff\xff\xff\x7f", f"Content-Type: {ARROW}"), 400),
+    "Arrow of a huge message": (whole(b"\xff\xff\xff\xff\xf0\xff\xff\x7f" + b"x" * 100, f"Content-Type: {ARROW}", path=INFER), 400),
+    "Arrow to MLflow's door": (whole(b"", f"Content-Type: {ARROW}", path=SCORE), 415),
+    "Arrow beyond its limit": (whole(b"", f"Content-Type: {ARROW}", "Content-Length: 67108865"), 413),
+    "post to the description": (whole(GOOD, path="/v1/endpoints/late/openapi.json"), 405),
+    "get of invocations": (whole(b"", path=SCORE, method="GET"), 405),
+    "basic with no base64": (b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic %%%\r\n\r\n", 401),
     "many headers": (whole(GOOD, *(f"X-{n}: y" for n in range(200))), 400),
     "huge header": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 200_000, 400),
     "endless header": (b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 2_000_000 + b"\r\n\r\n", 400),
@@ -223,17 +241,54 @@ def test_a_request_in_single_bytes(shared: Router) -> None:
     assert statuses(talk(shared, *(bytes([byte]) for byte in whole()))) == [200]
 
 
-@pytest.mark.parametrize("rounds", [150, pytest.param(5000, marks=pytest.mark.torture)], ids=["few", "many"])
-def test_random_bytes_and_damaged_requests(shared: Router, rounds: int) -> None:
-    chance = random.Random(rounds)
-    for _ in range(rounds):
-        content = bytearray(whole())
+def arrow() -> bytes:
+    sink = io.BytesIO()
+    table = pa.table({name: [value] for name, value in {**ROW, "temp": 1.0}.items()})
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+TENSORS = json.dumps({"inputs": [
+    {"name": name, "shape": [1], "datatype": kind, "data": [ROW[name]]}
+    for name, kind in {"dep_hour": "FP64", "distance": "INT64", "temp": "FP32", "carrier": "BYTES", "holiday": "BOOL"}.items()
+]}).encode()  # fmt: skip
+BINARY = json.dumps({"inputs": [
+    {"name": "dep_hour", "shape": [1], "datatype": "FP64", "parameters": {"binary_data_size": 8}},
+    *json.loads(TENSORS)["inputs"][1:],
+]}).encode()  # fmt: skip
+SOUND = {
+    "plain": whole(),
+    "packed": whole(gzip.compress(GOOD), "Content-Encoding: gzip"),
+    "zstd": whole(zstandard.compress(GOOD), "Content-Encoding: zstd"),
+    "tensors": whole(TENSORS, path=INFER),
+    "binary": binary(BINARY, struct.pack("<d", 7.5)),
+    "arrow": whole(arrow(), f"Content-Type: {ARROW}", f"Accept: {ARROW}"),
+    "scoring": whole(
+        json.dumps({"dataframe_split": {"columns": list(ROW), "data": [list(ROW.values())]}}).encode(), path=SCORE
+    ),
+    "csv": whole(b"dep_hour,distance,temp,carrier,holiday\n7.5,1400,,UA,False\n", "Content-Type: text/csv", path=SCORE),
+    "description": whole(b"", path="/v1/endpoints/late/openapi.json", method="GET"),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("rounds", [50, pytest.param(5000, marks=pytest.mark.torture)], ids=["few", "many"])
+def test_random_bytes_and_damaged_requests(shared: Router, name: str, rounds: int) -> None:
+    """Half of them damaged anywhere, half in the body alone, which then is as long as it says."""
+    chance = random.Random(f"{name} {rounds}")
+    head, _, body = SOUND[name].partition(b"\r\n\r\n")
+    assert statuses(talk(shared, SOUND[name])) == [200]
+    for number in range(rounds):
+        content = bytearray(body if number % 2 and body else SOUND[name])
         for _ in range(chance.randint(1, 12)):
             place = chance.randrange(len(content))
-            content[place : place + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
+            many = chance.randint(0, 3)
+            content[place : place + many] = chance.randbytes(many if number % 2 else chance.randint(0, 3))
+        sent = head + b"\r\n\r\n" + content if number % 2 and body else bytes(content)
         start = time.monotonic()
-        found = statuses(talk(shared, bytes(content)))
-        assert all(200 <= status < 500 for status in found), bytes(content)
+        found = statuses(talk(shared, sent))
+        assert all(200 <= status < 500 for status in found), sent
         assert time.monotonic() - start < 2.5
     assert shared.predict()[0] == 200
     assert "Traceback" not in shared.log_text()

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from loopline.shells.dataplane.answers import JSON, Fault
+from loopline.shells.dataplane.limits import variable
 
 if TYPE_CHECKING:
     from loopline.shells.dataplane.application import Application
@@ -69,7 +70,9 @@ def aside(app: Application, exchange: Exchange, work: Callable[[], Any], then: C
     follows for a client that is gone."""
     size = len(exchange.body)
     if app.aside + size > app.limits.bodies:
-        raise Fault(429, "Too much is being decoded at once.", "Try again in a moment.", b"retry-after: 1\r\n")
+        most = app.limits.bodies >> 20
+        hint = f"Try again in a moment, {variable('BODIES_MB', most * 2)}."
+        raise Fault(429, f"All bodies being decoded at once may have {most} MB.", hint, b"retry-after: 1\r\n")
     app.aside += size
 
     def done(future: Any) -> None:

@@ -13,7 +13,7 @@ MEGABYTE = 1 << 20
 SETTINGS = {
     "BODY_MB": ("body", MEGABYTE), "COLUMNAR_MB": ("columnar", MEGABYTE), "ROWS": ("rows", 1),
     "COLUMNAR_ROWS": ("columnar_rows", 1), "BODY_SECONDS": ("body_s", 1.0),
-    "HEAD_SECONDS": ("head_s", 1.0), "CONNECTIONS": ("connections", 1),
+    "HEAD_SECONDS": ("head_s", 1.0), "CONNECTIONS": ("connections", 1), "BODIES_MB": ("bodies", MEGABYTE),
 }  # fmt: skip
 
 

@@ -131,7 +131,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         if not self.app.joined(self):
-            self._fail(Fault(429, "Too many connections are open.", "Reuse a connection, or try again in a moment."))
+            most = self.limits.connections
+            hint = f"Reuse a connection, {variable('CONNECTIONS', most * 2)}."
+            self._fail(Fault(429, f"No more than {most} connections may be open.", hint))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended = self.lost = True
@@ -185,7 +187,7 @@ class Connection(asyncio.Protocol):
     def on_url(self, part: bytes) -> None:
         self._url += part
         if len(self._url) > self.limits.url:
-            raise Fault(400, f"The address of a request may have {self.limits.url} bytes.")
+            raise Fault(400, f"The address of a request may have {self.limits.url} bytes.", "Send what is long in the body.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers += 1
@@ -223,7 +225,9 @@ class Connection(asyncio.Protocol):
         if self._size > self._most:
             raise self._too_large()
         if self.app.buffered > self.limits.bodies:
-            raise Fault(429, "Too much is being sent at once.", "Try again in a moment.", b"retry-after: 1\r\n")
+            most = f"All bodies being sent at once may have {self.limits.bodies >> 20} MB."
+            more = variable("BODIES_MB", (self.limits.bodies >> 20) * 2)
+            raise Fault(429, most, f"Try again in a moment, {more}.", b"retry-after: 1\r\n")
         self._body.append(data)
 
     def on_message_complete(self) -> None:
@@ -286,7 +290,7 @@ class Connection(asyncio.Protocol):
             if not self.queue and age > (limits.idle_s if self.requests else limits.head_s):
                 self._end()
         elif now - self._since > (limits.head_s if self.state == HEAD else limits.body_s):
-            self._fail(Fault(408, "The request did not arrive in time.", "Send it faster, or in smaller pieces."))
+            self._fail(self._too_slow())
 
     def _begin(self) -> None:
         self._url = b""
@@ -328,7 +332,7 @@ class Connection(asyncio.Protocol):
         elif self.state == HEAD:
             self._fed += count
             if self._fed > self.limits.head:
-                self._fail(Fault(400, f"The head of a request may have {self.limits.head} bytes."))
+                self._fail(Fault(400, f"The head of a request may have {self.limits.head} bytes.", "Send fewer headers."))
         if len(self.queue) > self.limits.pipelined:
             self._adjust()
 
@@ -371,6 +375,12 @@ class Connection(asyncio.Protocol):
             return
         self.transport.write_eof()
         self.app.loop.call_later(self.limits.linger_s, self.transport.abort)
+
+    def _too_slow(self) -> Fault:
+        name, most = ("HEAD", self.limits.head_s) if self.state == HEAD else ("BODY", self.limits.body_s)
+        what = "head" if self.state == HEAD else "body"
+        hint = f"Send it faster, or in smaller pieces, {variable(f'{name}_SECONDS', f'{most * 2:g}')}."
+        return Fault(408, f"The {what} of a request must arrive within {most:g} s.", hint)
 
     def _too_large(self) -> Fault:
         return too_large(self._most, self.limits)
