@@ -92,6 +92,8 @@ def test_import_and_help_are_instant() -> None:
         ("import loopline.shells.supervisor", ()),
         ("import loopline.shells.dataplane.__main__", ()),
         ("import loopline.shells.worker.__main__", ()),
+        ("import loopline.shells.rpc.__main__", ()),
+        ("from loopline import endpoint", ()),
         ("import loopline.shells.http.control", ("starlette",)),
         ("from loopline import step, pipeline, Dataset, Model, Contract, run", ()),
     ],

@@ -202,6 +202,17 @@ def test_rows_go_in_chunks(server: Server, late: Endpoint) -> None:
     ]  # fmt: skip
 
 
+def test_rows_that_are_too_many_bytes_go_in_halves(server: Server, late: Endpoint) -> None:
+    part = {"predictions": [1.0, 2.0], "ids": ["a-0", "a-1"], "version": 3, "revision": 7}
+    large = http(413, {"error": "Too large.", "hint": ""})
+    server.script = [large, http(200, part), large, good(3.0), good(4.0)]
+    found = late.predict([{"x": number} for number in range(4)])
+    assert (found, len(found.ids), len(server.requests)) == ([1.0, 2.0, 3.0, 4.0], 4, 5)
+    server.script = [large]
+    with pytest.raises(Invalid, match="Too large"):
+        late.predict(ROW)
+
+
 @pytest.mark.parametrize("rows", [[], [1, 2], "text", 7, None, [{"x": object()}], [{"x": {1, 2j}}]])
 def test_what_is_no_rows_is_refused_here(server: Server, late: Endpoint, rows: Any) -> None:
     with pytest.raises(Invalid):

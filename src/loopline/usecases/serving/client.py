@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from loopline.core.ids import checked_name
 from loopline.usecases.serving.connections import Answer, Connections
 from loopline.usecases.serving.rows_of import answers_in, body_of, pieces_of, stream_of, table_of
 
-CHUNK_ROWS = 2000
+CHUNK_ROWS = 5000
 TIMEOUT_S = 30.0
 KINDS: dict[int, type[LooplineError]] = {
     401: Refused, 403: Refused, 404: NotFound, 408: Unavailable, 409: Conflict, 422: CheckFailed, 429: Unavailable,
@@ -75,10 +75,11 @@ class Endpoint:
         if table is not None:
             return self._columns(path, table, headers or {})
         for piece in pieces_of(rows, chunk_rows):
-            said = self._told(self._connections.ask("POST", path, body_of(piece), {**JSON, **(headers or {})}))
-            found += said["predictions"]
-            found.ids += said["ids"]
-            found.version, found.revision = said["version"], said["revision"]
+            for answer in self._answers(path, piece, body_of, {**JSON, **(headers or {})}):
+                said = self._told(answer)
+                found += said["predictions"]
+                found.ids += said["ids"]
+                found.version, found.revision = said["version"], said["revision"]
         return found
 
     def truth(
@@ -124,15 +125,27 @@ class Endpoint:
     def _columns(self, path: str, table: Any, headers: Mapping[str, str]) -> Predictions:
         found = Predictions()
         for start in range(0, table.num_rows, CHUNK_COLUMNS):
-            body = stream_of(table.slice(start, CHUNK_COLUMNS))
-            answer = self._connections.ask("POST", path, body, {**ARROW, **headers})
-            if answer.status != 200 or not answer.headers.get("content-type", "").startswith(ARROW["Accept"]):
-                self._told(answer)
-                raise Unavailable(f"What answers at {self.url} knows no Arrow.", "Give the rows as a list of dicts.")
-            values, ids, found.version, found.revision = answers_in(answer.body)
-            found += values
-            found.ids += ids
+            for answer in self._answers(path, table.slice(start, CHUNK_COLUMNS), stream_of, {**ARROW, **headers}):
+                if answer.status != 200 or not answer.headers.get("content-type", "").startswith(ARROW["Accept"]):
+                    self._told(answer)
+                    raise Unavailable(
+                        f"What answers at {self.url} knows no Arrow.", "Give the rows as a list of dicts."
+                    )
+                values, ids, found.version, found.revision = answers_in(answer.body)
+                found += values
+                found.ids += ids
         return found
+
+    def _answers(
+        self, path: str, rows: Any, encode: Callable[[Any], bytes], headers: Mapping[str, str]
+    ) -> Iterator[Answer]:
+        """The answers for rows that travel together, in halves where they are too many bytes for the server."""
+        answer, half = self._connections.ask("POST", path, encode(rows), headers), len(rows) // 2
+        if answer.status == 413 and half:
+            yield from self._answers(path, rows[:half], encode, headers)
+            yield from self._answers(path, rows[half:], encode, headers)
+        else:
+            yield answer
 
     def _told(self, answer: Answer) -> Any:
         try:
