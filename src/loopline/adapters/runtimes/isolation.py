@@ -174,10 +174,17 @@ def manifest(path: Path | None, form: Any) -> Any:
         raise Invalid(f"{form.FILE} cannot be read ({error}).", "Register the model again.") from None
 
 
+def is_pickle(path: Path) -> bool:
+    """Whether a file begins as a pickle does; the length that begins a safetensors file goes on with a zero."""
+    with path.open("rb") as stream:
+        head = stream.read(3)
+    return head[:2] in PICKLES and head[2:] != b"\0"
+
+
 def copied(files: Mapping[str, Path], folder: Path) -> None:
     """Copy files under their names. Refused for a pickle: nobody can read what it would do."""
     for name, path in sorted(files.items()):
-        if name.endswith((".pkl", ".pickle", ".joblib")) or path.read_bytes()[:2] in PICKLES:
+        if name.endswith((".pkl", ".pickle", ".joblib")) or is_pickle(path):
             raise Refused(f"{name} is a pickle, which could run any code when loaded.", SAFE)
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ def stored(flavors: Mapping[str, Any], files: Mapping[str, str], content: Head) 
     if isinstance(pyfunc, dict) and pyfunc.get("loader_module") != f"mlflow.{flavor}":
         raise NotServable("It is loaded by a module of its own, which is never run.")
     for name, digest in files.items():
-        if name.endswith(PICKLES) or is_pickle(content(digest, 2)):
+        if name.endswith(PICKLES) or is_pickle(content(digest, 3)):
             raise NotServable(f"It brings a pickle ({name[:80]}), which could run any code when loaded.")
     return found
 

@@ -63,7 +63,7 @@ def has_pickle(blobs: Blobs, manifest: Manifest) -> bool:
         if name.endswith((".pkl", ".pickle", ".joblib")):
             return True
         with blobs.open(digest) as stream:
-            if is_pickle(stream.read(2)):
+            if is_pickle(stream.read(3)):
                 return True
     return False
 

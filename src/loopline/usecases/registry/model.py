@@ -127,8 +127,9 @@ def encoded_manifest(manifest: Manifest) -> bytes:
 
 
 def is_pickle(head: bytes) -> bool:
-    """Whether a file that starts with `head` is a pickle of protocol 2 or newer."""
-    return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
+    """Whether a file that starts with `head` is a pickle of protocol 2 or newer. No pickle goes on with a zero, as the
+    length does with which a safetensors file may begin alike."""
+    return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5 and head[2:3] != b"\0"
 
 
 def alias_key(model: str, alias: str) -> str:

@@ -86,12 +86,13 @@ class Objects:
         self.keep(named("confusions", name, step, ".json"), tables.confusion(truth, predicted, labels), CONFUSION)
 
     def model(
-        self, name: str, model: Any, example: Any = None, register: str = "", signature: Signature | None = None
-    ) -> None:
+        self, name: str, model: Any, example: Any = None, register: str = "", signature: Signature | None = None,
+        lock: str | Path | None = None,
+    ) -> None:  # fmt: skip
         """Keep a model as models/NAME/…: scikit-learn by skops, LightGBM and XGBoost in their own formats, the weights
         of a PyTorch module by safetensors, code as `PythonModel` or `CommandModel`. `example` (some input rows) gives the
         signature, unless `signature` says it; with `register` it becomes the next version of the registered model of
-        that name. Invalid for a model without a safe format."""
+        that name. `lock` is the requirements.lock of the environment that it runs in. Invalid for a model without a safe format."""
         from loopline.usecases.tracking.objects import models
 
         if signature is None and example is not None:
@@ -99,7 +100,7 @@ class Objects:
                 signature = models.signature_of(example, model.predict(example))
             elif isinstance(model, PythonModel | CommandModel):  # it gives numbers, unless `signature` says otherwise
                 signature = models.signature_of(example, [0.0])
-        models.keep(self, name, model, signature, register)
+        models.keep(self, name, model, signature, register, lock)
 
     def json(self, name: str, value: Mapping[str, Any] | Sequence[Any], step: int | None = None) -> None:
         """Keep plain data as texts/NAME.json."""

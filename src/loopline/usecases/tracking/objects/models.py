@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 
 from loopline.core.errors import Invalid
 from loopline.core.ids import checked_name
+from loopline.core.programs import locked
 from loopline.core.tables import Column, ColumnType, Signature
 from loopline.ports.runtime import Runtime
 
@@ -30,13 +32,16 @@ runtimes: Callable[[], Mapping[str, Runtime]] = dict
 """The model formats of the installation, by name; the shell that opens runs says what they are."""
 
 
-def keep(run: Any, name: str, model: Any, signature: Signature | None, register: str = "") -> None:
-    """Keep a model with a run, in a format that runs nothing when it is loaded; Invalid when there is none for it."""
+def keep(run: Any, name: str, model: Any, signature: Signature | None, register: str = "", lock: Any = None) -> None:
+    """Keep a model with a run, in a format that runs nothing when it is loaded; Invalid when there is none for it. `lock`
+    is the requirements.lock of the environment that it runs in."""
     checked_name("model", register or "unnamed")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         folder.mkdir()
         form = written(model, folder)
+        for kept, path in locked(lock).items():
+            shutil.copyfile(path, folder / kept)
         about = {"format": form, "signature": msgspec.to_builtins(signature)}
         (folder / ABOUT).write_bytes(msgspec.json.encode(about))
         run.artifact(folder, f"models/{name}")
@@ -51,12 +56,12 @@ def written(model: Any, folder: Path) -> str:
         model.write(folder)
         return str(model.format)
     libraries = {base.__module__.partition(".")[0] for base in type(model).__mro__}
-    if "torch" in libraries:
-        return weights(model, folder)
     for runtime in runtimes().values():
         if runtime.accepts(model):
             runtime.save(model, folder)
             return runtime.format
+    if "torch" in libraries:  # a module alone: its program is not known
+        return weights(model, folder)
     raise Invalid(
         f"There is no safe format for a {type(model).__name__}.",
         "Use scikit-learn, LightGBM, XGBoost, CatBoost, ONNX or PyTorch, or keep your own files by run.artifact().",
