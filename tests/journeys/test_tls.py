@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -47,6 +48,18 @@ def live(address: str, ca: Path, **own: bytes) -> bool:
             response_deserializer=message("ServerLiveResponse").FromString,
         )
         return bool(asked(message("ServerLiveRequest")(), timeout=20, wait_for_ready=not own.get("no")).live)
+
+
+def serial_of_grpc(address: str, ca: Path) -> str:
+    """The same of a port of gRPC, which speaks HTTP/2 alone."""
+    context = trusting(ca)
+    context.set_alpn_protocols(["h2"])
+    host, _, port = address.rpartition(":")
+    with (
+        socket.create_connection((host, int(port)), timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname=host) as connection,
+    ):
+        return str((connection.getpeercert() or {})["serialNumber"])
 
 
 class Asking:
@@ -106,12 +119,14 @@ def test_all_speak_tls_and_take_new_certificates(
 
     planes = server.url, server.serving_url
     before = [serial(url, authority.ca) for url in planes]
+    assert serial_of_grpc(running["grpc_address"], authority.ca) in before
     asking = [Asking(url, authority.ca) for url in planes]
     for _ in range(3):
         authority.server("box")
         until(lambda seen=tuple(before): all(serial(url, authority.ca) not in seen for url in planes))
         before += [serial(url, authority.ca) for url in planes]
     assert live(running["grpc_address"], authority.ca)
+    assert serial_of_grpc(running["grpc_address"], authority.ca) == before[-1] != before[0]
     for each in asking:
         each.stop()
         assert each.failed == []
