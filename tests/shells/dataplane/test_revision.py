@@ -79,7 +79,9 @@ class Stage:
             self.loop, folder, lambda secret: Caller("x", Role.ADMIN), Hosts(), Limits(), "none:none"
         )
         desired: Any = SimpleNamespace(endpoint=SimpleNamespace(key=None, event_time=None, options=wished))
-        deployment: Any = SimpleNamespace(endpoint="late", revision=1, model="m", version=1, signature=SIGNATURE, rules=None)
+        deployment: Any = SimpleNamespace(
+            endpoint="late", revision=1, model="m", version=1, signature=SIGNATURE, rules=None
+        )
         self.revision = Revision(self.app, desired, deployment)
         self.started = 0
         self.app.spawn = self._spawn  # type: ignore[method-assign]
@@ -332,6 +334,26 @@ def test_explanations_travel_in_batches_of_their_own(stage: Stage) -> None:
     stage.worker.on_answer(2, array("d", [0.5] * 2).tobytes(), [], told)
     assert item.explanation == (array("d", [0.1, 0.1]), [array("d", [1.0, 2.0])])
     assert (plain.said, explained.said) == (200, 200)
+
+
+def test_small_batches_stay_in_the_router_and_large_ones_travel(stage: Stage) -> None:
+    stage.ready()
+
+    def predict(packed: Any) -> Any:
+        return array("d", [0.5] * (len(packed[0]) // 8)).tobytes(), []
+
+    stage.revision.inline = SimpleNamespace(most_rows=3, predict=predict)  # type: ignore[assignment]
+    small = stage.ask(1.0)
+    stage.turn()
+    assert (small.said, stage.link.sent) == (200, [])
+    large, wish = stage.ask(*[1.0] * 4), stage.ask(1.0, explain=True)
+    stage.turn()
+    assert (large.said, stage.link.sent) == (None, [(1, 4)])
+    stage.answer()
+    stage.answer()
+    assert (large.said, wish.said, stage.link.sent) == (200, 200, [(1, 4), (2, 1)])
+    stage.revision.sleep()
+    assert stage.revision.inline is None
 
 
 def test_nobody_asks_and_it_sleeps_until_somebody_does(stage: Stage) -> None:
