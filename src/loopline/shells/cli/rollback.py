@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from loopline.core.errors import Unavailable
+from loopline.core.errors import Conflict, Unavailable
 
 PATIENCE_S = 60.0
 
@@ -28,18 +28,28 @@ def rollback(obj: Any, endpoint: str, environment: str, reason: str) -> None:
         return
     found = obj.client.call("serving.endpoint", endpoint=endpoint)
     before = found.get("live") or {}
-    shared = found.get("traffic") or {}
-    if found.get("alias") and not (shared.get("arms") and shared.get("kind", "canary") == "canary"):
-        obj.client.call("promotion.rollback", model=found["model"], alias=found["alias"], reason=reason)
-    else:
-        moved = obj.client.call("serving.rollback", endpoint=endpoint)
-        if moved["revision"] == before.get("revision"):  # what was under way is called off, or a canary taken off
-            text = f"{endpoint} answers with version {moved['version']} alone (revision {moved['revision']})."
-            obj.show({"endpoint": endpoint, "from": before, "to": moved}, text=text)
-            return
+    moved = None if by_alias(obj.client, found, reason) else obj.client.call("serving.rollback", endpoint=endpoint)
+    if moved is not None and moved["revision"] == before.get("revision"):  # called off, or a canary taken off
+        text = f"{endpoint} answers with version {moved['version']} alone (revision {moved['revision']})."
+        obj.show({"endpoint": endpoint, "from": before, "to": moved}, text=text)
+        return
     now = wait_for_other(obj.client, endpoint, before.get("revision"))
     text = f"{endpoint} answers with version {now['version']} again (revision {now['revision']})."
     obj.show({"endpoint": endpoint, "from": before, "to": now}, text=text)
+
+
+def by_alias(client: Any, endpoint: dict[str, Any], reason: str) -> bool:
+    """Move the alias that an endpoint follows back, and so the endpoint. False when it follows none, when a canary is to
+    be taken off first, or when the alias has nowhere to go: what is live was deployed by hand."""
+    shared = endpoint.get("traffic") or {}
+    canary = shared.get("arms") and shared.get("kind", "canary") == "canary"
+    if not endpoint.get("alias") or canary:
+        return False
+    try:
+        client.call("promotion.rollback", model=endpoint["model"], alias=endpoint["alias"], reason=reason)
+    except Conflict:
+        return False
+    return True
 
 
 def go_back(obj: Any, pipeline: str, environment: str, reason: str) -> None:
