@@ -16,7 +16,7 @@ import pytest
 pytestmark = pytest.mark.integration
 HERE = Path(__file__).parent
 TOKEN = "compat-token-0123456789"
-FEW = ("lightgbm-words", "xgboost-booster", "sklearn-classifier")
+FEW = ("lightgbm-words", "xgboost-booster")
 Told = dict[str, dict[str, Any]]
 
 

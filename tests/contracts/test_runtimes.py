@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -23,7 +24,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, RadiusNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
@@ -33,6 +34,7 @@ from loopline.adapters.runtimes.skops import FILE, Skops
 from loopline.core.errors import Invalid, Refused
 from loopline.core.tables import Column, Signature
 from loopline.ports.runtime import Runtime
+from loopline.testing import model_zoo
 from loopline.testing.contracts.runtimes import Fitted, RuntimeContract
 
 pytestmark = pytest.mark.integration
@@ -162,8 +164,10 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_type_that_is_not_listed_is_refused_at_saving_and_named(tmp_path: Path) -> None:
     frame = flights().fillna({"distance": 900.0})[["distance", "hour"]]
-    with pytest.raises(Refused, match="KNeighborsClassifier"):
-        Skops().save(KNeighborsClassifier().fit(frame, labels(frame)), tmp_path)
+    with pytest.raises(Refused, match="RadiusNeighborsClassifier"):
+        Skops().save(RadiusNeighborsClassifier().fit(frame, labels(frame)), tmp_path)
+    with pytest.raises(Refused, match="KDTree"):
+        Skops().save(KNeighborsClassifier(algorithm="kd_tree").fit(frame, labels(frame)), tmp_path)
 
 
 def test_a_function_of_the_project_is_refused_at_saving(tmp_path: Path) -> None:
@@ -377,3 +381,38 @@ def test_a_forged_one_hot_encoder_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Refused, match="outside"):
         Skops().load(forged(logistic().model, tmp_path, change), SIGNATURE)
+
+
+@pytest.mark.parametrize("name", ["support_vectors", "nearest_neighbours", "isotonic", "calibrated", "perceptron"])
+def test_models_of_the_zoo_are_read_back(name: str, tmp_path: Path) -> None:
+    known = model_zoo.model(name)
+    Skops().save(known.model, tmp_path)
+    assert Skops().load(tmp_path, known.signature).predict(known.columns).tolist() == list(known.expected)
+
+
+VECTORS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "fewer columns": ("support_vectors", lambda m: setattr(m, "support_vectors_", m.support_vectors_[:, :2].copy())),
+    "more classes": ("support_vectors", lambda m: setattr(m, "_n_support", np.array([9, 9, 9, 9], dtype=np.int32))),
+    "more vectors": ("support_vectors", lambda m: setattr(m, "_n_support", m._n_support + np.int32(90_000))),
+    "fewer thresholds": ("support_vectors", lambda m: setattr(m, "_intercept_", np.zeros(0))),
+    "fewer coefficients": ("support_vectors", lambda m: setattr(m, "_dual_coef_", np.zeros((0, 1)))),
+    "probabilities": ("support_vectors", lambda m: setattr(m, "_probA", np.zeros(7))),
+    "another kernel": ("support_vectors", lambda m: setattr(m, "kernel", "precomputed")),
+    "labels": ("nearest_neighbours", lambda m: m._y.__setitem__(0, 10**9)),
+    "labels below": ("nearest_neighbours", lambda m: m._y.__setitem__(0, -5)),
+    "rows": ("nearest_neighbours", lambda m: setattr(m, "_fit_X", m._fit_X[:, :1].copy())),
+    "more neighbours": ("nearest_neighbours", lambda m: setattr(m, "n_neighbors", 10**9)),
+    "metric": ("nearest_neighbours", lambda m: setattr(m, "effective_metric_", "precomputed")),
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_forged_rows_in_a_model_are_refused(name: str, tmp_path: Path) -> None:
+    kind, change = VECTORS[name]
+    known = model_zoo.model(kind)
+
+    def forge(model: Any) -> None:
+        change(model[-1])
+
+    with pytest.raises(Refused, match="outside"):
+        Skops().load(forged(copy.deepcopy(known.model), tmp_path, forge), known.signature)

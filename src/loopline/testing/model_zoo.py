@@ -110,10 +110,13 @@ def on_frames(estimator: Any, target: Callable[[Any], Any], gaps: bool = True, p
 
 def on_numbers(estimator: Any, target: Callable[[Any], Any], wanted: tuple[Column, ...] = NUMBERS) -> Specimen:
     """Fitted on an array of the columns that are full numbers."""
+    import numpy as np
+
     names = [column.name for column in wanted]
     known, unseen = frame(False, False), frame(False, True)
     estimator.fit(known[names].to_numpy(dtype=float), target(known))
-    return specimen(estimator, wanted, columns_of(unseen, wanted), unseen[names].to_numpy(dtype=float))
+    rows = np.ascontiguousarray(unseen[names].to_numpy(dtype=float))  # libraries add up in another order otherwise
+    return specimen(estimator, wanted, columns_of(unseen, wanted), rows)
 
 
 def specimen(estimator: Any, wanted: tuple[Column, ...], columns: Mapping[str, Any], rows: Any) -> Specimen:

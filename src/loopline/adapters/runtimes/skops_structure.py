@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from loopline.adapters.runtimes.skops_vectors import check_neighbours, check_support_vectors
 from loopline.core.errors import Refused
 
 
@@ -97,6 +98,14 @@ def _check_children(left: Any, right: Any, feature: Any, features: int, leaf: An
     _require(((feature[inner] >= 0) & (feature[inner] < features)).all(), "tree")
 
 
+def _check_support_vectors(machine: Any) -> None:
+    check_support_vectors(machine, _require)
+
+
+def _check_neighbours(neighbours: Any) -> None:
+    check_neighbours(neighbours, _require)
+
+
 def _check_encoder(encoder: Any) -> None:
     _require(list(encoder._n_features_outs) == list(encoder._compute_n_features_outs()), "one-hot encoder")
 
@@ -125,5 +134,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Any], None]]] = {
     **dict.fromkeys(_FORESTS, ("estimators_", _check_forest)),
     "IsolationForest": ("estimators_", _check_isolation_forest),
     **dict.fromkeys(_BOOSTINGS, ("_predictors", _check_boosting)),
+    **dict.fromkeys(("SVC", "NuSVC", "SVR", "NuSVR"), ("_n_support", _check_support_vectors)),
+    **dict.fromkeys(("KNeighborsClassifier", "KNeighborsRegressor"), ("_fit_X", _check_neighbours)),
     "OneHotEncoder": ("categories_", _check_encoder),
 }

@@ -2,7 +2,7 @@
 
 A type is listed when its state is plain data that its `predict` reads through NumPy's checked indexing, or that
 `skops_structure` checks. Left out on purpose: everything that calls a stored name, opens a file, or walks stored
-indices in native code unchecked (nearest-neighbour trees, libsvm, splines, text vectorizers).
+indices in native code unchecked (nearest-neighbour trees, splines, text vectorizers).
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ _ESTIMATORS = {
     "sklearn.preprocessing._label": "LabelBinarizer LabelEncoder",
     "sklearn.preprocessing._polynomial": "PolynomialFeatures",
     "sklearn.preprocessing._target_encoder": "TargetEncoder",
-    "sklearn.svm._classes": "LinearSVC LinearSVR",
+    "sklearn.neighbors._classification": "KNeighborsClassifier",
+    "sklearn.neighbors._regression": "KNeighborsRegressor",
+    "sklearn.svm._classes": "LinearSVC LinearSVR NuSVC NuSVR SVC SVR",
     "sklearn.tree._classes": ("DecisionTreeClassifier DecisionTreeRegressor ExtraTreeClassifier ExtraTreeRegressor"),
 }
 _PARTS = {
