@@ -59,6 +59,22 @@ def test_a_crash_of_one_leaves_the_others_serving(up: Callable[..., Any], until:
         assert {part: child.pid for part, child in server.children().items() if part != name} == others
 
 
+def test_serving_is_renewed_while_it_answers(up: Callable[..., Any], until: Callable[..., Any]) -> None:
+    server = up()
+    until(lambda: get(server.serving_url, "/health")[0] == 200)
+    before = server.children()["data"].pid
+    done = command("restart", "serving", "--json", home=server.home)
+    assert done.returncode == 0, done.stderr
+    assert get(server.serving_url, "/health")[0] == 200
+    until(lambda: server.children()["data"].pid != before and not psutil.pid_exists(before))
+    assert (
+        f'"pid": {server.children()["data"].pid}' in done.stdout
+        or f'"pid":{server.children()["data"].pid}' in done.stdout
+    )
+    os.kill(server.children()["data"].pid, signal.SIGKILL)  # the supervisor watches the successor as it did the other
+    assert get(server.serving_url, "/health")[0] == 200
+
+
 def test_nothing_outlives_the_supervisor(up: Callable[..., Any], until: Callable[..., Any]) -> None:
     server = up()
     until(lambda: len(server.children()) == 3)

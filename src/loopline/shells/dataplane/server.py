@@ -95,7 +95,8 @@ async def serve(wanted: Wanted, sock: socket.socket, opened: Any, lock: Lock) ->
         app.residents.remembering = True
         tasks.append(loop.create_task(plane.run()))
         _announce(wanted.home, sock, "http" if wanted.tls is None else "https")
-        loop.call_later(NURSERY_S, app.nursery.start)  # unless a model needed it before
+        if app.endpoints:
+            loop.call_later(NURSERY_S, app.nursery.start)  # unless a model needed it before
         gc.collect()
         gc.freeze()  # what is here now stays
         gc.set_threshold(50_000, 20, 100)
