@@ -13,7 +13,7 @@ import httptools
 
 from loopline.core.verbs import Caller
 from loopline.shells.dataplane.answers import JSON, OK_HEAD, Fault, answer, fault_body, unavailable
-from loopline.shells.dataplane.bodies import columnar
+from loopline.shells.dataplane.bodies import TENSORS, columnar
 from loopline.shells.dataplane.limits import Limits, variable
 
 if TYPE_CHECKING:
@@ -302,7 +302,8 @@ class Connection(asyncio.Protocol):
 
     def _check_length(self, seen: dict[bytes, bytes]) -> None:
         kind = seen.get(b"content-type", JSON)
-        self._most = self.limits.columnar if columnar(kind, seen) else self.limits.body
+        plain = kind == JSON and TENSORS not in seen  # by far the most: no further look
+        self._most = self.limits.columnar if not plain and columnar(kind, seen) else self.limits.body
         length = seen.get(b"content-length")
         if length is not None and int(length) > self._most:
             raise self._too_large()

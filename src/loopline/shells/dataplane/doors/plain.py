@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from loopline.core.verbs import Role
 from loopline.shells.dataplane.answers import JSON
-from loopline.shells.dataplane.bodies import ARROW, aside, kind_of, only_json, wants
+from loopline.shells.dataplane.bodies import ARROW, TENSORS, aside, kind_of, only_json, wants
 from loopline.shells.dataplane.explained import EXPLAINED, asked, check
 from loopline.shells.dataplane.pieces import submit
 from loopline.shells.dataplane.replies import PLAIN
@@ -25,13 +25,16 @@ def predict(app: Any, exchange: Any, served: Any) -> None:
     """Answer rows."""
     revision, arm = served.choose(exchange)
     exchange.label = revision.series
-    if columns(app, exchange, revision, arm, PLAIN):
-        return
+    body = exchange.body
+    if TENSORS in exchange.headers or exchange.headers.get(b"content-type", JSON) != JSON:
+        if columns(app, exchange, revision, arm, PLAIN):
+            return
+        body = only_json(exchange)
     explain = asked(exchange)
     if explain:
         check(revision)
     form = EXPLAINED if explain else PLAIN
-    submit(revision, exchange, revision.rows.from_plain(only_json(exchange)), form, arm, explain)
+    submit(revision, exchange, revision.rows.from_plain(body), form, arm, explain)
 
 
 def columns(app: Any, exchange: Any, revision: Any, arm: str, reply: Reply) -> bool:
