@@ -42,6 +42,11 @@ def test_its_own_endpoint_answers(two: Router, keys: dict[str, str]) -> None:
     assert two.ask("GET", "/v2/health/live", token=key)[0] == 200
     assert two.ask("GET", "/v2/health/ready", token=key)[0] == 200
     assert two.ask("PUT", "/v1/endpoints/late/predict", ROWS, key)[0] == 405
+    assert two.ask("GET", "/version", token=key)[0] == 200
+    assert two.ask("GET", "/v1/endpoints/late/openapi.json", token=key)[0] == 200
+    records = {"dataframe_records": [ROW]}
+    for path in ("/invocations", "/endpoints/late/invocations"):  # the other endpoint does not count
+        assert two.ask("POST", path, records, key)[0] == 200
 
 
 def test_truth_needs_a_key_that_is_editor(two: Router, keys: dict[str, str]) -> None:

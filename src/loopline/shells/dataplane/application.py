@@ -173,6 +173,11 @@ class Application:
                 self._routes[path] = methods
         return self.endpoints[name]
 
+    def seen_by(self, caller: Caller | None) -> list[Served]:
+        """The endpoints that are there for a caller: a token may be limited to some."""
+        names = caller.endpoints if caller else None
+        return [served for served in self.endpoints.values() if names is None or served.name in names]
+
     def drop(self, name: str) -> None:
         """An endpoint was retired: its routes go, and its revisions as soon as they have answered."""
         served = self.endpoints.pop(name)
@@ -207,7 +212,7 @@ class Application:
             path = exchange.path.split(b"?", 1)[0]
             if path.startswith((b"http://", b"https://")):
                 path = b"/" + path.split(b"/", 3)[-1] if path.count(b"/") > 2 else b"/"
-            methods = self._routes.get(path) or self._alone(path) or self._versioned(path)
+            methods = self._routes.get(path) or self._alone(path, exchange.caller) or self._versioned(path)
         if methods is None:
             raise Fault(404, f"There is nothing at {_shown(exchange.path)}.", self._hint(exchange.path))
         route = methods.get(b"GET" if exchange.method == b"HEAD" else exchange.method)
@@ -221,14 +226,15 @@ class Application:
             )
         return route[1], route[2], route[3]
 
-    def _alone(self, path: bytes) -> dict[bytes, Route] | None:
-        """`/invocations` of the only endpoint."""
+    def _alone(self, path: bytes, caller: Caller | None) -> dict[bytes, Route] | None:
+        """`/invocations` of the only endpoint that the caller may ask."""
         if path != b"/invocations":
             return None
-        if len(self.endpoints) != 1:
-            raise Fault(404, f"/invocations needs exactly one endpoint; there are {len(self.endpoints)}.",
+        names = [served.name for served in self.seen_by(caller)]
+        if len(names) != 1:
+            raise Fault(404, f"/invocations needs exactly one endpoint; there are {len(names)}.",
                         "Ask /endpoints/{endpoint}/invocations.")  # fmt: skip
-        return self._routes[b"/endpoints/%b/invocations" % next(iter(self.endpoints)).encode()]
+        return self._routes[b"/endpoints/%b/invocations" % names[0].encode()]
 
     def _versioned(self, path: bytes) -> dict[bytes, Route] | None:
         """`/v2/models/{endpoint}/versions/{version}/…` for the version that is live."""
@@ -275,8 +281,7 @@ class Application:
         json_answer(exchange, {"name": "loopline", "version": VERSION, "extensions": ["binary_tensor_data"]})
 
     def _ready(self, exchange: Exchange) -> None:
-        names = exchange.caller.endpoints if exchange.caller else None
-        asked = [served for served in self.endpoints.values() if names is None or served.name in names]
+        asked = self.seen_by(exchange.caller)
         late = [served.name for served in asked if served.live and served.live.state not in (READY, COLD)]
         if late:
             raise unavailable(f"Not ready yet: {', '.join(late)}.")

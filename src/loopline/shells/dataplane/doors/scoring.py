@@ -47,8 +47,9 @@ def invocations(app: Any, exchange: Any, served: Any) -> None:
 
 
 def ping(app: Any, exchange: Any) -> None:
-    """Whether everything that is live answers."""
-    if any(served.live is not None and served.live.state not in (READY, COLD) for served in app.endpoints.values()):
+    """Whether everything that is live, and that the caller may ask, answers."""
+    seen = app.seen_by(exchange.caller)
+    if any(served.live is not None and served.live.state not in (READY, COLD) for served in seen):
         raise unavailable("Not ready yet.")
     exchange.reply(200, b"\n")
 
