@@ -12,6 +12,7 @@ from loopline.core.tables import Signature
 from loopline.ports.database import Transaction
 from loopline.usecases.registry import folders, model, store
 from loopline.usecases.registry.arriving import FROM_TAGS, Arriving, Origin
+from loopline.usecases.registry.flavor_signatures import settled
 from loopline.usecases.registry.flavors import told_by
 from loopline.usecases.registry.model import NO_SIGNATURE, Manifest, Version
 
@@ -47,8 +48,8 @@ class OwnRuns(Arriving):
             raise Invalid(f"The model {kept[:80]!r} is not described ({error}).", "Keep it by run.model().") from None
         about.format = OLD_FORMATS.get(about.format, about.format)
         about.signature = about.signature or self._told(about.format, files)
+        reason = self._why_not(about, files)
         manifest = Manifest(format=about.format, signature=about.signature or NO_SIGNATURE, files=files)
-        reason = self._why_not(about, manifest)
         draft = Version(
             model=name,
             version=0,
@@ -80,17 +81,20 @@ class OwnRuns(Arriving):
         except LooplineError:  # `_why_not` says what is wrong with them
             return None
 
-    def _why_not(self, about: About, manifest: Manifest) -> str:
-        """Why a model cannot be served, or nothing."""
+    def _why_not(self, about: About, files: dict[str, str]) -> str:
+        """Why a model cannot be served, or nothing. Of two classes called by texts, the probability of the second is
+        what comes out."""
         runtime: Any = self._runtimes.get(about.format)
         if runtime is None:
             return f"There is no runtime for the format {about.format[:80]!r}."
         if about.signature is None:
             return "It has no signature; give example= rows when it is kept."
-        if folders.has_pickle(self._blobs, manifest):
+        if folders.has_pickle(self._blobs, Manifest(format=about.format, signature=NO_SIGNATURE, files=files)):
             return "It brings a pickle, which could run any code when loaded."
         try:
-            runtime.inspect({name: self._blobs.path(digest) for name, digest in manifest.files.items()})
+            classes = runtime.inspect({name: self._blobs.path(digest) for name, digest in files.items()})
         except LooplineError as error:
             return error.message
+        if classes == 2:
+            about.signature = settled(about.signature, classes)
         return ""

@@ -103,7 +103,14 @@ def columns_of(data: Any) -> list[Column] | None:
         table = arrow(data)
     except Exception:
         return None
-    return [Column(str(one.name), of_type(str(one.type)), table[one.name].null_count > 0) for one in table.schema]
+    return [
+        Column(str(one.name), of_type(plain_type(one.type)), table[one.name].null_count > 0) for one in table.schema
+    ]
+
+
+def plain_type(kind: Any) -> str:
+    """The name of an Arrow type; of a category that of its values."""
+    return str(getattr(kind, "value_type", kind) if str(kind).startswith("dictionary") else kind)
 
 
 def of_type(name: str) -> ColumnType:
