@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,59 @@ from loopline.core.errors import CheckFailed
 
 pytestmark = pytest.mark.integration
 STORM = Path(__file__).with_name("storm.py")
-PATH = "/v1/endpoints/late/predict"
 FIVE = [["plain", 100.0], ["plain", 200.0], ["sours", 0.0], ["slow", 100.0], ["nan", 300.0]]
 
 
+class Endpoint:
+    """An endpoint of its own on the router that all tests here share: version 1 is live."""
+
+    def __init__(self, router: Router, name: str) -> None:
+        self.router, self.serving, self.name = router, router.serving, name
+        self.serving.put(name, "flights", "tester", key="flight")
+        self.deploy(1)
+
+    def deploy(self, version: int) -> Any:
+        return self.router.deploy(version, self.name)
+
+    def predict(self, row: dict[str, Any] = ROW) -> Any:
+        return self.router.predict(row, endpoint=self.name)
+
+    def revision(self, row: dict[str, Any] = ROW) -> int:
+        return int(self.predict(row)[1]["revision"])
+
+    def logged(self, at_least: int = 0) -> Any:
+        return self.router.logged(self.name, at_least)
+
+
+@pytest.fixture(scope="module")
+def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
+    """Version 2 answers otherwise than 1, 3 soon no more, 4 slowly, 5 never."""
+    made = Router(tmp_path_factory.mktemp("courses") / "home", FIVE)
+    made.start()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def serving_one(router: Router) -> Router:
-    """Version 1 is live; 2 answers otherwise, 3 soon no more, 4 slowly, 5 never."""
-    router.describe(FIVE)
-    router.serving.put("late", "flights", "tester", key="flight")
-    router.start()
-    router.deploy(1)
-    return router
+def late(router: Router) -> Iterator[Endpoint]:
+    made = Endpoint(router, f"late-{len(router.serving.endpoints())}")
+    yield made
+    if made.serving.split(made.name) is not None:
+        made.serving.stop(made.name, "tester")
+    made.serving.configure(made.name, {"bake_s": None}, "tester")
 
 
-def storm(router: Router, seconds: float, connections: int = 8) -> subprocess.Popen[str]:
-    body = router.home / "body.json"
+def storm(late: Endpoint, seconds: float, connections: int = 8) -> subprocess.Popen[str]:
+    body = late.router.home / "body.json"
     body.write_text(json.dumps({"rows": [ROW]}))
-    arguments = [str(router.port), TOKEN, PATH, str(seconds), str(connections), str(body)]
+    arguments = [
+        str(late.router.port),
+        TOKEN,
+        f"/v1/endpoints/{late.name}/predict",
+        str(seconds),
+        str(connections),
+        str(body),
+    ]
     return subprocess.Popen([sys.executable, str(STORM), *arguments], stdout=subprocess.PIPE, text=True)
 
 
@@ -55,153 +90,147 @@ def until(found: Callable[[], Any], patience: float = 20.0) -> Any:
         time.sleep(0.02)
 
 
-def status(router: Router, revision: int, wanted: str) -> bool:
-    return bool(until(lambda: router.serving.revision("late", revision).status == wanted))
+def status(late: Endpoint, revision: int, wanted: str) -> bool:
+    return bool(until(lambda: late.serving.revision(late.name, revision).status == wanted))
 
 
-def kinds(router: Router) -> list[str]:
-    return [fact.kind for fact in router.opened.ledger.about("endpoint:late")]
+def kinds(late: Endpoint) -> list[str]:
+    return [fact.kind for fact in late.router.opened.ledger.about(f"endpoint:{late.name}")]
 
 
-def test_a_canary_gets_its_share_and_is_made_live_without_a_lost_request(serving_one: Router) -> None:
-    router = serving_one
-    running = storm(router, 4.0)
-    made = router.serving.canary("late", 2, 0.25, "tester")
-    assert status(router, made.revision, "beside")
+def test_a_canary_gets_its_share_and_is_made_live_without_a_lost_request(late: Endpoint) -> None:
+    running = storm(late, 4.0)
+    made = late.serving.canary(late.name, 2, 0.25, "tester")
+    assert status(late, made.revision, "beside")
     time.sleep(0.7)
-    router.serving.share("late", {"canary": 0.5}, "tester")
+    late.serving.share(late.name, {"canary": 0.5}, "tester")
     time.sleep(0.5)
-    router.serving.promote("late", "tester")
-    router.serving.wait("late", made.revision, 10)
+    late.serving.promote(late.name, "tester")
+    late.serving.wait(late.name, made.revision, 10)
     result = told(running)
     assert result["not_200"] == 0, result["bad"]
-    assert router.serving.split("late") is None
-    logged = router.logged(at_least=result["sent"])
+    assert late.serving.split(late.name) is None
+    logged = late.logged(at_least=result["sent"])
     assert logged.num_rows == result["sent"]
     pairs = Counter(zip(logged["revision"].to_pylist(), logged["arm"].to_pylist(), strict=True))
     assert set(pairs) == {(1, "live"), (2, "canary"), (2, "live")}
     assert pairs[2, "canary"] > 100
-    assert kinds(router)[-1] == "traffic.changed"
-    assert {"deployment.beside", "deployment.live"} <= set(kinds(router))
+    assert kinds(late)[-1] == "traffic.changed"
+    assert {"deployment.beside", "deployment.live"} <= set(kinds(late))
 
 
-def test_a_version_is_warmed_with_what_was_asked_before(serving_one: Router) -> None:
-    router = serving_one
+def test_a_version_is_warmed_with_what_was_asked_before(late: Endpoint) -> None:
     for hour in range(20):
-        router.predict({**ROW, "dep_hour": float(hour)})
-    router.logged(at_least=20)
-    made = router.serving.deploy("late", 5, "tester")
+        late.predict({**ROW, "dep_hour": float(hour)})
+    late.logged(at_least=20)
+    made = late.serving.deploy(late.name, 5, "tester")
     with pytest.raises(CheckFailed, match="cannot score 20 of the 20 newest requests"):
-        router.serving.wait("late", made.revision, 20)
-    router.deploy(2)
-    assert router.logged().num_rows == 20  # warming up is not logged
+        late.serving.wait(late.name, made.revision, 20)
+    late.deploy(2)
+    assert late.logged().num_rows == 20  # warming up is not logged
 
 
-def test_a_bad_version_is_put_back_by_itself_and_at_once(serving_one: Router) -> None:
-    router = serving_one
-    router.serving.configure("late", {"bake_s": 30.0}, "tester")
-    running = storm(router, 3.5, 4)
+def test_a_bad_version_is_put_back_by_itself_and_at_once(late: Endpoint) -> None:
+    late.serving.configure(late.name, {"bake_s": 30.0}, "tester")
+    running = storm(late, 3.5, 4)
     time.sleep(0.7)
-    made = router.serving.deploy("late", 3, "tester")
-    assert until(lambda: "deployment.rolled_back" in kinds(router))
+    made = late.serving.deploy(late.name, 3, "tester")
+    assert until(lambda: "deployment.rolled_back" in kinds(late))
     result = told(running)
-    live = router.serving.history("late")
+    live = late.serving.history(late.name)
     assert [(each.revision, each.until_at is None) for each in live[:2]] == [(1, True), (made.revision, False)]
     bad = [each for each in result["bad"] if each[0] != 422]
     assert bad == []
-    verdict = router.serving.verdicts("late")[0]
+    verdict = late.serving.verdicts(late.name)[0]
     assert (verdict.verdict, verdict.revision) == ("rolled back", made.revision)
     assert verdict.evidence["failed"] >= 3
     assert 0 < result["not_200"] <= verdict.evidence["failed"] + 64  # those that were on their way
-    assert router.serving.endpoint("late").wanted == 1
+    assert late.serving.endpoint(late.name).wanted == 1
 
 
-def test_a_slow_version_is_put_back_and_nobody_is_refused(serving_one: Router) -> None:
-    router = serving_one
-    router.serving.configure("late", {"bake_s": 60.0}, "tester")
-    running = storm(router, 8.0, 4)
+def test_a_slow_version_is_put_back_and_nobody_is_refused(late: Endpoint) -> None:
+    late.serving.configure(late.name, {"bake_s": 60.0}, "tester")
+    running = storm(late, 8.0, 4)
     time.sleep(0.7)
-    router.serving.deploy("late", 4, "tester")
-    assert until(lambda: "deployment.rolled_back" in kinds(router))
-    verdict = router.serving.verdicts("late")[0]
+    late.serving.deploy(late.name, 4, "tester")
+    assert until(lambda: "deployment.rolled_back" in kinds(late))
+    verdict = late.serving.verdicts(late.name)[0]
     result = told(running)
     assert result["not_200"] == 0, result["bad"]
     assert "latency" in verdict.reason
     assert verdict.evidence["p50_ms"] > 100 > verdict.evidence["compared_p50_ms"]
-    assert router.serving.endpoint("late").live == 1
+    assert late.serving.endpoint(late.name).live == 1
 
 
-def test_a_canary_takes_its_steps_and_is_made_live(serving_one: Router) -> None:
-    router = serving_one
-    running = storm(router, 5.0, 4)
-    made = router.serving.canary("late", 2, 0.0, "tester", steps=(0.2, 0.5, 1.0), every_s=1.0)
-    router.serving.wait("late", made.revision, 20)
+def test_a_canary_takes_its_steps_and_is_made_live(late: Endpoint) -> None:
+    running = storm(late, 5.0, 4)
+    made = late.serving.canary(late.name, 2, 0.0, "tester", steps=(0.2, 0.5, 1.0), every_s=1.0)
+    late.serving.wait(late.name, made.revision, 20)
     result = told(running)
     assert result["not_200"] == 0, result["bad"]
-    verdicts = [each.verdict for each in router.serving.verdicts("late")][::-1]
+    verdicts = [each.verdict for each in late.serving.verdicts(late.name)][::-1]
     assert verdicts == ["advanced", "promoted"]
-    assert router.serving.endpoint("late").live == made.revision
+    assert late.serving.endpoint(late.name).live == made.revision
 
 
-def test_a_canary_that_fails_is_taken_off(serving_one: Router) -> None:
-    router = serving_one
-    running = storm(router, 3.0, 4)
-    made = router.serving.canary("late", 3, 0.2, "tester")
-    assert until(lambda: router.serving.verdicts("late"))
-    assert router.serving.verdicts("late")[0].verdict == "stopped"
-    assert status(router, made.revision, "retired")
-    assert router.serving.split("late") is None
+def test_a_canary_that_fails_is_taken_off(late: Endpoint) -> None:
+    running = storm(late, 3.0, 4)
+    made = late.serving.canary(late.name, 3, 0.2, "tester")
+    assert until(lambda: late.serving.verdicts(late.name))
+    assert late.serving.verdicts(late.name)[0].verdict == "stopped"
+    assert status(late, made.revision, "retired")
+    assert late.serving.split(late.name) is None
     result = told(running)
     assert [each for each in result["bad"] if each[0] != 422] == []
     assert result["revisions"][-1] == 1
 
 
-def test_a_key_sticks_to_its_arm(serving_one: Router) -> None:
-    router = serving_one
-    made = router.serving.test_arm("late", 2, "b", 0.5, "tester")
-    assert status(router, made.revision, "beside")
-    first = [router.predict({**ROW, "flight": f"UA{n}"})[1]["revision"] for n in range(40)]
-    again = [router.predict({**ROW, "flight": f"UA{n}"})[1]["revision"] for n in range(40)]
+def test_a_key_sticks_to_its_arm(late: Endpoint) -> None:
+    made = late.serving.test_arm(late.name, 2, "b", 0.5, "tester")
+    assert status(late, made.revision, "beside")
+    first = [late.revision({**ROW, "flight": f"UA{n}"}) for n in range(40)]
+    again = [late.revision({**ROW, "flight": f"UA{n}"}) for n in range(40)]
     assert first == again
     assert 5 <= first.count(made.revision) <= 35
-    router.serving.share("late", {"b": 0.7}, "tester")
+    late.serving.share(late.name, {"b": 0.7}, "tester")
     until(lambda: False, 0.5)
-    more = [router.predict({**ROW, "flight": f"UA{n}"})[1]["revision"] for n in range(40)]
+    more = [late.revision({**ROW, "flight": f"UA{n}"}) for n in range(40)]
     assert all(new == made.revision for old, new in zip(first, more, strict=True) if old == made.revision)
-    assert router.predict()[1]["revision"] == 1  # without a key
+    assert late.revision() == 1  # without a key
 
 
-def test_a_header_sticks_to_its_arm(serving_one: Router) -> None:
-    router = serving_one
-    made = router.serving.canary("late", 2, 0.5, "tester", by="header:X-Session")
-    assert status(router, made.revision, "beside")
+def test_a_header_sticks_to_its_arm(late: Endpoint) -> None:
+    made = late.serving.canary(late.name, 2, 0.5, "tester", by="header:X-Session")
+    assert status(late, made.revision, "beside")
 
     def ask(session: str) -> int:
-        return int(router.ask("POST", PATH, {"rows": [ROW]}, **{"X-Session": session})[1]["revision"])
+        return int(
+            late.router.ask("POST", f"/v1/endpoints/{late.name}/predict", {"rows": [ROW]}, **{"X-Session": session})[1][
+                "revision"
+            ]
+        )
 
     assert until(lambda: made.revision in {ask(f"s{n}") for n in range(20)})
     assert [ask(f"s{n}") for n in range(20)] == [ask(f"s{n}") for n in range(20)]
 
 
-def test_a_shadow_sees_what_was_answered_and_answers_nobody(serving_one: Router) -> None:
-    router = serving_one
-    made = router.serving.shadow("late", 2, 1.0, "tester")
-    assert status(router, made.revision, "beside")
-    running = storm(router, 1.5, 4)
+def test_a_shadow_sees_what_was_answered_and_answers_nobody(late: Endpoint) -> None:
+    made = late.serving.shadow(late.name, 2, 1.0, "tester")
+    assert status(late, made.revision, "beside")
+    running = storm(late, 1.5, 4)
     result = told(running)
     assert result["not_200"] == 0
     assert set(result["revisions"]) == {1}
-    assert set(router.logged(at_least=result["sent"])["revision"].to_pylist()) == {1}
-    summary = until(lambda: router.serving.shadow_summary("late", made.revision) or None)
+    assert set(late.logged(at_least=result["sent"])["revision"].to_pylist()) == {1}
+    summary = until(lambda: late.serving.shadow_summary(late.name, made.revision) or None)
     assert summary.compared > 0
     assert summary.mean_difference == pytest.approx(100.0)
     assert summary.different == summary.compared
 
 
-def test_a_rollback_is_answered_by_the_old_revision_within_a_second(serving_one: Router) -> None:
-    router = serving_one
-    router.deploy(2)
+def test_a_rollback_is_answered_by_the_old_revision_within_a_second(late: Endpoint) -> None:
+    late.deploy(2)
     start = time.monotonic()
-    router.serving.rollback("late", "tester")
-    assert until(lambda: router.predict()[1]["revision"] == 1)
+    late.serving.rollback(late.name, "tester")
+    assert until(lambda: late.revision() == 1)
     assert time.monotonic() - start < 5.0  # measured: 0.15 s, on a machine that does nothing else
