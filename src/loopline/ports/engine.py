@@ -9,6 +9,10 @@ from loopline.core.tables import Signature
 from loopline.ports.runtime import LoadedModel
 
 
+class UnknownForm(Exception):
+    """The model, or a part of it, is of a form that an engine does not know; the text names that part."""
+
+
 class Source(Protocol):
     """A model in memory as its runtime loaded it, with the library's own object in reach. Satisfied by scikit-learn's; those
     of boosters say by `library` which one, and have `booster`, `order`, `coded` and `labels` instead of `table`."""
@@ -36,9 +40,9 @@ class Engine(Protocol):
     version: int
     """Counts forms of content: what another version made is not read."""
 
-    def compile(self, source: Source, signature: Signature) -> bytes | None:
-        """The model in this engine's form, or None when it is of a form that the engine does not know. Runs where the
-        library is imported anyway; raises nothing for an odd model."""
+    def compile(self, source: Source, signature: Signature) -> bytes:
+        """The model in this engine's form; UnknownForm for one that the engine does not know. Runs where the library is
+        imported anyway."""
 
     def load(self, content: bytes, signature: Signature) -> Ready:
         """What `compile` made, ready to predict; imports numpy (and the engine's own package), never the library.

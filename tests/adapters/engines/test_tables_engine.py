@@ -56,6 +56,7 @@ from loopline.adapters.engines.tables.content import packed, unpacked
 from loopline.adapters.runtimes.skops import Estimator
 from loopline.core.errors import Invalid
 from loopline.core.tables import Column, Signature
+from loopline.ports.engine import UnknownForm
 
 pytestmark = pytest.mark.integration
 
@@ -142,7 +143,6 @@ def compiled(name: str) -> tuple[Estimator, bytes, Signature]:
     model, frame, labels = ZOO[name]
     found = Estimator(model.fit(frame, labels), signature(frame, labels))
     content = Tables().compile(found, signature(frame, labels))
-    assert content is not None
     return found, content, signature(frame, labels)
 
 
@@ -192,7 +192,6 @@ def test_an_encoder_that_refuses_unknown_values_still_does() -> None:
     )
     taken = signature(FRAME, LATE)
     content = Tables().compile(Estimator(model, taken), taken)
-    assert content is not None
     given = columns(FRAME.head(3))
     given["origin"] = np.array(["JFK", "Mars", "EWR"], dtype=object)
     with pytest.raises(ValueError, match="unknown categories"):
@@ -201,7 +200,8 @@ def test_an_encoder_that_refuses_unknown_values_still_does() -> None:
 
 def test_a_form_that_is_not_known_is_left_to_others() -> None:
     model = KNeighborsClassifier().fit(PLAIN, LATE)
-    assert Tables().compile(Estimator(model, signature(PLAIN, LATE)), signature(PLAIN, LATE)) is None
+    with pytest.raises(UnknownForm, match="the estimator KNeighborsClassifier"):
+        Tables().compile(Estimator(model, signature(PLAIN, LATE)), signature(PLAIN, LATE))
 
 
 def test_the_same_model_gives_the_same_content() -> None:

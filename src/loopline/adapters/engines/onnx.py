@@ -12,6 +12,7 @@ from typing import Any
 
 from loopline.core.errors import Unavailable
 from loopline.core.tables import Signature, kind_of
+from loopline.ports.engine import UnknownForm
 from loopline.ports.runtime import LoadedModel, Runtime
 
 FILE = "model.onnx"
@@ -29,13 +30,13 @@ class Onnx:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def compile(self, source: Any, signature: Signature) -> bytes | None:
+    def compile(self, source: Any, signature: Signature) -> bytes:
         """See `Engine.compile`."""
         model = getattr(source, "model", None)
         if hasattr(source, "library") or not any(
             base.__module__.startswith("sklearn.") for base in type(model).__mro__
         ):
-            return None
+            raise UnknownForm("models of other libraries")
         try:
             import onnxruntime  # noqa: F401  (without it nothing could run the graph)
             import skl2onnx  # noqa: F401
@@ -43,7 +44,11 @@ class Onnx:
             raise Unavailable(
                 "it needs skl2onnx and onnxruntime here", "Install `loopline[onnx]` and skl2onnx."
             ) from None
-        return self._translated(model, signature, double=True) or self._translated(model, signature, double=False)
+        for double in (True, False):
+            content = self._translated(model, signature, double)
+            if content is not None:
+                return content
+        raise UnknownForm(f"a way to translate {type(model).__name__} with all its parts")
 
     def _translated(self, model: Any, signature: Signature, double: bool) -> bytes | None:
         from skl2onnx import to_onnx

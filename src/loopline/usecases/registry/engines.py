@@ -9,7 +9,7 @@ from typing import Any
 
 from loopline.core.errors import LooplineError, Refused
 from loopline.core.tables import Signature
-from loopline.ports.engine import Engine
+from loopline.ports.engine import Engine, UnknownForm
 from loopline.ports.runtime import LoadedModel, Runtime
 from loopline.usecases.registry import engines_ladder, engines_rows, engines_store, folders, model
 from loopline.usecases.registry.base import Base
@@ -202,11 +202,10 @@ def rungs_of(
     for name, engine in engines.items():
         try:
             content = engine.compile(loaded, signature)  # type: ignore[arg-type]
-            if content is None:
-                fallen[name] = "does not know this form of model"
-            else:
-                ready = engine.load(content, signature)
-                rungs.append(engines_ladder.Rung(name, ready, ready.tolerance, content))
+            ready = engine.load(content, signature)
+            rungs.append(engines_ladder.Rung(name, ready, ready.tolerance, content))
+        except UnknownForm as error:
+            fallen[name] = f"does not know {error}"[:300]
         except Exception as error:  # an engine's trouble with one model is not the model's
             fallen[name] = f"{type(error).__name__}: {error}"[:300]
     return rungs, fallen

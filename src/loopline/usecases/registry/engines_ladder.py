@@ -15,6 +15,7 @@ from loopline.usecases.registry.engines_rows import Columns, rows_of, some
 
 SMALLEST = 1e-3  # differences of smaller numbers are taken relative to this
 MEASURE_S = 0.025
+_TWICE = 4.0  # as a product over both sizes
 _MEANT = (1, 32)  # rows for which a rung must be quicker than the library
 
 
@@ -68,11 +69,22 @@ def climbed(
             why[rung.name] = f"not quicker than the library for {' and '.join(map(str, slower))} rows"
             continue
         agreeing.append(rung)
-    best = min([*agreeing, library], key=lambda rung: math.prod(_took(timings, rung.name, size) for size in _MEANT))
+    best = _best([*agreeing, library], timings)
     for rung in agreeing:
         if rung is not best:
-            why[rung.name] = f"{best.name} is quicker"
+            why[rung.name] = f"{best.name} is quicker, or closer and not much slower"
     return Outcome(best, differences[best.name], sum(map(rows_of, batches)), timings, why)
+
+
+def _best(rungs: Sequence[Rung], timings: Mapping[str, list[float]]) -> Rung:
+    """The quickest; or an engine that is held to less difference and takes at most twice as long."""
+
+    def product(rung: Rung) -> float:
+        return math.prod(_took(timings, rung.name, size) for size in _MEANT)
+
+    quickest = min(rungs, key=product)
+    near = [rung for rung in rungs if rung.content is not None and product(rung) <= _TWICE * product(quickest)]
+    return min(near, key=lambda rung: (rung.tolerance, product(rung))) if near else quickest
 
 
 def _took(timings: Mapping[str, list[float]], name: str, size: int) -> float:

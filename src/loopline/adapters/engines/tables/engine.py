@@ -13,15 +13,11 @@ class Tables:
     name = "tables"
     version = 1
 
-    def compile(self, source: Any, signature: Signature) -> bytes | None:
+    def compile(self, source: Any, signature: Signature) -> bytes:
         """See `Engine.compile`."""
         from loopline.adapters.engines.tables.compiling.whole import whole
-        from loopline.adapters.engines.tables.compiling.writing import UnknownForm
 
-        try:
-            return whole(source, signature)
-        except UnknownForm:
-            return None
+        return whole(source, signature)
 
     def load(self, content: bytes, signature: Signature) -> Any:
         """See `Engine.load`."""

@@ -109,7 +109,7 @@ def xgboost(writer: Writer, source: Any) -> None:
     base = _margin(json.loads(told["learner_model_param"]["base_score"]), objective, outputs)
     writer.tolerance = SINGLE
     trees = [_xgboost_tree(each) for each in chosen]
-    table = _filled(writer, source)
+    table = _filled(writer, source, refuses=["unknown"])
     raw = forest(writer, table, trees, base, grouped=outputs > 1, side="right", added="float32")
     if outputs > 1:
         _labels(writer, raw, source.labels)
@@ -135,17 +135,25 @@ def _margin(score: Any, objective: str, outputs: int) -> Any:
 
 def _xgboost_tree(told: Mapping[str, Any]) -> Tree:
     left, right = np.array(told["left_children"]), np.array(told["right_children"])
-    known(not told["categories_nodes"] and told["tree_param"].get("size_leaf_vector", "1") in ("0", "1"), "categories")
+    known(told["tree_param"].get("size_leaf_vector", "1") in ("0", "1"), "several outputs")
     leaf = left == -1
+    category = np.full(len(left), -1)
+    category[told["categories_nodes"]] = np.arange(len(told["categories_nodes"]))
+    spans = zip(told["categories_segments"], told["categories_sizes"], strict=True)
+    rights = [told["categories"][start : start + size] for start, size in spans]
+    known(all(0 <= value < CATEGORIES for each in rights for value in each), "more than 256 categories")
+    lefts = [~np.isin(np.arange(CATEGORIES), each) for each in rights]
     numbers = np.array(told["split_conditions"], dtype=np.float32).astype(np.float64)
     return _reordered(
         Tree(
             left,
             np.where(leaf, -1, right),
             np.array(told["split_indices"]),
-            np.where(leaf, 0.0, numbers),
+            np.where(leaf | (category >= 0), 0.0, numbers),
             np.array(told["default_left"], dtype=int),
             np.where(leaf, numbers, 0.0)[:, None],
+            category,
+            np.array(lefts, dtype=np.uint8).reshape(-1, CATEGORIES),
         )
     )
 
@@ -160,7 +168,10 @@ def _reordered(tree: Tree) -> Tree:
     new = np.full(len(tree.left), -1)
     new[order] = np.arange(len(order))
     left, right = (np.where(side[order] == -1, -1, new[side[order]]) for side in (tree.left, tree.right))
-    return Tree(left, right, tree.feature[order], tree.threshold[order], tree.nan_left[order], tree.values[order])
+    feature, threshold, nan_left, values = (
+        each[order] for each in (tree.feature, tree.threshold, tree.nan_left, tree.values)
+    )
+    return Tree(left, right, feature, threshold, nan_left, values, tree.category[order], tree.lefts)
 
 
 def catboost(writer: Writer, source: Any) -> None:
@@ -212,12 +223,12 @@ def _catboost_tree(told: Mapping[str, Any], features: Sequence[Mapping[str, Any]
     )
 
 
-def _filled(writer: Writer, source: Any) -> Table:
+def _filled(writer: Writer, source: Any, refuses: Sequence[str] = ()) -> Table:
     """The columns in the booster's order, categories as their codes."""
     order, coded = list(source.order), dict(source.coded)
     plain = [name for name in order if name not in coded]
     tables = [writer.numbers(Columns(tuple(plain)))] if plain else []
-    tables += [_codes(writer, name, coded[name]) for name in order if name in coded]
+    tables += [_codes(writer, name, coded[name], list(refuses)) for name in order if name in coded]
     whole = writer.join(tables)
     places = [*plain, *[name for name in order if name in coded]]
     if places == order:
@@ -225,11 +236,11 @@ def _filled(writer: Writer, source: Any) -> Table:
     return writer.add("take", len(order), {"rows": np.array([places.index(name) for name in order])}, at=whole)
 
 
-def _codes(writer: Writer, name: str, codes: Mapping[Any, float]) -> Table:
+def _codes(writer: Writer, name: str, codes: Mapping[Any, float], refuses: list[str]) -> Table:
     text = writer.kinds[name] == "s"
     known(codes and all(isinstance(value, str) == text for value in codes), "mixed categories")
     ordered = sorted(codes)
-    column: dict[str, Any] = {"name": name, "refuses": []}
+    column: dict[str, Any] = {"name": name, "refuses": refuses}
     arrays: dict[str, Any] = {"table0": np.array([*[codes[value] for value in ordered], math.nan, math.nan])[:, None]}
     if text:
         column["texts"] = ordered

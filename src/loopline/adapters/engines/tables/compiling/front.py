@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from loopline.adapters.engines.tables.compiling.asking import ENCODERS, asked
-from loopline.adapters.engines.tables.compiling.writing import Columns, Table, UnknownForm, View, Writer, known
+from loopline.adapters.engines.tables.compiling.writing import Columns, Table, View, Writer, known
 from loopline.adapters.engines.tables.operations import UFUNCS
+from loopline.ports.engine import UnknownForm
 
 Source = Any
 _BY_COLUMN = (*ENCODERS, "SimpleImputer", "FunctionTransformer")

@@ -348,6 +348,12 @@ def _one_against_rest(writer: Writer, source: Any, model: Any, view: View) -> An
     )
 
 
+def _isotonic(writer: Writer, source: Any, model: Any, view: View) -> Answer:
+    table = writer.numbers(view)
+    known(table.width == 1, "several columns")
+    return Answer("number", _calibrator(writer, model, table))
+
+
 def _target(writer: Writer, source: Any, model: Any, view: View) -> Answer:
     raw = answered(writer, source, model.regressor_, view).table
     back = model.transformer_
@@ -386,6 +392,7 @@ _ESTIMATORS: dict[str, Compile] = {
     "GaussianNB": _gaussian,
     "MultinomialNB": _multinomial,
     "CalibratedClassifierCV": _calibrated,
+    "IsotonicRegression": _isotonic,
     "BaggingClassifier": _bagged,
     "BaggingRegressor": _bagged,
     "StackingClassifier": _stacked,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from loopline.adapters.engines.tables.compiling.boosters import BOOSTERS
-from loopline.adapters.engines.tables.compiling.writing import Columns, UnknownForm, Writer, known
+from loopline.adapters.engines.tables.compiling.writing import Columns, Writer, known
 from loopline.core.tables import Signature, kind_of
+from loopline.ports.engine import UnknownForm
 
 
 def whole(source: Any, signature: Signature) -> bytes:
@@ -26,7 +27,7 @@ def whole(source: Any, signature: Signature) -> bytes:
 def _sklearn(writer: Writer, source: Any, model: Any) -> None:
     from loopline.adapters.engines.tables.compiling.heads import compiled
 
-    known(type(model).__module__.partition(".")[0] == "sklearn", "another library")
+    known(type(model).__module__.partition(".")[0] == "sklearn", "models of this library")
     fitted = getattr(model, "feature_names_in_", None)
     names = tuple(writer.kinds) if fitted is None else tuple(str(name) for name in fitted)
     compiled(writer, source, model, Columns(names))

@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 
 from loopline.adapters.engines.tables.content import packed
-
-
-class UnknownForm(Exception):
-    """The model, or a part of it, is of a form that is not known here."""
+from loopline.ports.engine import UnknownForm
 
 
 def known(holds: Any, what: str) -> None:
