@@ -124,3 +124,24 @@ def test_what_is_no_model_is_refused_with_a_sentence(capsys: pytest.CaptureFixtu
     Path("cut.txt").write_bytes(b"tree\nversion=v4\n")
     assert "no readable LightGBM model" in refusal(capsys, "register", "odd", "cut.txt")
     assert "Say one of PATH" in refusal(capsys, "register", "odd", "x.pkl", "--python", "x.py:A")
+
+
+def test_what_a_run_keeps_is_served_from_its_native_file(capsys: pytest.CaptureFixture[str]) -> None:
+    from lightgbm import LGBMClassifier
+
+    import loopline
+
+    rows = model_zoo.frame(True, False).head(200)
+    typed = model_zoo.typed(rows).assign(hour=rows["hour"].astype("category"))
+    words = np.array(["in time", "late"])[model_zoo.late(rows)]
+    model = LGBMClassifier(n_estimators=4, verbose=-1, n_jobs=1).fit(typed, words)
+    with loopline.run("fit", capture=False) as begun:
+        begun.model("words", model, example=typed, register="words")
+    [version] = said(capsys, "versions", "words")
+    assert (version["format"], version["servable"]) == ("lightgbm", True)
+    assert [one["type"] for one in version["signature"]["inputs"]] == ["float", "float", "string", "integer", "boolean"]
+    assert version["signature"]["output"]["type"] == "float"  # the probability of the second class
+    rows.to_parquet("rows.parquet")
+    said(capsys, "score", "words", "rows.parquet", "scored.parquet")
+    found = pq.read_table("scored.parquet")["prediction"].to_numpy()
+    assert found.tolist() == model.predict_proba(typed)[:, 1].tolist()
