@@ -125,3 +125,17 @@ def test_refusals_are_one_sentence(
     assert (done.returncode, done.stdout) == (code, b"")
     assert told in done.stderr.decode()
     assert b"Traceback" not in done.stderr
+
+
+def test_what_each_input_contributed(router: Router) -> None:
+    router.describe([["explains", 100.0]])
+    router.start()
+    router.deploy(1)
+    with loopline.endpoint("late", home=router.home, token=TOKEN) as late:
+        found = late.predict([ROW, ROW], explain=True)
+        assert [list(each["contributions"]) for each in found.explanations if each] == [list(ROW)] * 2
+        assert late.predict(ROW).explanations == []
+    words = [f"{name}={json.dumps(value)}" for name, value in ROW.items()]
+    done = predict(router, *words, "--explain", "--json")
+    assert json.loads(done.stdout)["explanations"][0]["contributions"].keys() == ROW.keys()
+    assert b"dep_hour" in predict(router, *words, "--explain").stdout

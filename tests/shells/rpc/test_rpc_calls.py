@@ -149,3 +149,14 @@ def test_the_router_may_restart_in_between(rpc: Any) -> None:
     rpc.router.stop()
     rpc.router.start()
     assert list(rpc.call("ModelInfer", infer(), timeout=60).outputs[0].contents.fp64_contents) == [107.5]
+
+
+@pytest.mark.parametrize("form", [infer, raw])
+def test_what_each_input_contributed(rpc: Any, form: Any) -> None:
+    request = form(2)
+    request.model_name = "told"
+    request.parameters["explain"].bool_param = True
+    late, shares, base = rpc.call("ModelInfer", request).outputs
+    assert (list(late.shape), list(shares.shape), list(base.shape)) == ([2], [2, 5], [2])
+    assert shares.parameters["inputs"].string_param == "dep_hour,distance,temp,carrier,holiday"
+    assert len(shares.contents.fp64_contents) == 10

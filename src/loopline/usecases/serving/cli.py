@@ -51,10 +51,12 @@ def endpoints(obj: Any, endpoint: str | None, past: bool, at: str) -> None:
 @click.option("--rows", metavar="FILE", help="A file of rows instead: JSON, CSV or Parquet; - for standard input.")
 @click.option("--serving-url", metavar="URL", help="The data plane's address, where it is on another machine.")
 @click.option("--timeout", default=60.0, show_default=True, metavar="SECONDS", help="How long to wait for an answer.")
+@click.option("--explain", is_flag=True, help="Say what each input contributed, too.")
 @click.pass_obj
 def predict(
-    obj: Any, endpoint: str, fields: tuple[str, ...], rows: str | None, serving_url: str | None, timeout: float
-) -> None:
+    obj: Any, endpoint: str, fields: tuple[str, ...], rows: str | None, serving_url: str | None, timeout: float,
+    explain: bool,
+) -> None:  # fmt: skip
     """Ask ENDPOINT for predictions. The token comes from LOOPLINE_TOKEN."""
     from loopline.usecases.serving.row_files import rows_in
 
@@ -64,11 +66,15 @@ def predict(
         given = [dict(_field(text) for text in fields)]
         if rows:
             given = rows_in(_content(rows), rows, lambda: asked.describe()["inputs"])
-        found = asked.predict(given)
-    pairs = zip(found.ids, found, strict=True)
+        found = asked.predict(given, explain=explain)
     answer = {"predictions": list(found), "ids": found.ids, "version": found.version, "revision": found.revision}
     columns = [("PREDICTION", "prediction"), ("ID", "id")]
-    obj.show(answer if obj.json else [{"id": name, "prediction": value} for name, value in pairs], table=columns)
+    told = [{"id": name, "prediction": value} for name, value in zip(found.ids, found, strict=True)]
+    if explain:
+        answer["explanations"] = found.explanations
+        columns.append(("BECAUSE", "because"))
+        told = [{**row, "because": _because(each)} for row, each in zip(told, found.explanations, strict=True)]
+    obj.show(answer if obj.json else told, table=columns)
 
 
 @click.command()
@@ -125,6 +131,14 @@ def _field(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def _because(explanation: dict[str, Any] | None) -> str:
+    """The three inputs that contributed most."""
+    if explanation is None:
+        return "-"
+    most = sorted(explanation["contributions"].items(), key=lambda each: -abs(each[1]))[:3]
+    return ", ".join(f"{name} {value:+.3g}" for name, value in most)
 
 
 def _content(name: str) -> bytes:

@@ -26,7 +26,8 @@ ARROW = dict.fromkeys(("Content-Type", "Accept"), "application/vnd.apache.arrow.
 
 class Predictions(list[Any]):
     """One value a row, in their order. `ids[i]` is the id of the i-th, under which it is logged and truth may be told;
-    `version` and `revision` say which model answered (the last one, where a swap fell between two chunks)."""
+    `version` and `revision` say which model answered (the last one, where a swap fell between two chunks). `explanations`
+    is filled where they were asked for: {"base": …, "contributions": {input: …}} a row, None where it cannot be told."""
 
     def __init__(
         self, values: Iterable[Any] = (), ids: Iterable[str] = (), version: int = 0, revision: int = 0
@@ -35,6 +36,7 @@ class Predictions(list[Any]):
         self.ids = list(ids)
         self.version = version
         self.revision = revision
+        self.explanations: list[dict[str, Any] | None] = []
 
 
 class Endpoint:
@@ -61,17 +63,19 @@ class Endpoint:
         return self._connections.url
 
     def predict(
-        self, rows: Any, *, headers: Mapping[str, str] | None = None, chunk_rows: int = CHUNK_ROWS
-    ) -> Predictions:
+        self, rows: Any, *, explain: bool = False, headers: Mapping[str, str] | None = None,
+        chunk_rows: int = CHUNK_ROWS,
+    ) -> Predictions:  # fmt: skip
         """Predictions for one row (a dict) or many (a list of dicts, a table of pandas, Polars or Arrow).
 
-        Rows travel `chunk_rows` at a time, those of a large table as Arrow columns. `headers` go with each request, as one that a traffic split sticks to. Raises
+        Rows travel `chunk_rows` at a time, those of a large table as Arrow columns. `headers` go with each request, as one that a traffic split sticks to. `explain` asks what each input contributed. Raises
         Invalid for rows that the model does not take, CheckFailed for one that it cannot score, NotFound, Refused,
         Unavailable.
         """
         found = Predictions()
         path = f"/v1/endpoints/{quote(self.name, safe='')}/predict"
-        table = table_of(rows)
+        path += "?explain=true" if explain else ""
+        table = None if explain else table_of(rows)
         if table is not None:
             return self._columns(path, table, headers or {})
         for piece in pieces_of(rows, chunk_rows):
@@ -80,6 +84,8 @@ class Endpoint:
                 found += said["predictions"]
                 found.ids += said["ids"]
                 found.version, found.revision = said["version"], said["revision"]
+                if explain:
+                    found.explanations += said.get("explanations") or [None] * len(said["predictions"])
         return found
 
     def truth(
