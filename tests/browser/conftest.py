@@ -246,6 +246,8 @@ def promote(loopline: Loopline, names: dict[str, Any]) -> None:
 def serve(loopline: Loopline, names: dict[str, Any]) -> None:
     """Two revisions that answered, the second worse off; truth a day later, and only for half of the last week."""
     serving = loopline.serving
+    serving.put_rules("flights", RULES, "ada")
+    serving.configure("late", {"rules": "flights/1"}, "ada")
     serving.follow()
     serving.went_live("late", 1, "2013-04-01T00:00:00.000Z", "loopline")
     second = serving.deploy("late", 2, "ada").revision
@@ -311,6 +313,19 @@ def log_truth(loopline: Loopline, table: pa.Table, labels: Any) -> None:
 
 def event_ms(table: pa.Table) -> list[int]:
     return [int(value) for value in table["event_time"].cast(pa.int64()).to_pylist()]
+
+
+RULES = """# Nobody is told that a flight will surely be late.
+CEILING = 0.95
+
+
+def after(rows, predictions):
+    return [min(value, CEILING) for value in predictions]
+
+
+def test_the_ceiling():
+    assert after([{}], [0.99]) == [0.95]
+"""
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ def place(site: Any, path: str) -> str:
         "{step}": "train",
         "{model}": "small-delays",
         "{version}": "1",
+        "{number}": "1",
         "{endpoint}": "late",
         "{digest}": site.names["snapshot"],
         "{ref}": site.names["release"],

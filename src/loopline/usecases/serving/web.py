@@ -7,6 +7,7 @@ from typing import Any
 
 from loopline.core.pages import Call, Form, Page, attempted
 from loopline.usecases.serving import web_splits, web_try
+from loopline.usecases.serving.rules import web as rules_web
 from loopline.usecases.serving.web_splits import sharing
 
 RECENT = 20
@@ -112,6 +113,7 @@ def firsts(traffic: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
 PAGES = (
     Page("/endpoints", "endpoints.html", endpoints, tab="endpoints"),
     Page("/endpoints/{endpoint}", "endpoint.html", endpoint, tab="endpoints"),
+    *rules_web.PAGES,
     *web_splits.PAGES,
     *web_try.PAGES,
 )
