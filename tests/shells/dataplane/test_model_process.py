@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from loopline.core.tables import Column, Signature
-from loopline.shells.dataplane.model_process import Model, warm
+from loopline.shells.dataplane.model_process import warm
+from loopline.shells.dataplane.models import Model
 from loopline.usecases.serving.records.columns import pack
 
 pytestmark = pytest.mark.unit

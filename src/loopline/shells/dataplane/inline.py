@@ -16,7 +16,7 @@ from loopline.core.tables import Signature
 from loopline.usecases.serving.records.columns import kind_of, pack
 
 if TYPE_CHECKING:
-    from loopline.shells.dataplane.model_process import Model
+    from loopline.shells.dataplane.models import Model
 
 ENGINES = ("tables",)
 LONGEST_NS = 1_000_000  # for so long a batch may hold up the loop
@@ -38,7 +38,7 @@ def loaded(engine: str, content: bytes, signature: Signature, row: tuple[Any, ..
     if engine not in ENGINES:
         raise LooplineError(f"the engine {engine!r} runs in a process of its own")
     from loopline.adapters.engines.tables import Tables
-    from loopline.shells.dataplane.model_process import Model
+    from loopline.shells.dataplane.models import Model
 
     model = Model(Tables().load(content, signature), signature)
     kinds = [kind_of(column) for column in signature.inputs]

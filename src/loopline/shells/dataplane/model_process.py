@@ -18,9 +18,9 @@ from loopline.adapters.runtimes import isolation
 from loopline.core.errors import LooplineError
 from loopline.core.tables import Signature
 from loopline.kit.processes import die_with_parent
-from loopline.ports.runtime import LoadedModel
 from loopline.shells.dataplane.frames import FAILED, READY, framed, receive
-from loopline.usecases.serving.records.columns import as_numpy, kind_of, pack
+from loopline.shells.dataplane.models import Model
+from loopline.usecases.serving.records.columns import kind_of, pack
 from loopline.usecases.serving.warming import misfit, recorded
 
 EXAMPLES = 32
@@ -28,89 +28,6 @@ COMPILE_S = 60.0
 ORDINARY: dict[str, Any] = {
     "float": 0.0, "integer": 0, "string": "", "boolean": False, "timestamp": "2013-01-01T00:00:00.000Z",
 }  # fmt: skip
-
-
-class Model:
-    """A loaded model that takes and gives packed columns."""
-
-    def __init__(self, loaded: LoadedModel, signature: Signature) -> None:
-        self._loaded = loaded
-        self._kinds = [(column.name, kind_of(column)) for column in signature.inputs]
-        self._text = signature.output.type in ("string", "timestamp")
-        self.told: dict[str, Any] = {"explains": self.explains}  # what the router learns when it is ready
-
-    def predict(self, packed: Sequence[Any]) -> tuple[Any, list[tuple[int, str]]]:
-        """Predictions for packed columns (float64 bytes or a list of text), and the rows that could not be scored:
-        (row, reason). One bad row does not spoil its batch."""
-        columns = {name: as_numpy(kind, part) for (name, kind), part in zip(self._kinds, packed, strict=True)}
-        rows = len(next(iter(columns.values()))) if columns else 0
-        faults: list[tuple[int, str]] = []
-        values = self._some(columns, 0, rows, faults)
-        return self._packed(values), faults
-
-    @property
-    def explains(self) -> bool:
-        """Whether it can tell how much each input contributed."""
-        return callable(getattr(self._loaded, "explain", None))
-
-    def explain(self, packed: Sequence[Any]) -> tuple[bytes, list[bytes]] | None:
-        """The base of each row and, for each input, its contributions (float64 bytes); None when that cannot be told."""
-        import numpy as np
-
-        if not self.explains:
-            return None
-        columns = {name: as_numpy(kind, part) for (name, kind), part in zip(self._kinds, packed, strict=True)}
-        try:
-            contributions, base = self._loaded.explain(columns)  # type: ignore[attr-defined]
-        except Exception:  # the prediction stands without it
-            return None
-        matrix = np.asarray(contributions, dtype=np.float64)
-        rows = np.broadcast_to(np.asarray(base, dtype=np.float64), (len(matrix),))
-        return rows.tobytes(), [column.tobytes() for column in matrix.T]
-
-    def close(self) -> None:
-        """Let go of what the model holds besides memory."""
-        close = getattr(self._loaded, "close", None)
-        if callable(close):
-            close()
-
-    def _some(self, columns: dict[str, Any], start: int, stop: int, faults: list[tuple[int, str]]) -> Any:
-        """Rows start to stop; when they fail together, halves are tried until the bad row is found."""
-        try:
-            return self._checked(columns, start, stop)
-        except Exception as error:  # whatever a model raises belongs to the row, not to us
-            if stop - start == 1:
-                faults.append((start, said(error)))
-                return [None if self._text else 0.0]
-        middle = (start + stop) // 2
-        first = self._some(columns, start, middle, faults)
-        return [*first, *self._some(columns, middle, stop, faults)]
-
-    def _checked(self, columns: dict[str, Any], start: int, stop: int) -> Any:
-        import numpy as np
-
-        part = {name: values[start:stop] for name, values in columns.items()}
-        found = self._loaded.predict(part)
-        if self._text:
-            return [None if value is None else str(value) for value in found]
-        values = np.ascontiguousarray(found, dtype=np.float64).ravel()
-        if len(values) != stop - start:
-            raise ValueError(f"the model answered {len(values)} values for {stop - start} rows")
-        if not np.isfinite(values).all():
-            raise ValueError("the model answered something that is not a finite number")
-        return values
-
-    def _packed(self, values: Any) -> Any:
-        import numpy as np
-
-        return list(values) if self._text else np.asarray(values, dtype=np.float64).tobytes()
-
-
-def said(error: Exception) -> str:
-    """Why a row could not be scored: a refusal in its own words."""
-    if isinstance(error, LooplineError):
-        return error.message
-    return f"{type(error).__name__}: {str(error).strip()[:300]}"
 
 
 def warm(model: Model, signature: Signature, examples: Any, ruled: bool = False) -> str | None:

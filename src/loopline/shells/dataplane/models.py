@@ -1,0 +1,110 @@
+"""A loaded model between packed columns and predictions, wherever it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any
+
+from loopline.core.errors import LooplineError
+from loopline.core.tables import Signature
+from loopline.ports.runtime import LoadedModel
+from loopline.usecases.serving.records.columns import as_numpy, kind_of
+
+FEW = 32  # so many numbers are looked at faster one by one
+
+
+class Model:
+    """A loaded model that takes and gives packed columns. Imports numpy."""
+
+    def __init__(self, loaded: LoadedModel, signature: Signature) -> None:
+        import numpy as np
+
+        self._np = np
+        self._loaded = loaded
+        types = {"d": np.dtype(np.float64), "q": np.dtype(np.int64), "?": np.dtype(np.bool_), "s": None}
+        self._columns = [(column.name, types[kind_of(column)]) for column in signature.inputs]
+        self._text = signature.output.type in ("string", "timestamp")
+        self.told: dict[str, Any] = {"explains": self.explains}  # what the router learns when it is ready
+
+    def predict(self, packed: Sequence[Any]) -> tuple[Any, list[tuple[int, str]]]:
+        """Predictions for packed columns (float64 bytes or a list of text), and the rows that could not be scored:
+        (row, reason). One bad row does not spoil its batch."""
+        columns = self._unpacked(packed)
+        rows = len(next(iter(columns.values()))) if columns else 0
+        faults: list[tuple[int, str]] = []
+        try:
+            values = self._checked(columns, rows)
+        except Exception as error:  # whatever a model raises belongs to a row, not to us
+            values = self._halves(columns, 0, rows, error, faults)
+        return self._packed(values), faults
+
+    @property
+    def explains(self) -> bool:
+        """Whether it can tell how much each input contributed."""
+        return callable(getattr(self._loaded, "explain", None))
+
+    def explain(self, packed: Sequence[Any]) -> tuple[bytes, list[bytes]] | None:
+        """The base of each row and, for each input, its contributions (float64 bytes); None when that cannot be told."""
+        np = self._np
+        if not self.explains:
+            return None
+        try:
+            contributions, base = self._loaded.explain(self._unpacked(packed))  # type: ignore[attr-defined]
+        except Exception:  # the prediction stands without it
+            return None
+        matrix = np.asarray(contributions, dtype=np.float64)
+        rows = np.broadcast_to(np.asarray(base, dtype=np.float64), (len(matrix),))
+        return rows.tobytes(), [column.tobytes() for column in matrix.T]
+
+    def close(self) -> None:
+        """Let go of what the model holds besides memory."""
+        close = getattr(self._loaded, "close", None)
+        if callable(close):
+            close()
+
+    def _unpacked(self, packed: Sequence[Any]) -> dict[str, Any]:
+        frombuffer = self._np.frombuffer
+        return {
+            name: as_numpy("s", part) if kind is None else frombuffer(part, kind)
+            for (name, kind), part in zip(self._columns, packed, strict=True)
+        }
+
+    def _halves(
+        self, columns: dict[str, Any], start: int, stop: int, error: Exception, faults: list[tuple[int, str]]
+    ) -> Any:
+        """Rows start to stop failed together: halves are tried until the bad row is found."""
+        if stop - start == 1:
+            faults.append((start, said(error)))
+            return [None if self._text else 0.0]
+        middle = (start + stop) // 2
+        first = self._some(columns, start, middle, faults)
+        return [*first, *self._some(columns, middle, stop, faults)]
+
+    def _some(self, columns: dict[str, Any], start: int, stop: int, faults: list[tuple[int, str]]) -> Any:
+        try:
+            return self._checked({name: values[start:stop] for name, values in columns.items()}, stop - start)
+        except Exception as error:
+            return self._halves(columns, start, stop, error, faults)
+
+    def _checked(self, columns: dict[str, Any], rows: int) -> Any:
+        np = self._np
+        found = self._loaded.predict(columns)
+        if self._text:
+            return [None if value is None else str(value) for value in found]
+        values = np.ascontiguousarray(found, dtype=np.float64).ravel()
+        if len(values) != rows:
+            raise ValueError(f"the model answered {len(values)} values for {rows} rows")
+        if not (all(map(isfinite, values.tolist())) if rows <= FEW else np.isfinite(values).all()):
+            raise ValueError("the model answered something that is not a finite number")
+        return values
+
+    def _packed(self, values: Any) -> Any:
+        return list(values) if self._text else self._np.asarray(values, dtype=self._np.float64).tobytes()
+
+
+def said(error: Exception) -> str:
+    """Why a row could not be scored: a refusal in its own words."""
+    if isinstance(error, LooplineError):
+        return error.message
+    return f"{type(error).__name__}: {str(error).strip()[:300]}"
