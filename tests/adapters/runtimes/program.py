@@ -22,11 +22,12 @@ class Answers(http.server.BaseHTTPRequestHandler):
         Path(os.environ["LOOPLINE_MODEL_DIR"], "asked.json").write_text(json.dumps(asked))
         if 666 in values:
             os._exit(3)
+        if not all(isinstance(value, int) for value in values):
+            return self.say(400, {"error": "no numbers"})
         if min(values) < 0:
-            self.say(400, {"error": "negative hours"})
-        else:
-            data = [2 * value for value in values]
-            self.say(200, {"outputs": [{"name": "late", "shape": [len(data)], "datatype": "FP64", "data": data}]})
+            return self.say(400, {"error": "negative hours"})
+        data = [2 * value for value in values]
+        return self.say(200, {"outputs": [{"name": "late", "shape": [len(data)], "datatype": "FP64", "data": data}]})
 
     def say(self, status, body):
         content = json.dumps(body).encode()

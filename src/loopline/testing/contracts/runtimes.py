@@ -56,12 +56,12 @@ class RuntimeContract:
         for name in ("one", "two"):
             (tmp_path / name).mkdir()
             runtime.save(fitted.model, tmp_path / name)
-            written.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+            written.append({file: path.read_bytes() for file, path in inside(tmp_path / name).items()})
         assert written[0] == written[1]
 
     def test_a_truncated_file_is_refused(self, runtime: Runtime, fitted: Fitted, tmp_path: Path) -> None:
         runtime.save(fitted.model, tmp_path)
-        for path in tmp_path.iterdir():
+        for path in inside(tmp_path).values():
             path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
         with pytest.raises((Invalid, Refused)):
             runtime.load(tmp_path, fitted.signature)
