@@ -62,10 +62,11 @@ class Rpc:
 @pytest.fixture(scope="module")
 def rpc(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rpc]:
     """Version 1 of the doubles live at `late`: 100 plus the row's dep_hour; it refuses negative hours."""
-    router = Router(tmp_path_factory.mktemp("rpc") / "home", [["picky", 100.0], ["explains", 100.0]])
+    router = Router(tmp_path_factory.mktemp("rpc") / "home", [["picky", 100.0], ["explains", 100.0], ["slow", 100.0]])
     router.start()
     router.deploy(1)
     router.deploy(2, "told")
+    router.deploy(3, "slow")
     made = Rpc(router)
     yield made
     made.close()

@@ -141,8 +141,10 @@ def test_a_call_ends_with_its_deadline_and_its_limits(rpc: Any) -> None:
     elsewhere = message("ModelReadyRequest")(name="other")
     assert refused(lambda: rpc.call("ModelReady", elsewhere, token=token))[0] == grpc.StatusCode.NOT_FOUND
     assert rpc.call("ServerReady", token=token).ready
-    deadline = refused(lambda: rpc.call("ModelInfer", infer(), timeout=0.00001))
-    assert deadline[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+    slow = infer()
+    slow.model_name = "slow"  # takes 0.2 s for a batch
+    assert refused(lambda: rpc.call("ModelInfer", slow, timeout=0.1))[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert rpc.call("ModelInfer", slow).outputs[0].contents.fp64_contents[0] == 107.5
 
 
 def test_the_router_may_restart_in_between(rpc: Any) -> None:
