@@ -235,9 +235,7 @@ def test_retention_removes_whole_days(loopline: Any, serving: Any, monkeypatch: 
     assert serving.check_log("late")["wrong"] == []
 
 
-def test_retention_of_truth_goes_on_counting(
-    loopline: Any, serving: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retention_of_truth_goes_on_counting(loopline: Any, serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     home = loopline.home
     serving.put("late", "flights", "ada")
     serving.configure("late", {"retention_days": 30}, "ada")

@@ -173,9 +173,7 @@ def test_facts_tell_that_and_not_whom(loopline: Any, serving: Any) -> None:
     truths.close()
 
 
-def test_an_open_segment_is_let_go_of_when_asked(
-    loopline: Any, serving: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_open_segment_is_let_go_of_when_asked(loopline: Any, serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(erasing, "PATIENCE_S", 0.2)
     serving.put("late", "flights", "ada", key="who_key")
     log = PredictionLog(loopline.home, prediction_header("late", 7, 1, "flights", 3, SIGNATURE))
