@@ -101,7 +101,7 @@ class Versions:
         path = self._home / f"{alias}.alias"
         return int(path.read_text()) if path.exists() else None
 
-    def load(self, name: str, version: int) -> Double:
+    def load(self, name: str, version: int, engine: str = "") -> Double:
         kind, base = self._described(version)
         if kind == "broken":
             raise Refused("The file is damaged.", "Register it again.")

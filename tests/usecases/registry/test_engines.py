@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -185,3 +186,14 @@ def test_a_difference_within_the_tolerance_is_kept_and_told() -> None:
     outcome = climbed([Rung("other", Answers(off=1e-9), 1e-6)], Answers(loops=200), ROWS, {})
     assert outcome.rung.name == "other"
     assert outcome.difference == pytest.approx(1e-9, rel=1e-3)
+
+
+def test_many_rows_go_to_the_library_where_that_is_quicker(loopline: Loopline, version: Any) -> None:
+    choice = loopline.registry.compile("late", 1, "ada")
+    assert isinstance(loopline.registry.load("late", 1, engine="many"), Quick) != choice.slow_for_many
+    slow = {"plain": [9.0, 9.0, 9.0], "tables": [1.0, 1.0, 10.0]}
+    loopline.get("database").write(
+        lambda tx: tx.run("UPDATE registry_engines SET timings = :slow", {"slow": json.dumps(slow)})
+    )
+    assert not isinstance(loopline.registry.load("late", 1, engine="many"), Quick)
+    assert isinstance(loopline.registry.load("late", 1), Quick)

@@ -60,7 +60,7 @@ class Versions:
     def alias(self, name: str, alias: str) -> int | None:
         return self.aliases.get(alias)
 
-    def load(self, name: str, version: int) -> HourModel:
+    def load(self, name: str, version: int, engine: str = "") -> HourModel:
         return HourModel()
 
     def engine(self, name: str, version: int) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 COMPILED = "model_version.compiled"
 PLAIN, DIRECT = "plain", "direct"
+MANY = "many"  # asks for what is quickest for many rows at once
 SIZES = (1, 32, 1000)
 
 
@@ -37,6 +38,11 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     created_by: str
     fallbacks: int = 0
     fallback: str = ""
+
+    @property
+    def slow_for_many(self) -> bool:
+        """Whether the library is quicker than the rung when it is given the most rows at once."""
+        return self.rung in self.timings and self.timings[self.rung][-1] > self.timings[PLAIN][-1]
 
 
 @functools.cache

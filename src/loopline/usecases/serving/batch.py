@@ -47,7 +47,7 @@ def score(
         raise Invalid(
             f"{target.name!r} is no name for the output.", "It is written as Parquet: name it OUTPUT.parquet."
         )
-    model = registry.load(version.model, version.version)
+    model = registry.load(version.model, version.version, engine="many")
     ids, start, rows, first = Ids(), time.monotonic(), 0, None
     header = prediction_header(
         f"batch.{version.model}", ids.writer, 0, version.model, version.version, version.signature

@@ -48,8 +48,9 @@ class Versions(Protocol):
 
     def alias(self, name: str, alias: str) -> int | None: ...
 
-    def load(self, name: str, version: int) -> LoadedModel:
-        """The model in memory. Refused for a format that is never loaded."""
+    def load(self, name: str, version: int, engine: str = "") -> LoadedModel:
+        """The model in memory; `engine` "many" is what is quickest for many rows at once. Refused for a format that is
+        never loaded."""
 
     def engine(self, name: str, version: int) -> object | None:
         """What was chosen to run a version on a machine like this, or None."""
