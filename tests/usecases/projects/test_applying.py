@@ -253,6 +253,24 @@ def test_a_deployment_by_hand_is_noted_and_left_alone(projects: Projects, loopli
     assert projects.stands("x").plan.state == "in_step"
 
 
+def test_a_project_declares_how_an_endpoint_serves(projects: Projects, loopline: Loopline) -> None:
+    baked = config(endpoints={"e": endpoint(options={"bake_s": 600, "redact": ["name"]})})
+    projects.apply_declared(baked, "ada")
+    assert loopline.serving.options("e").bake_s == 600
+    assert told(projects.plan_of(baked)) == []
+    loopline.serving.configure("e", {"bake_s": 5.0, "workers": 2}, "bob")
+    (change,) = projects.plan_of(baked).changes
+    assert (change.what, change.by) == ("changed_by_hand", "bob")
+    projects.apply_declared(baked, "ada")
+    assert (loopline.serving.options("e").bake_s, loopline.serving.options("e").workers) == (600, 1)
+    silent = config(endpoints={"e": endpoint()})  # says nothing about options: they are left alone
+    projects.apply_declared(silent, "ada")
+    assert (told(projects.plan_of(silent)), loopline.serving.options("e").bake_s) == ([], 600)
+    with pytest.raises(Invalid, match="no option 'bake'"):
+        projects.plan_of(config(endpoints={"e": endpoint(options={"bake": 1})}))
+    assert not audit(loopline).problems
+
+
 def test_what_nothing_in_the_file_explains_is_noted(projects: Projects, loopline: Loopline) -> None:
     facts = [
         ("release.promoted", "release:1", {"release": "1" * 64, "project": "x", "pipeline": "p", "environment": "old"}),

@@ -121,12 +121,16 @@ class GateEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class EndpointEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """An address that serves what the alias of a model points to; each move of the alias is deployed."""
+    """An address that serves what the alias of a model points to; each move of the alias is deployed.
+
+    `options` say how it serves (as `loopline endpoint options`); where they are declared, all others are at their defaults.
+    """
 
     model: Name
     alias: Name | None = None
     key: Text | None = None
     event_time: Text | None = None
+    options: dict[Text, Any] | None = None
     description: str = ""
 
 

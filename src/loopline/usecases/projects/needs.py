@@ -48,7 +48,13 @@ class Serving(Protocol):
     """Where endpoints are made; asked twice for the same it changes nothing."""
 
     def standing_in(self, tx: Transaction, name: str) -> dict[str, Any] | None:
-        """What an endpoint is declared to be: model, alias, key, event_time."""
+        """What an endpoint is declared to be: model, alias, key, event_time, options."""
+
+    def wished_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What `standing_in` would answer once these options are declared. Invalid names one that cannot be."""
+
+    def put_options_in(self, tx: Transaction, name: str, options: Mapping[str, Any], actor: str) -> None:
+        """Have an endpoint serve with these options, all others at their defaults."""
 
     def by_hand_in(self, tx: Transaction, name: str) -> Revision | None:
         """What an endpoint serves that follows an alias and was deployed or rolled back by hand."""

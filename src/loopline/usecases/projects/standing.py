@@ -43,7 +43,7 @@ class Owners:
 
     def wishes(self, declared: Declared) -> dict[Key, Wish]:
         """All that a project declares. Invalid for a wrong contract."""
-        found = [*self._dataset_wishes(declared), *_endpoint_wishes(declared)]
+        found = [*self._dataset_wishes(declared), *self._endpoint_wishes(declared)]
         return {wish.key: wish for wish in found}
 
     def _dataset_wishes(self, declared: Declared) -> Iterator[Wish]:
@@ -54,6 +54,13 @@ class Owners:
             contract = declared.contracts.get(name)
             fields = self._datasets.wish(made, source, contract)
             yield Wish(kind=DATASET, name=made, fields=fields, contract=contract)
+
+    def _endpoint_wishes(self, declared: Declared) -> Iterator[Wish]:
+        for name, entry in (declared.config.get("endpoints") or {}).items():
+            fields = {key: entry.get(key) for key in ADDRESS}
+            if entry.get("options") is not None:
+                fields["options"] = self._serving.wished_options(entry["options"])
+            yield Wish(kind=ENDPOINT, name=name, fields=fields)
 
     def standing(self, tx: Transaction, key: Key) -> dict[str, Any] | None:
         """What stands in the installation under that name, or None."""
@@ -74,6 +81,8 @@ class Owners:
         else:
             fields = {key: wish.fields[key] for key in ADDRESS if key != "model"}
             self._serving.put_in(tx, wish.name, wish.fields["model"], actor, **fields)
+            if "options" in wish.fields:
+                self._serving.put_options_in(tx, wish.name, wish.fields["options"], actor)
 
     def retire(self, tx: Transaction, key: Key, actor: str) -> None:
         """Take a thing off; its data stay."""
@@ -83,12 +92,13 @@ class Owners:
     def changes(self, tx: Transaction, wishes: Mapping[Key, Wish], things: Mapping[Key, Thing]) -> Iterator[Change]:
         """Where what stands is not what the project wants."""
         for key, wish in wishes.items():
-            standing, thing = self.standing(tx, key), things.get(key)
+            found, thing = self.standing(tx, key), things.get(key)
+            standing = _told(found, wish.fields)
             if standing == wish.fields:
                 continue
             last = thing.wish if thing is not None and thing.left_at is None else None
             details = tuple(_details(standing or {}, wish.fields)) if standing or last else ()
-            if last is not None and standing != last:
+            if last is not None and _told(found, last) != last:
                 by, at = self._who(key)
                 yield Change(kind=key[0], name=key[1], what="changed_by_hand", details=details, by=by, at=at)
             else:
@@ -122,7 +132,9 @@ class Owners:
         """Who changed a thing last, and when, as the ledger knows it."""
         kind, name = key
         subject = name if kind == DATASET else f"endpoint:{name}"
-        kinds = ("dataset.declared", "dataset.retired") if kind == DATASET else ("endpoint.changed", "endpoint.retired")
+        kinds: tuple[str, ...] = ("endpoint.changed", "endpoint.configured", "endpoint.retired")
+        if kind == DATASET:
+            kinds = ("dataset.declared", "dataset.retired")
         found = [fact for each in kinds for fact in self._ledger.latest(1, kind=each, subject=subject)]
         newest = max(found, key=lambda fact: fact.seq, default=None)
         return ("", "") if newest is None else (newest.actor, newest.at)
@@ -156,9 +168,9 @@ def _sources(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str,
             yield name, environments.bound(name, environment), binding
 
 
-def _endpoint_wishes(declared: Declared) -> Iterator[Wish]:
-    for name, entry in (declared.config.get("endpoints") or {}).items():
-        yield Wish(kind=ENDPOINT, name=name, fields={key: entry.get(key) for key in ADDRESS})
+def _told(standing: dict[str, Any] | None, wish: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What stands, as far as the wish says anything about it."""
+    return None if standing is None else {name: value for name, value in standing.items() if name in wish}
 
 
 def _details(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

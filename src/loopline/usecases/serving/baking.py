@@ -90,7 +90,7 @@ class Watch:
     def evidence(self) -> dict[str, Any]:
         """Counts and quantiles, and what they were held against. Times in milliseconds."""
         other = self.before if self.share is None else self.beside
-        found = {
+        found: dict[str, Any] = {
             "answered": self.total.answered,
             "failed": self.total.failed,
             "deaths": self.total.deaths,

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from loopline.core.errors import Invalid
 from loopline.ports.database import Transaction
 from loopline.usecases.serving import store
 from loopline.usecases.serving.deploying import Deploying
 from loopline.usecases.serving.model import subject
-from loopline.usecases.serving.options import Options, changed, plain
+from loopline.usecases.serving.options import DEFAULTS, Options, as_declared, changed, plain
 from loopline.usecases.serving.rules.keeping import Ruling
 
 
@@ -41,6 +42,19 @@ class Configuring(Deploying, Ruling):
         if new.rules != old.rules:
             self._rules_changed(tx, name, actor)
         return new
+
+    def wished_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """These options as an endpoint's declaration has them: what differs from the defaults. Invalid names one that
+        cannot be."""
+        wished = changed(DEFAULTS, options)
+        if wished.rules is not None and "/" not in wished.rules:
+            raise Invalid(f"The option 'rules' names no version: {wished.rules!r}.", "Write it as NAME/3.")
+        return as_declared(wished)
+
+    def put_options_in(self, tx: Transaction, name: str, options: Mapping[str, Any], actor: str) -> None:
+        """Have an endpoint serve with these options, all others at their defaults."""
+        standing = as_declared(self._endpoint(tx, name).options)
+        self.configure_in(tx, name, {**dict.fromkeys(standing), **options}, actor)
 
     def _rules_changed(self, tx: Transaction, name: str, actor: str) -> None:
         """What is served is deployed once more, with the other rules around it: built beside, then swapped in."""

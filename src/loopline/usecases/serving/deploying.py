@@ -10,6 +10,7 @@ from loopline.ports.database import Transaction
 from loopline.usecases.serving import model, splits, store
 from loopline.usecases.serving.base import Base
 from loopline.usecases.serving.model import FAILED, REQUESTED, Endpoint, Revision, Served, subject
+from loopline.usecases.serving.options import as_declared
 
 
 class Deploying(Base):
@@ -42,9 +43,11 @@ class Deploying(Base):
         return self._endpoint(tx, name)
 
     def standing_in(self, tx: Transaction, name: str) -> dict[str, Any] | None:
-        """What an endpoint is declared to be (model, alias, key, event_time); None when there is none."""
+        """What an endpoint is declared to be (model, alias, key, event_time, options); None when there is none."""
         found = store.endpoint(tx, name)
-        return None if found is None else {each: getattr(found, each) for each in model.WISH}
+        if found is None:
+            return None
+        return {each: getattr(found, each) for each in model.WISH} | {"options": as_declared(found.options)}
 
     def by_hand_in(self, tx: Transaction, name: str) -> Revision | None:
         """The live revision of an endpoint that follows an alias, when it is not what the alias pointed to: somebody

@@ -96,6 +96,12 @@ def plain(options: Options) -> dict[str, Any]:
     return found
 
 
+def as_declared(options: Options) -> dict[str, Any]:
+    """What differs from the defaults, as a file of a project has it."""
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(options))
+    return found
+
+
 def decoded(text: str) -> Options:
     """Options as the database keeps them."""
     return msgspec.json.decode(text, type=Options) if text else DEFAULTS
