@@ -31,6 +31,7 @@ def place(site: Any, path: str) -> str:
         "{endpoint}": "late",
         "{digest}": site.names["snapshot"],
         "{ref}": site.names["release"],
+        "{prediction}": site.names["predictions"][-1],
         "{firing}": site.call("automation.firings")[0]["id"],
     }
     examples["{id}"] = gates[0]["id"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loopline.core.pages import Call, Form, Page, attempted
-from loopline.usecases.serving import web_splits, web_try
+from loopline.usecases.serving import web_records, web_splits, web_try
 from loopline.usecases.serving.rules import web as rules_web
 from loopline.usecases.serving.web_splits import sharing
 
@@ -114,6 +114,7 @@ PAGES = (
     Page("/endpoints", "endpoints.html", endpoints, tab="endpoints"),
     Page("/endpoints/{endpoint}", "endpoint.html", endpoint, tab="endpoints"),
     *rules_web.PAGES,
+    *web_records.PAGES,
     *web_splits.PAGES,
     *web_try.PAGES,
 )
