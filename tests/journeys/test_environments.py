@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 import loopline
@@ -74,3 +75,7 @@ def test_a_model_runs_in_the_environment_of_its_lock(
     )
     assert predicted(server, x=1.0) == "2.0.0"
     assert server.client.call("serving.rollback", endpoint="told")["revision"] == 1
+    with open_home(server.home) as here:  # as a gate asks it
+        loaded = here.registry.load("told", 2)
+        assert loaded.predict({"x": np.array([1.0])}).tolist() == ["2.0.0"]
+        loaded.close()

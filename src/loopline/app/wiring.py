@@ -140,10 +140,12 @@ def audit(loopline: Loopline) -> Any:
     return loopline.ledger.verify(replays)
 
 
-def runtimes(_: Loopline | None = None) -> Mapping[str, Runtime]:
-    """The model formats that can be saved and loaded, by name."""
-    from loopline.adapters.runtimes import RUNTIMES
+def runtimes(loopline: Loopline | None = None) -> Mapping[str, Runtime]:
+    """The model formats that can be saved and loaded, by name. Models that are code find environments in `loopline`."""
+    from loopline.adapters.runtimes import RUNTIMES, isolation
 
+    if loopline is not None:
+        isolation.environment_of = Environments(loopline.home).python_for
     return RUNTIMES
 
 

@@ -1,7 +1,8 @@
 """Models that run code of their own are loaded in a process of their own, whoever asks for them.
 
 In a model's process (which says so by `enter`) they are loaded directly; anywhere else `Isolated.load` starts a process,
-which holds nothing but that model, and answers a model that asks it. What comes back is read as plain data.
+which holds nothing but that model, in the environment of its lock, and answers a model that asks it. What comes back is
+read as plain data.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from loopline.core.errors import KINDS, Invalid, Refused, Unavailable
+from loopline.core.programs import LOCK
 from loopline.core.tables import Signature
 from loopline.ports.runtime import LoadedModel
 
@@ -31,6 +33,15 @@ def enter() -> None:
     _own = True
 
 
+def none(lock: bytes) -> str:
+    """No environment but this one."""
+    return ""
+
+
+environment_of: Callable[[bytes], str] = none
+"""The interpreter of the environment that a lock describes, built when it is not there; "" is this one. The app says how."""
+
+
 class Isolated:
     """A runtime whose models are code. A format writes `load_here`."""
 
@@ -39,7 +50,11 @@ class Isolated:
 
     def load(self, folder: Path, signature: Signature) -> LoadedModel:
         """See `Runtime.load`: here in a model's own process, else in one that is started for it."""
-        return self.load_here(folder, signature) if _own else Apart(self.format, folder, signature)
+        if _own:
+            return self.load_here(folder, signature)
+        lock = folder / LOCK
+        python = environment_of(lock.read_bytes()) if lock.is_file() else ""
+        return Apart(self.format, folder, signature, python or sys.executable)
 
     def load_here(self, folder: Path, signature: Signature) -> LoadedModel:
         """Load it into this process."""
@@ -49,10 +64,10 @@ class Isolated:
 class Apart:
     """A model in a process of its own. Satisfies `LoadedModel`."""
 
-    def __init__(self, form: str, folder: Path, signature: Signature) -> None:
+    def __init__(self, form: str, folder: Path, signature: Signature, python: str) -> None:
         self._guard = threading.Lock()
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__, form, str(folder), msgspec.json.encode(signature).decode()],
+            [python, "-P", "-m", __name__, form, str(folder), msgspec.json.encode(signature).decode()],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
         self._answer()
