@@ -173,7 +173,10 @@ class Access:
         store.insert_token(tx, name=name, role=int(role), hash=hashed(secret), created_at=at, created_by=actor,
                            endpoints=kept, expires_at=expires_at)  # fmt: skip
         limits = {"endpoints": endpoints, "expires_at": expires_at}
-        body: dict[str, object] = {"role": role.name.lower(), **{key: value for key, value in limits.items() if value is not None}}
+        body: dict[str, object] = {
+            "role": role.name.lower(),
+            **{key: value for key, value in limits.items() if value is not None},
+        }
         self._fact(tx, "token.created", name, actor, body)
 
     def _fact(self, tx: Transaction, kind: str, name: str, actor: str, body: dict[str, object]) -> None:
