@@ -57,3 +57,23 @@ def test_depth() -> None:
     ignoring = b'{"rows":[{"a":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"
     with pytest.raises(Fault, match=r"nested too deeply|is unknown"):
         contract.from_plain(ignoring)
+
+
+def test_what_is_looked_at_value_by_value_is_the_same() -> None:
+    contract = Rows(
+        Signature((Column("a", "integer"), Column("b", "float", True)), Column("y", "float")), None, None, 9
+    )
+    assert (
+        contract.quick(b'{"rows":[{"a":1,"b":null}]}')
+        == contract.from_plain(b'{"rows":[{"a":1.0,"b":NaN}]}')
+        == [(1, None)]
+    )
+    for odd in (
+        b'{"rows":[{"a":1.0,"b":1}]}',
+        b'{"rows":[{"a":1,"b":NaN}]}',
+        b"{",
+        b'{"rows":[]}',
+        b"\xff",
+        b"[" * 100_000,
+    ):
+        assert contract.quick(odd) is None

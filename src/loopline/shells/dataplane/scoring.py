@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from loopline.shells.dataplane.answers import Fault
-from loopline.shells.dataplane.rows import Rows, decoded, without_nan
+from loopline.shells.dataplane.rows import Rows, decoded
 from loopline.shells.dataplane.values import Scalar
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -54,12 +54,7 @@ _INPUTS = msgspec.json.Decoder(Scalar | list[Scalar | list[Cell] | dict[str, Cel
 
 def from_json(contract: Rows, body: bytes) -> list[Row]:
     """The rows of a JSON body; a Fault names what is wrong."""
-    try:
-        request = decoded(_BODY, body)
-    except Fault:
-        if b"NaN" not in body:
-            raise
-        request = decoded(_BODY, without_nan(body))
+    request = decoded(_BODY, body)
     given = {name: getattr(request, name) for name in FORMS if getattr(request, name) is not ABSENT}
     if len(given) != 1:
         told = f"has {' and '.join(given)}" if given else f"has none of {', '.join(FORMS)}"

@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from loopline.core.tables import Column
 from loopline.shells.dataplane.answers import Fault
-from loopline.shells.dataplane.rows import Rows, decoded, without_nan
+from loopline.shells.dataplane.rows import Rows, decoded
 from loopline.shells.dataplane.values import Scalar, Wrong, settled
 
 CODES = {
@@ -81,12 +81,7 @@ def read(contract: Rows, output: Column, body: bytes, json_length: int | None = 
     """A request's rows and wishes. `json_length` is where the JSON ends and binary data begins. Fault names what is
     wrong."""
     head, tail = (body, b"") if json_length is None else (body[:json_length], body[json_length:])
-    try:
-        request = decoded(_INFER, head)
-    except Fault:
-        if b"NaN" not in head:
-            raise
-        request = decoded(_INFER, without_nan(head))
+    request = decoded(_INFER, head)
     given = _columns(contract, request.inputs, tail)
     most = contract.most_rows if json_length is None else contract.most_columnar
     return Request(contract.from_columns(given, most), request.id, _binary(request, output))

@@ -41,7 +41,7 @@ def infer(app: Any, exchange: Any, served: Any) -> None:
         form = ExplainedTensors(request.id) if explain else OpenInference(request.id, request.binary)
         submit(revision, exchange, request.rows, form, arm, explain)
 
-    if length is not None and len(body) > SMALL:
+    if len(body) > SMALL:
         aside(app, exchange, lambda: read(contract, output, body, length), answer)
     else:
         answer(read(contract, output, body, length))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from loopline.core.verbs import Role
 from loopline.shells.dataplane.answers import JSON
-from loopline.shells.dataplane.bodies import ARROW, TENSORS, aside, kind_of, only_json, wants
+from loopline.shells.dataplane.bodies import ARROW, SMALL, TENSORS, aside, kind_of, only_json, wants
 from loopline.shells.dataplane.explained import EXPLAINED, asked, check
 from loopline.shells.dataplane.pieces import submit
 from loopline.shells.dataplane.replies import PLAIN
@@ -34,7 +34,19 @@ def predict(app: Any, exchange: Any, served: Any) -> None:
     if explain:
         check(revision)
     form = EXPLAINED if explain else PLAIN
-    submit(revision, exchange, revision.rows.from_plain(body), form, arm, explain)
+    contract = revision.rows
+    rows = contract.quick(body)
+    if rows is not None:
+        submit(revision, exchange, rows, form, arm, explain)
+        return
+
+    def answer(found: list[tuple[Any, ...]]) -> None:
+        submit(revision, exchange, found, form, arm, explain)
+
+    if len(body) > SMALL:
+        aside(app, exchange, partial(contract.from_plain, body), answer)
+    else:
+        answer(contract.from_plain(body))
 
 
 def columns(app: Any, exchange: Any, revision: Any, arm: str, reply: Reply) -> bool:
