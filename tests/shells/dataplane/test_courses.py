@@ -234,3 +234,18 @@ def test_a_rollback_is_answered_by_the_old_revision_within_a_second(late: Endpoi
     late.serving.rollback(late.name, "tester")
     assert until(lambda: late.revision() == 1)
     assert time.monotonic() - start < 5.0  # measured: 0.15 s, on a machine that does nothing else
+
+
+def test_a_large_request_is_answered_by_one_arm_and_copied_row_by_row(late: Endpoint) -> None:
+    """Given to the model in pieces of two rows; the first row's key decides for all of them."""
+    late.serving.configure(late.name, {"batch_rows": 2}, "tester")
+    made = late.serving.test_arm(late.name, 2, "b", 0.5, "tester")
+    copied = late.serving.shadow(late.name, 2, 1.0, "tester")
+    assert status(late, made.revision, "beside")
+    assert status(late, copied.revision, "beside")
+    for first in range(6):
+        rows = [{**ROW, "flight": f"UA{first}-{place}"} for place in range(7)]
+        said = late.router.predict(*rows, endpoint=late.name)[1]
+        assert len(set(said["predictions"])) == 1
+    until(lambda: late.serving.shadow_summary(late.name).compared == 42)
+    assert late.serving.shadow_summary(late.name).compared == 42

@@ -78,22 +78,23 @@ class Chosen:
     """Stands for a revision while a split is on: reads rows as the live revision does, and gives them to the one that the
     split chose. Everything else is the live revision's own."""
 
-    __slots__ = ("_by_rows", "_live", "_split", "_target")
+    __slots__ = ("_arm", "_by_rows", "_live", "_split", "_target")
 
     def __init__(self, split: Split, live: Revision, target: Revision, by_rows: Any) -> None:
         self._split = split
         self._live = live
         self._target = target
         self._by_rows = by_rows
+        self._arm: str | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._live, name)
 
     def submit(self, exchange: Any, rows: Any, reply: Any, arm: str = LIVE, *more: Any, **named: Any) -> Any:
         """As `Revision.submit`; shadows get their copies once the request is answered."""
-        target = self._target
-        if self._by_rows is not None:
-            target, arm = self._by_rows(rows, self._live)
+        if self._by_rows is not None and self._arm is None:  # a request in pieces stays where its first row went
+            self._target, self._arm = self._by_rows(rows, self._live)
+        target, arm = self._target, self._arm or arm
         if self._split.shadows:
             reply = Mirrored(reply, rows, self._live.rows.fields, self._split.shadows)
         return target.submit(exchange, fitted(rows, self._live, target), reply, arm, *more, **named)

@@ -63,6 +63,12 @@ class Notes:
         """As in `Recorder`."""
         self._recorder.record(bare(header), replace(batch, columns=[], key=None, event=None, explanation=None))
 
+    def record_durably(self, header: Header, batch: Batch, waiting: list[tuple[Any, bytes]]) -> None:
+        """As in `Recorder`; nobody waits for the disk."""
+        self.record(header, batch)
+        for copy, body in waiting:
+            copy.ok(body)
+
     def close(self, header: Header) -> None:
         """As in `Recorder`."""
         self._recorder.close(bare(header))
@@ -171,7 +177,8 @@ class Shadow:
         ids: Any = revision.app.ids
         ids.give(item)
         try:
-            revision.submit(copy, picked(rows, fields, revision.rows.fields), Nothing(), self.arm.name)
+            made = revision.submit(copy, picked(rows, fields, revision.rows.fields), Nothing(), self.arm.name)
+            made.first = item.first
         except Fault:
             self.waiting -= len(rows)
             self.dropped += 1

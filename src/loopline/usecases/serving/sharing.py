@@ -176,6 +176,8 @@ class Sharing(Outcomes):
         if new is not None and len(new.revisions()) > MOST_BESIDE:
             raise Conflict(f"{MOST_BESIDE} revisions run beside {endpoint.name!r} already.", "Take one off first.")
         splits.put(tx, endpoint.name, new, at, actor, why)
+        if endpoint.traffic is None and endpoint.live is not None:
+            splits.forget_counts(tx, endpoint.name, endpoint.live)
         body = {"endpoint": endpoint.name, "traffic": None if new is None else plain(new), "why": why}
         self._ledger.append(tx, model.TRAFFIC_CHANGED, subject(endpoint.name), actor, body)
         gone = set((endpoint.traffic or Traffic()).revisions()) - set(() if new is None else new.revisions())

@@ -74,6 +74,14 @@ def count(tx: Transaction, counts: Sequence[Count], at: str) -> None:
         )
 
 
+def forget_counts(tx: Transaction, endpoint: str, revision: int) -> None:
+    """Count a revision from now on: another split begins."""
+    tx.run(
+        "DELETE FROM serving_counts WHERE endpoint = :endpoint AND revision = :revision",
+        {"endpoint": endpoint, "revision": revision},
+    )
+
+
 def counts(tx: Transaction, endpoint: str, revisions: Sequence[int]) -> list[Count]:
     """What was counted of some revisions."""
     found = tx.rows(
