@@ -130,3 +130,21 @@ def test_every_prediction_is_explained_where_the_endpoint_says_so(router: Router
     _, said = router.predict()
     assert "explanations" not in said
     assert router.record(said["ids"][0])["explanation"]["dep_hour"] == 7.5
+
+
+def test_a_kill_costs_no_more_than_the_last_moments(live: Router) -> None:
+    """100 ms where the disk keeps up; a busy machine is given a second. What is lost is the end, never the middle."""
+    answered: list[tuple[float, str]] = []
+    until = time.monotonic() + 2.0
+    while time.monotonic() < until:
+        answered.append((time.monotonic(), live.predict()[1]["ids"][0]))
+    assert live.process is not None
+    os.kill(live.process.pid, signal.SIGKILL)
+    killed = time.monotonic()
+    live.process.wait()
+    kept = set(live.serving.read_predictions("late")["id"].to_pylist())
+    there = [name in kept for _, name in answered]
+    assert there == sorted(there, reverse=True)
+    assert [
+        round(killed - at, 2) for (at, _), found in zip(answered, there, strict=True) if not found and killed - at > 1.0
+    ] == []

@@ -9,7 +9,7 @@ from loopline.core.pages import Call, Page
 from loopline.usecases.serving.explaining import scale
 from loopline.usecases.serving.model import RESERVED
 
-ABOUT = ("arm", "caller", "rules", "key", "event_time")
+ABOUT = ("arm", "caller", "rules", "key")
 
 
 def prediction(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def prediction(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     parts = record.get("explanation")
     return {
         "record": record,
-        "about": [(name.replace("_", " "), record[name]) for name in ABOUT if record.get(name) is not None],
+        "about": [(name, record[name]) for name in ABOUT if record.get(name) is not None],
         "inputs": inputs,
         "explanation": None if parts is None else explained(record, parts),
     }
