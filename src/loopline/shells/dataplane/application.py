@@ -49,6 +49,7 @@ class Application:
         self.limits = limits
         self.installation = installation
         self.now: float = loop.time()
+        self.runs_inline = True  # a shadow's may not: the router's time is its callers'
         self.draining = False
         self.ended = False
         self.buffered = 0  # bytes of bodies that are not whole yet
