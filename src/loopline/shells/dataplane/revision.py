@@ -236,7 +236,7 @@ class Revision(Batches, Deadlines):
         self._idle.append(worker)
         if worker.replaces in self.workers:
             self._leave(worker.replaces)
-        if self.options.mode == "inline" and self.inline is None:
+        if self.options.mode == "inline" and self.inline is None and self.app.runs_inline:
             self.app.spawn(self._go_inline(worker))
         elif all(each.ready for each in self.workers):
             self.changed.set()

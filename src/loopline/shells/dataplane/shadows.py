@@ -87,6 +87,7 @@ class ShadowApp:
         self.ids = GivenIds(app.ids.writer)
         self.recorder = Notes(recorder)
         self.watch = None
+        self.runs_inline = False  # the router's time is its callers'
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._app, name)

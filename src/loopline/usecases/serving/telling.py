@@ -132,7 +132,8 @@ class Telling(Judging):
         if endpoint.live is None or endpoint.wanted != endpoint.live:
             return None
         before = store.before(tx, endpoint.name, endpoint.live)
-        same = before is not None and (before.version, before.digest) == (found.version, found.digest)
+        wish = (found.version, found.digest, endpoint.options.rules)
+        same = before is not None and (before.version, before.digest, before.rules) == wish
         return before if same and self._revision(tx, endpoint.name, endpoint.live).version != found.version else None
 
 
