@@ -31,6 +31,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import loopline.shells.dataplane.__main__
+import loopline.shells.dataplane.server
+import loopline.shells.dataplane.takeover
 from loopline.app.wiring import open_home
 with open_home(Path(sys.argv[1])) as opened:
     opened.serving.follow(), opened.serving.desired(), opened.access.verify("x")

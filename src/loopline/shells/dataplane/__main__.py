@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib
 import os
 import signal
@@ -16,10 +15,9 @@ from typing import Any
 
 from loopline.core.errors import Invalid, LooplineError
 from loopline.kit.processes import die_with_parent
-from loopline.shells.dataplane.hosts import Hosts
+from loopline.shells.dataplane.forking import Nursery
 from loopline.shells.dataplane.limits import Limits, configured
-from loopline.shells.dataplane.server import Wanted, inherited, listening, serve
-from loopline.shells.dataplane.takeover import Lock
+from loopline.shells.dataplane.residents import LOADED
 
 OPEN_HOME = "loopline.app.wiring:open_home"
 
@@ -60,6 +58,11 @@ def main(given: Sequence[str] | None = None) -> int:
         print(f"data plane: {error}", file=sys.stderr)
         return error.exit_code
     limits = replace(limits, warm_s=wanted.warm_seconds, grace_s=wanted.grace_seconds)
+    nursery = _nursery(wanted)
+    from loopline.shells.dataplane.hosts import Hosts
+    from loopline.shells.dataplane.server import Wanted, inherited, listening, serve
+    from loopline.shells.dataplane.takeover import Lock
+
     _many_files()
     _bring_up_to_date(wanted.home)
     module, _, name = wanted.installation.partition(":")
@@ -75,7 +78,7 @@ def main(given: Sequence[str] | None = None) -> int:
         hosts = Hosts([*wanted.host_name, *([wanted.host] if wanted.fd is None else [])])
         inner = None if wanted.inner_fd is None else inherited(wanted.inner_fd)
         how = Wanted(wanted.home, hosts, limits, wanted.installation, wanted.memory_mb * 1_000_000, wanted.replace,
-                     _certificates(wanted), inner)  # fmt: skip
+                     _certificates(wanted), inner, nursery)  # fmt: skip
         _run(serve(how, sock, opened, lock))
         opened.close()
         lock.free()
@@ -83,6 +86,18 @@ def main(given: Sequence[str] | None = None) -> int:
         print(f"data plane: {error}", file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _nursery(wanted: argparse.Namespace) -> Nursery:
+    """Started before anything else is imported, where models wait to be loaded: both take their time, at the same time."""
+    nursery = Nursery(wanted.installation)
+    try:
+        awaited = (wanted.home / LOADED).read_bytes() not in (b"", b"[]")
+    except OSError:
+        awaited = False
+    if awaited:
+        nursery.start()
+    return nursery
 
 
 def _certificates(wanted: argparse.Namespace) -> Any:
@@ -119,6 +134,8 @@ def _many_files() -> None:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
+    import asyncio
+
     try:
         import uvloop
     except ImportError:  # Windows

@@ -20,7 +20,7 @@ from loopline.shells.dataplane.gauges import gauges
 from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.keys import within
 from loopline.shells.dataplane.limits import Limits
-from loopline.shells.dataplane.link import Link, environment
+from loopline.shells.dataplane.link import Link
 from loopline.shells.dataplane.metrics import Metrics
 from loopline.shells.dataplane.protocol import Connection, Exchange
 from loopline.shells.dataplane.rates import Rates
@@ -71,7 +71,7 @@ class Application:
         self.recorder = Recorder(home, loop, self.writing, self.metrics, limits.flush_s, limits.unflushed_rows)
         self.truths = Truths(home, loop, self.intake, self.ids.writer)
         self.surroundings: Callable[[str, int], str] | None = None  # which interpreter a revision runs in
-        self.nursery = Nursery(loop, installation, environment(1))
+        self.nursery = Nursery(installation)
         self.residents = Residents(self, memory)
         self.check_host = hosts.check
         self.watch: Watch | None = watch_of(loop, self.asking)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import os
 import signal
@@ -10,11 +9,19 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
-from loopline.shells.dataplane.frames import decode, encode
+from loopline.kit.processes import PATIENT_THREADS
+
+if TYPE_CHECKING:
+    import asyncio
 
 PR_SET_CHILD_SUBREAPER = 36
+THREADS = (
+    "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS", "TORCH_NUM_THREADS",
+    "TBB_NUM_THREADS", "LOKY_MAX_CPU_COUNT",
+)  # fmt: skip
 
 
 class Adopted:
@@ -43,11 +50,9 @@ class Nursery:
     """Starts `shells.dataplane.nursery`, again when it dies. Where it cannot be had, `born` answers None: processes are
     then started the slow way."""
 
-    def __init__(self, loop: Any, installation: str, environment: dict[str, str]) -> None:
-        self._loop = loop
+    def __init__(self, installation: str) -> None:
         self._installation = installation
-        self._environment = environment
-        self._asking = asyncio.Lock()
+        self._asking: asyncio.Lock | None = None
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -65,12 +70,18 @@ class Nursery:
                 "--parent", str(os.getpid()), "--fd", str(theirs.fileno()),
             ]  # fmt: skip
             self._process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=self._environment
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=environment(1)
             )
         self._socket = ours
 
     async def born(self, arguments: list[str], handle: int) -> Adopted | None:
         """A new process that runs a model's process with these arguments and that socket."""
+        import asyncio
+
+        from loopline.shells.dataplane.frames import decode, encode
+
+        loop = asyncio.get_running_loop()
+        self._asking = self._asking or asyncio.Lock()
         async with self._asking:
             for _ in range(2):  # once more when it had died unnoticed
                 self.start()
@@ -78,7 +89,7 @@ class Nursery:
                     return None
                 try:
                     socket.send_fds(self._socket, [encode(arguments)], [handle])
-                    told = await self._loop.sock_recv(self._socket, 64)
+                    told = await loop.sock_recv(self._socket, 64)
                 except OSError:
                     told = b""
                 if told:
@@ -103,3 +114,9 @@ class Nursery:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def environment(threads: int) -> dict[str, str]:
+    """What a model's process finds in its environment: each library keeps to its number of threads, and idle ones sleep
+    instead of taking the processor from the router."""
+    return {**os.environ, **dict.fromkeys(THREADS, str(threads)), **PATIENT_THREADS}

@@ -11,15 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from loopline.kit.processes import PATIENT_THREADS
-from loopline.shells.dataplane.forking import Adopted, Nursery
+from loopline.shells.dataplane.forking import Adopted, Nursery, environment
 from loopline.shells.dataplane.frames import FAILED, READY, Reader, framed
-
-THREADS = (
-    "OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS", "TORCH_NUM_THREADS",
-    "TBB_NUM_THREADS", "LOKY_MAX_CPU_COUNT",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -130,9 +123,3 @@ class Link(asyncio.Protocol):
             "--revision", str(source.revision), "--model", source.model, "--version", str(source.version),
             "--installation", source.installation, *(["--inline"] if source.inline else []),
         ]  # fmt: skip
-
-
-def environment(threads: int) -> dict[str, str]:
-    """What a model's process finds in its environment: each library keeps to its number of threads, and idle ones sleep
-    instead of taking the processor from the router."""
-    return {**os.environ, **dict.fromkeys(THREADS, str(threads)), **PATIENT_THREADS}

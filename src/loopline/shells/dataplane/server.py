@@ -18,6 +18,7 @@ from loopline.app.surroundings import python_of
 from loopline.core.errors import Unavailable
 from loopline.kit.durable import write_file
 from loopline.shells.dataplane.application import Application
+from loopline.shells.dataplane.forking import Nursery
 from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.limits import Limits
 from loopline.shells.dataplane.plane import Plane
@@ -58,7 +59,8 @@ def inherited(handle: int) -> socket.socket:
 class Wanted:
     """How to serve. `replace`: take over from the data plane that runs; `memory`: bytes for models, 0 for a share of the
     machine; `installation` is "module:function" that opens the home folder. With `tls` the socket speaks TLS alone;
-    `inner` is a socket for our own processes on this machine, which never does."""
+    `inner` is a socket for our own processes on this machine, which never does; `nursery` is where models' processes are
+    born, perhaps started already."""
 
     home: Path
     hosts: Hosts
@@ -68,6 +70,7 @@ class Wanted:
     replace: bool = False
     tls: Certificates | None = None
     inner: socket.socket | None = None
+    nursery: Nursery | None = None
 
 
 async def serve(wanted: Wanted, sock: socket.socket, opened: Any, lock: Lock) -> None:
@@ -80,6 +83,7 @@ async def serve(wanted: Wanted, sock: socket.socket, opened: Any, lock: Lock) ->
     app = Application(loop, wanted.home, opened.serving.verify, wanted.hosts, wanted.limits, wanted.installation,
                       wanted.memory)  # fmt: skip
     app.surroundings = partial(python_of, opened)
+    app.nursery = wanted.nursery or app.nursery
     plane = Plane(app, opened.serving)
     tasks, server, inner = [loop.create_task(_tick(app))], None, None
     try:
