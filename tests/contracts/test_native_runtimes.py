@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import struct
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -429,6 +430,9 @@ def test_a_forged_lightgbm_tree_is_refused(forgery: str, saved: Callable[[str], 
         (b"objective=binary", b"objective=../../x"),
         (b"threshold=", b"threshold=0x"),
         (b"\nis_linear=0", b"\nis_linear=2"),
+        (b"\nleaf_weight=", b"\nleaf_weight=x"),
+        (b"\nleaf_count=", b"\nleaf_count=7 "),
+        (b"\nshrinkage=", b"\nshrinkages="),
         (b"\nnum_cat=", b"\nnum_cat=0\nnum_cat="),
         (b"pandas_categorical:[", b"pandas_categorical:[{},"),
         (b"\nend of parameters", b"\n"),
@@ -464,6 +468,7 @@ XGBOOST: dict[str, Callable[[Any], Any]] = {
     "child before": lambda d: put(trees(d)[0]["right_children"], 1, 0),
     "child twice": lambda d: put(trees(d)[0]["right_children"], 0, trees(d)[0]["left_children"][0]),
     "column beyond": lambda d: put(trees(d)[0]["split_indices"], 0, 77),
+    "parent beyond": lambda d: put(trees(d)[0]["parents"], 1, 900_000),
     "class beyond": lambda d: put(d["learner"]["gradient_booster"]["model"]["tree_info"], 0, 1_000_000),
     "category beyond": lambda d: forge_categories(d, "categories_sizes"),
     "category before": lambda d: forge_categories(d, "categories_segments"),
@@ -546,6 +551,31 @@ def test_a_forged_catboost_tree_is_refused(
     cbm(change, folder)
     with pytest.raises((Refused, Invalid)):
         RUNTIMES["catboost"].inspect(inside(folder))
+
+
+@pytest.mark.parametrize("forgery", ["entry beyond", "no empty place", "another number of places", "fewer counts"])
+def test_forged_statistics_of_catboost_are_refused(forgery: str, saved: Callable[[str], Path]) -> None:
+    from loopline.adapters.runtimes.flatbuffer import root
+
+    path = saved("catboost") / "model.cbm"
+    content = bytearray(path.read_bytes())
+    behind = 8 + struct.unpack_from("<I", content, 4)[0] + 8  # behind the trees, the number of tables and a length
+    table = root(bytes(content[behind:]))
+    index, size = table._vector(1)
+    places = range(behind + index, behind + index + size, 12)
+    empty = b"\xff" * 8
+    if forgery == "entry beyond":
+        taken = next(one for one in places if bytes(content[one : one + 8]) != empty)
+        struct.pack_into("<I", content, taken + 8, 9_000_000)
+    elif forgery == "no empty place":
+        for one in places:
+            content[one] = 1
+    elif forgery == "another number of places":
+        struct.pack_into("<I", content, behind + index - 4, size - 12)
+    else:
+        struct.pack_into("<I", content, behind + table._vector(2)[0] - 4, 8)
+    path.write_bytes(content)
+    refuses("catboost", path.parent)
 
 
 def test_a_forged_step_of_a_catboost_tree_is_refused(tmp_path: Path) -> None:
@@ -654,3 +684,43 @@ def test_what_lies_beside_is_held_against_the_model(saved: Callable[[str], Path]
     refuses("lightgbm", folder, Invalid, "columns")
     shutil.copy(folder / "model.txt", folder / "columns.json")
     refuses("lightgbm", folder, Invalid, "columns.json")
+
+
+CHANGED = """
+import random, sys
+from pathlib import Path
+from loopline.adapters.runtimes import RUNTIMES
+from loopline.core.errors import LooplineError
+from loopline.testing import model_zoo
+name, seed, folder, rounds = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+known, draw, runtime = model_zoo.model(name), random.Random(seed), RUNTIMES[name]
+runtime.save(known.model, folder)
+path = max(folder.iterdir(), key=lambda one: one.stat().st_size)
+whole = path.read_bytes()
+for _ in range(rounds):
+    changed = bytearray(whole)
+    for _ in range(draw.choice([1, 1, 2, 8])):
+        changed[draw.randrange(len(changed))] = draw.choice([draw.randrange(256), 0, 255, 0x39, 0x2D])
+    path.write_bytes(changed)
+    try:
+        loaded = runtime.load(folder, known.signature)
+    except LooplineError:
+        continue
+    try:
+        loaded.predict(known.columns)
+    except Exception:
+        continue  # a row that fails is told as one
+"""
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("name", FORMS)
+def test_changed_bytes_never_end_the_process(name: str, tmp_path: Path, torture_result: Callable[..., None]) -> None:
+    """Whatever is changed in a file, it is refused or predicts something: nothing else comes out, and no signal."""
+    for seed in range(5):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        command = [sys.executable, "-c", CHANGED, name, str(seed), str(folder), "400"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+        assert done.returncode == 0, (seed, done.returncode, done.stderr[-500:])
+    torture_result(f"changed bytes in {name} files", files=2000, ended=0)

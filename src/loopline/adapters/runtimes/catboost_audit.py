@@ -1,7 +1,6 @@
 """What is checked on a CatBoost file (.cbm) before CatBoost sees it: that every index in its trees lies inside of it.
 
-Field numbers are those of CatBoost's model.fbs and features.fbs. The tables of target statistics behind the trees, of
-models that combine categories, are left to CatBoost's own checks.
+Field numbers are those of CatBoost's model.fbs and features.fbs.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from loopline.adapters.runtimes import catboost_statistics
 from loopline.adapters.runtimes.beside import Label
 from loopline.adapters.runtimes.flatbuffer import Table, root
 from loopline.core.errors import Invalid, Refused
@@ -74,29 +74,15 @@ def _audited(content: bytes) -> Description:
         raise ValueError("it is of another format or ends too early")
     told = {entry.bytes(0): entry.bytes(1) for entry in core.tables(2)}
     columns, categorical = _columns(trees)
-    _check_parts(content, 8 + length, core.count(3))
     width = int(trees.scalar(_DIMENSION, "<i", 1))
-    _check_trees(trees, width, len(categorical), len(trees.tables(_FLOATS)))
+    _check_trees(trees, width)
+    catboost_statistics.check(trees, content, 8 + length, core.count(3), len(categorical))
     classes = _classes(told[b"class_params"]) if b"class_params" in told else None
     if classes is not None and (
         len(classes) < 2 or width not in (1, len(classes)) or (width == 1) != (len(classes) == 2)
     ):
         raise Refused("The model's classes point outside of itself.", HINT)
     return Description(columns, categorical, width, classes, _loss(told.get(b"params", b"{}")))
-
-
-def _check_parts(content: bytes, at: int, parts: int) -> None:
-    """Behind the trees come the tables of target statistics, each after its length, up to the end of the file."""
-    if parts > 1:
-        raise ValueError("it has parts that are not known")
-    tables = struct.unpack_from("<I", content, at)[0] if parts else 0
-    at += 4 * parts
-    for _ in range(tables):
-        size = struct.unpack_from("<I", content, at)[0]
-        root(content[at + 4 : at + 4 + size])
-        at += 4 + size
-    if at != len(content):
-        raise ValueError("it has more or fewer parts than it says")
 
 
 def _classes(params: bytes) -> list[Label]:
@@ -128,7 +114,7 @@ def _columns(trees: Table) -> tuple[list[str], list[int]]:
     return [name or f"x{place}" for place, name in both], sorted(place for place, _ in cats)
 
 
-def _check_trees(trees: Table, width: int, cats: int, floats: int) -> None:
+def _check_trees(trees: Table, width: int) -> None:
     import numpy as np
 
     if not 0 < width <= 100_000:
@@ -144,7 +130,6 @@ def _check_trees(trees: Table, width: int, cats: int, floats: int) -> None:
         _check_steps(trees, sizes, starts, leaves, width)
     else:
         _require((sizes <= MOST_DEPTH).all() and int((2**sizes).sum()) * width == leaves, "trees")
-    _check_statistics(trees, cats, floats)
 
 
 def _thresholds(trees: Table) -> int:
@@ -178,21 +163,6 @@ def _check_steps(trees: Table, sizes: Any, starts: Any, leaves: int, width: int)
         _require((place + steps[side] < end).all(), "trees")
     final = (steps["left"] == 0) | (steps["right"] == 0)
     _require((leaf[final] + width <= leaves).all(), "trees")
-
-
-def _check_statistics(trees: Table, cats: int, floats: int) -> None:
-    """What target statistics are made of: categories, and questions about other columns."""
-    for one in trees.tables(_STATISTICS):
-        base = one.table(0)
-        inner = None if base is None else base.table(0)
-        parts = None if inner is None else inner.table(0)
-        if parts is None:
-            raise ValueError("a statistic is made of nothing")
-        used = parts.numbers(0, "<i4")
-        _require(((used >= 0) & (used < cats)).all(), "statistics")
-        for field, most in ((1, floats), (2, cats)):
-            asked = parts.numbers(field, [("index", "<i4"), ("value", "<i4")])["index"]
-            _require(((asked >= 0) & (asked < most)).all(), "statistics")
 
 
 def _require(holds: Any, what: str) -> None:

@@ -8,25 +8,30 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from loopline.adapters.runtimes.skops_audit import DAMAGED
 from loopline.core.errors import Invalid, Refused
 
 Read = TypeVar("Read")
-DAMAGED = (
-    AttributeError, EOFError, IndexError, KeyError, MemoryError, OSError, OverflowError, RecursionError, TypeError,
-    ValueError, zipfile.BadZipFile,
-)  # fmt: skip
 HINT = "The file is damaged or forged; save the model again."
 LARGEST = 4 << 30
 MOST_COLUMNS = 100_000
 _OBJECTIVE = re.compile(
     r"[a-z_]+( (sigmoid|num_class|alpha|c|tweedie_variance_power|lambdarank_norm|sqrt)(:[-+.0-9e]+)?)*"
 )
-_NUMBERS = re.compile(rb"[-+.0-9eEinfa ]*")
+_NUMBER = rb"[-+]?(?:[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?|nan|inf)"
+_NUMBERS = re.compile(rb" *(?:%b(?: +%b)* *)?" % (_NUMBER, _NUMBER))
+# LightGBM reads trees on several threads, where anything that is no number ends the process.
+_FIELDS = frozenset(
+    b"num_leaves num_cat split_feature split_gain threshold decision_type left_child right_child leaf_value leaf_weight "
+    b"leaf_count internal_value internal_weight internal_count cat_boundaries cat_threshold is_linear leaf_const "
+    b"num_features leaf_features leaf_coeff shrinkage".split()
+)
+_COUNTED = {b"leaf_weight": 0, b"leaf_count": 0, b"split_gain": 1, b"internal_value": 1, b"internal_weight": 1,
+            b"internal_count": 1}  # fmt: skip
 
 
 class Text(NamedTuple):
@@ -126,6 +131,7 @@ def _check_tree(tree: dict[bytes, bytes], columns: int) -> None:
     leaves, cats = int(tree[b"num_leaves"]), int(tree[b"num_cat"])
     if leaves < 1 or cats < 0 or len(_numbers(tree, b"leaf_value", float)) != leaves:
         raise ValueError("a tree has another number of leaves than it says")
+    _check_fields(tree, leaves)
     if tree.get(b"is_linear", b"0") not in (b"0", b"1"):
         raise ValueError("a tree is of an unknown kind")
     if tree.get(b"is_linear") == b"1":
@@ -143,6 +149,17 @@ def _check_tree(tree: dict[bytes, bytes], columns: int) -> None:
     _require(len(np.unique(children)) == len(children), "tree")
     _require(((feature >= 0) & (feature < columns)).all(), "tree")
     _check_categories(tree, cats, threshold[(kind & 1) == 1])
+
+
+def _check_fields(tree: dict[bytes, bytes], leaves: int) -> None:
+    """Every field is known, holds numbers only, and as many as there are leaves or splits."""
+    for key, value in tree.items():
+        if not key.startswith(b"Tree") and (key not in _FIELDS or not _NUMBERS.fullmatch(value)):
+            raise ValueError(f"a tree holds {key[:40].decode(errors='replace')!r} with something that is no number")
+        if key in _COUNTED and value and len(value.split()) != leaves - _COUNTED[key] and leaves > 1:
+            raise ValueError("a tree has another number of leaves than it says")
+    if any(len(tree.get(key, b"0").split()) != 1 for key in (b"num_leaves", b"num_cat", b"is_linear", b"shrinkage")):
+        raise ValueError("a tree has two numbers where one belongs")
 
 
 def _check_categories(tree: dict[bytes, bytes], cats: int, used: Any) -> None:
@@ -173,7 +190,7 @@ def _numbers(tree: dict[bytes, bytes], key: bytes, kind: type) -> Any:
     if not _NUMBERS.fullmatch(text):
         raise ValueError(f"{key.decode()} holds something that is no number")
     dtype = np.int64 if kind is int else np.float64
-    return np.array([kind(one) for one in text.split()], dtype=dtype)
+    return np.array([kind(one) for one in text.split()], dtype=dtype)  # an int with a point is a ValueError
 
 
 def _require(holds: Any, what: str) -> None:

@@ -19,6 +19,9 @@ PROTOCOL = 2
 SCHEMA = "schema.json"
 _DAMAGED_HINT = "The file is damaged or forged; save the model again."
 _NPY_MAGIC = b"\x93NUMPY"
+# what reading a damaged archive or header raises; NotImplementedError for a version of zip, SyntaxError for a literal
+DAMAGED = (AttributeError, EOFError, IndexError, KeyError, MemoryError, NotImplementedError, OSError, OverflowError,
+           RecursionError, SyntaxError, TypeError, ValueError, zipfile.BadZipFile)  # fmt: skip
 _DEEPEST_WRAPPING = 20
 _LONGEST_NPY_HEADER = 10_000
 
@@ -36,7 +39,7 @@ def audit(path: Path) -> dict[str, Any]:
             for name in archive.namelist():
                 if name != SCHEMA:
                     _check_array(archive, name)
-    except (zipfile.BadZipFile, EOFError, KeyError, ValueError, RecursionError, MemoryError, OSError) as error:
+    except DAMAGED as error:
         reason = f"{type(error).__name__}: {error}"[:200]
         raise Invalid(f"{path.name!r} is no readable model file ({reason}).", _DAMAGED_HINT) from None
     return dict(schema)

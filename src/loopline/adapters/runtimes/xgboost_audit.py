@@ -15,6 +15,7 @@ from loopline.core.errors import Invalid, Refused
 HINT = "The file is damaged or forged; save the model again."
 LARGEST = 4 << 30
 MOST_COLUMNS = 100_000
+NOBODY = (1 << 31) - 1  # the parent of a root
 _OBJECTIVE = re.compile(r"(reg|binary|multi|count|rank|survival):[a-z]+\Z")
 
 
@@ -137,6 +138,10 @@ def _check_tree(tree: dict[str, Any], width: int) -> None:
     _require(((right == -1) == ~inner).all(), "tree")
     children = np.concatenate([left[inner], right[inner]])
     _require(((children > 0) & (children < nodes)).all() and len(np.unique(children)) == len(children), "tree")
+    place = np.flatnonzero(inner)
+    parents = np.asarray(tree["parents"], dtype=np.int64)
+    _require(parents[0] in (NOBODY, -1) and ((parents[1:] >= 0) & (parents[1:] < nodes)).all(), "tree")
+    _require((parents[left[inner]] == place).all() and (parents[right[inner]] == place).all(), "tree")
     _require(((feature[inner] >= 0) & (feature[inner] < width)).all(), "tree")
     _check_categories(tree, nodes, inner)
 
