@@ -30,6 +30,9 @@ class Transport:
     def write(self, data: bytes) -> None:
         self.written += data
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def write_eof(self) -> None:
         self.closed = True
 

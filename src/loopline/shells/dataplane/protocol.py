@@ -187,7 +187,9 @@ class Connection(asyncio.Protocol):
     def on_url(self, part: bytes) -> None:
         self._url += part
         if len(self._url) > self.limits.url:
-            raise Fault(400, f"The address of a request may have {self.limits.url} bytes.", "Send what is long in the body.")
+            raise Fault(
+                400, f"The address of a request may have {self.limits.url} bytes.", "Send what is long in the body."
+            )
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers += 1
@@ -333,7 +335,9 @@ class Connection(asyncio.Protocol):
         elif self.state == HEAD:
             self._fed += count
             if self._fed > self.limits.head:
-                self._fail(Fault(400, f"The head of a request may have {self.limits.head} bytes.", "Send fewer headers."))
+                self._fail(
+                    Fault(400, f"The head of a request may have {self.limits.head} bytes.", "Send fewer headers.")
+                )
         if len(self.queue) > self.limits.pipelined:
             self._adjust()
 
