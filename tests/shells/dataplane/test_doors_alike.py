@@ -64,7 +64,12 @@ RIGHT = {
     "timestamp": times,
 }
 WRONG = st.one_of(
-    text, numbers, integers, st.booleans(), st.none(), st.sampled_from([2.0, float("nan"), 1 << 70, -(1 << 64), [], [1]])
+    text,
+    numbers,
+    integers,
+    st.booleans(),
+    st.none(),
+    st.sampled_from([2.0, float("nan"), 1 << 70, -(1 << 64), [], [1]]),
 )
 
 
