@@ -167,9 +167,9 @@ def test_anything_else_is_kept_and_never_loaded(loopline: Loopline, skops: bytes
 def test_a_type_that_is_not_on_the_list_is_found_by_looking(loopline: Loopline, tmp_path: Path) -> None:
     import numpy as np
     import skops.io
-    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neighbors import RadiusNeighborsClassifier
 
-    skops.io.dump(KNeighborsClassifier().fit(np.arange(20.0).reshape(10, 2), [0, 1] * 5), tmp_path / "m")
+    skops.io.dump(RadiusNeighborsClassifier().fit(np.arange(20.0).reshape(10, 2), [0, 1] * 5), tmp_path / "m")
     version = arrive(loopline, {"MLmodel": described(), "model.skops": (tmp_path / "m").read_bytes()})
     assert not version.servable
     assert "not on the list" in version.metadata["not_servable"]
