@@ -25,7 +25,11 @@ def whole(source: Any, signature: Signature) -> bytes:
 
 
 def _sklearn(writer: Writer, source: Any, model: Any) -> None:
-    from loopline.adapters.engines.tables.compiling.heads import compiled
+    from loopline.adapters.engines.tables.compiling.answers import ESTIMATORS, compiled
+    from loopline.adapters.engines.tables.compiling.compounds import COMPOUNDS
+    from loopline.adapters.engines.tables.compiling.heads import HEADS
+
+    ESTIMATORS.update(HEADS | COMPOUNDS)
 
     known(type(model).__module__.partition(".")[0] == "sklearn", "models of this library")
     fitted = getattr(model, "feature_names_in_", None)
