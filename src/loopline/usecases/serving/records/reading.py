@@ -42,6 +42,13 @@ def read_predictions(
     return table if columns is None else _chosen(table, columns)
 
 
+def read_columns(home: Path, endpoint: str, columns: Sequence[str]) -> pa.Table:
+    """Some columns of all records of an endpoint, in no order: what sums are made of."""
+    checked_name("endpoint", endpoint)
+    tables = steadily(endpoint, Reader(home, endpoint, "at", (None, None), list(columns)).tables)
+    return unified(tables) if tables else _chosen(prediction_schema().empty_table(), columns)
+
+
 def read_truth(home: Path, endpoint: str) -> pa.Table:
     """See `Serving.read_truth`."""
     import pyarrow as pa

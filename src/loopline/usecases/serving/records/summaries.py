@@ -7,7 +7,7 @@ from typing import Any
 
 from loopline.core.times import from_ms
 from loopline.usecases.serving.records import layout
-from loopline.usecases.serving.records.reading import read_predictions, steadily
+from loopline.usecases.serving.records.reading import read_columns, read_predictions, steadily
 from loopline.usecases.serving.records.segments import names, read
 from loopline.usecases.serving.records.tables import EXPLANATION
 from loopline.usecases.serving.records.writing import PREDICTIONS
@@ -67,7 +67,7 @@ def traffic(home: Path, endpoint: str) -> list[dict[str, Any]]:
     import pyarrow.compute as pc
 
     wanted = ("at", "event_time", "revision", "latency_us", "sample")
-    table = read_predictions(home, endpoint, None, None, "at", wanted)
+    table = read_columns(home, endpoint, wanted)
     if not table.num_rows:
         return []
     days = pc.cast(pc.coalesce(table["event_time"], table["at"]), pa.date32())
