@@ -62,11 +62,16 @@ def answer_some(revision: Revision, items: list[Item], values: Any, faults: dict
             pass
         elif bad is not None:
             where = f"Row {bad - start + item.first}: " if len(item.rows) > 1 or item.first else ""
-            reason = faults[bad].partition(":")[0] if revision.options.redact else faults[bad]  # the text may name a value
+            reason = (
+                faults[bad].partition(":")[0] if revision.options.redact else faults[bad]
+            )  # the text may name a value
             message = f"{where}the model could not score this row: {reason}"
             hint = "Compare the row with those that the model was trained on."
             if reason.startswith("rules "):
-                message, hint = f"{where}refused by {reason}", "The endpoint's business rules do not let this row through."
+                message, hint = (
+                    f"{where}refused by {reason}",
+                    "The endpoint's business rules do not let this row through.",
+                )
             item.exchange.refuse(Fault(NO_MODEL, message, hint))
         else:
             part = values[start : places.stop]

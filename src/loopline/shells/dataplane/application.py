@@ -149,7 +149,13 @@ class Application:
     def revisions(self) -> Iterator[Revision]:
         """All that may have processes."""
         for served in self.endpoints.values():
-            for revision in (served.live, served.starting, served.warm, *served.beside.values(), *served.coming.values()):
+            for revision in (
+                served.live,
+                served.starting,
+                served.warm,
+                *served.beside.values(),
+                *served.coming.values(),
+            ):
                 if revision is not None:
                     yield revision
         yield from self.leaving
