@@ -724,3 +724,19 @@ def test_changed_bytes_never_end_the_process(name: str, tmp_path: Path, torture_
         done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
         assert done.returncode == 0, (seed, done.returncode, done.stderr[-500:])
     torture_result(f"changed bytes in {name} files", files=2000, ended=0)
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost"])
+def test_a_step_hands_on_the_class_that_it_returned(name: str, tmp_path: Path) -> None:
+    from loopline.usecases.pipelines.results import Model
+    from loopline.usecases.pipelines.values.reading import Reader
+    from loopline.usecases.pipelines.values.writing import Writer
+
+    known = model_zoo.model(name)
+    (tmp_path / "w").mkdir()
+    (tmp_path / "r").mkdir()
+    writer = Writer(tmp_path / "w", RUNTIMES)
+    tree = writer.tree(Model(known.model, signature=known.signature))
+    found = Reader(tmp_path / "r", writer.files, RUNTIMES).value(tree)
+    assert type(found.estimator) is type(known.model)
+    assert found.estimator.classes_.tolist() == known.model.classes_.tolist()
