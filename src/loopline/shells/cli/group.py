@@ -76,7 +76,6 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "traffic": (DEPLOYING, "traffic", "Show how requests are shared out; change, promote or stop it."),
     "rules": ("loopline.usecases.serving.rules.cli", "rules", "Keep and show business rules."),
     "endpoint": ("loopline.usecases.serving.options_cli", "endpoint", "Show and change how an endpoint serves."),
-    "rules": ("loopline.usecases.serving.rules.cli", "rules", "Keep and show business rules."),
     "endpoints": (USECASE.format("serving"), "endpoints", "List endpoints and what is live."),
     "log": ("loopline.usecases.serving.records_cli", "log", "Show or export logged predictions."),
     "erase": ("loopline.usecases.serving.records_cli", "erase", "Erase a person's records from an endpoint's log."),
