@@ -9,8 +9,8 @@ from typing import Any
 
 from loopline.adapters.runtimes import beside, lightgbm_audit
 from loopline.adapters.runtimes.beside import Beside, Label
-from loopline.adapters.runtimes.lightgbm_audit import Text
 from loopline.adapters.runtimes.contributions import in_signature
+from loopline.adapters.runtimes.lightgbm_audit import Text
 from loopline.adapters.runtimes.matrix import MANY_ROWS, check_texts, chosen, codes_of, filler, in_order
 from loopline.adapters.runtimes.skops_audit import plain_array, plain_schema
 from loopline.core.errors import Invalid, LooplineError, Unavailable
