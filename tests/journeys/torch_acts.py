@@ -15,7 +15,26 @@ import loopline
 from loopline import Column, Signature
 from loopline.core.programs import TransformersModel
 
-WORDS = ["the", "flight", "was", "late", "on", "time", "we", "waited", "hours", "for", "nothing", "thank", "you", "crew", "never", "again", "great", "landing"]
+WORDS = [
+    "the",
+    "flight",
+    "was",
+    "late",
+    "on",
+    "time",
+    "we",
+    "waited",
+    "hours",
+    "for",
+    "nothing",
+    "thank",
+    "you",
+    "crew",
+    "never",
+    "again",
+    "great",
+    "landing",
+]
 TEXTS = ["the flight was late", "great landing thank you", "never again", "we waited hours for nothing " * 30, "zzz"]
 
 

@@ -771,8 +771,8 @@ def test_rekeying_in_a_warm_process_is_quick(project: Project) -> None:
     territory, took = Territory(project.folder), []
     with project_code(str(project.folder), f"{project.folder} {project._asked}"):
         for _ in range(10):
-            began = time.perf_counter()
+            began = time.process_time()
             for step, _ in codes.values():
                 code_of(step.function, territory)
-            took.append((time.perf_counter() - began) / len(codes))
-    assert min(took) < 0.0005 * (4 if "coverage" in sys.modules else 1)
+            took.append((time.process_time() - began) / len(codes))
+    assert min(took) < 0.002 * (4 if "coverage" in sys.modules else 1)

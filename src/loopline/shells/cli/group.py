@@ -79,7 +79,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "endpoints": (USECASE.format("serving"), "endpoints", "List endpoints and what is live."),
     "log": ("loopline.usecases.serving.records_cli", "log", "Show or export logged predictions."),
     "erase": ("loopline.usecases.serving.records_cli", "erase", "Erase a person's records from an endpoint's log."),
-    "explain": ("loopline.usecases.serving.records_cli", "explain", "Show what each input contributed to a prediction."),
+    "explain": (
+        "loopline.usecases.serving.records_cli",
+        "explain",
+        "Show what each input contributed to a prediction.",
+    ),
     "predict": (USECASE.format("serving"), "predict", "Ask an endpoint for predictions."),
     "truth": (USECASE.format("serving"), "truth", "Send ground truth."),
     "score": (USECASE.format("serving"), "score", "Score a file of rows in batch."),

@@ -151,9 +151,7 @@ class Launch:
         }
         store.add_run(tx, row)
 
-    def _finish(
-        self, started: Started, done: Running | Same, metrics: Mapping[str, float], blobs: Any
-    ) -> PipelineRun:
+    def _finish(self, started: Started, done: Running | Same, metrics: Mapping[str, float], blobs: Any) -> PipelineRun:
         steps = tuple(done.steps[position] for position in sorted(done.steps))
         failed = next((step for step in steps if step.status == "failed" and not step.part_of), None)
         status, error = "finished", ""

@@ -42,8 +42,16 @@ def ranges(obj: Any, name: str, dataset: str | None, otherwise: str) -> None:
     else:
         found = obj.client.call("serving.ranges", endpoint=name, dataset=dataset, otherwise=otherwise)
     declared = found.get("ranges", {})
-    rows = [{"input": each, **declared[each], "otherwise": declared[each].get("otherwise", "reject")} for each in declared]
-    columns = [("INPUT", "input"), ("FROM", "minimum"), ("TO", "maximum"), ("ONE OF", "categories"), ("OTHERWISE", "otherwise")]
+    rows = [
+        {"input": each, **declared[each], "otherwise": declared[each].get("otherwise", "reject")} for each in declared
+    ]
+    columns = [
+        ("INPUT", "input"),
+        ("FROM", "minimum"),
+        ("TO", "maximum"),
+        ("ONE OF", "categories"),
+        ("OTHERWISE", "otherwise"),
+    ]
     obj.show(declared if obj.json else rows, table=columns, title="Ranges")
 
 

@@ -105,7 +105,9 @@ def _covered(log: Log, sources: list[str]) -> dict[str, set[str]]:
         later = [name for name in log.files() if layout.span(name)[1] >= first]
         found = (layout.listed(layout.footer(log.fresh / name), layout.SOURCES) for name in later)
         return {source: {""} for each in found for source in each}
-    there = [(day, name) for day in layout.days(log.sealed) for name in layout.listing(layout.day_folder(log.sealed, day))]
+    there = [
+        (day, name) for day in layout.days(log.sealed) for name in layout.listing(layout.day_folder(log.sealed, day))
+    ]
     return layout.covered(log.sealed, there, layout.day_of(min(int(name.split("-")[0]) for name in sources)))
 
 
