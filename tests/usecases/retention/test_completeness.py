@@ -23,6 +23,7 @@ STAY = {
     "registry_names": "numbers are never given twice",
     "releases_environments": "built environments, swept when unused",
     "releases_findings": "what was found out about contents that other releases may share",
+    "serving_rules": "versions of rules that several endpoints share",
     "tracking_keys": "names of metrics",
     "tracking_views": "views of the table of runs",
 }

@@ -171,6 +171,20 @@ def test_a_retired_endpoint_shares_nothing_out(loopline: Any, late: Any) -> None
     assert late.split("late") is None
 
 
+def test_a_version_stays_while_it_runs_beside_another(loopline: Any, late: Any) -> None:
+    late.canary("late", 2, 0.1, "ann")
+    late.shadow("late", 3, 1.0, "ann")
+
+    def blocked() -> list[str]:
+        going = {"version": [f"flights/{number}" for number in range(1, 5)]}
+        found = loopline.database.read(lambda tx: list(loopline.owners()["serving"].blocks(tx, going)))
+        return [block.name for block in found]
+
+    assert blocked() == ["flights/1", "flights/2", "flights/3"]
+    late.stop("late", "ann")
+    assert blocked() == ["flights/1"]
+
+
 def test_counts_add_up(late: Any) -> None:
     from loopline.usecases.serving.model import Count
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
-from loopline.core.errors import LooplineError
+from loopline.core.errors import LooplineError, Unavailable
 from loopline.core.times import to_text
 from loopline.shells.dataplane.application import Application
 from loopline.shells.dataplane.courses import Courses, is_up
@@ -47,16 +46,10 @@ class Plane:
             try:
                 desired = await loop.run_in_executor(self._thread, self._look)
                 if desired is not None:
-                    self._app.tokens.forget()
-                    for each in desired:
-                        self._agree(self._app.route(each.endpoint.name), each)
-                    for name in self._app.endpoints.keys() - self._names:
-                        self._call_off(self._app.endpoints[name])
-                        self._app.drop(name)
-                        self.courses.dropped(name)
+                    self._follow(desired)
                 self._complained = ""
-            except (LooplineError, OSError) as error:
-                self._complain(str(error))
+            except Exception as error:  # whatever it is: who stops looking serves what is old for ever
+                self._complain(error)
                 await asyncio.sleep(AFTER_ERROR_S)
             await asyncio.sleep(POLL_S)
 
@@ -72,8 +65,10 @@ class Plane:
     async def close(self) -> None:
         """Tell what is untold; the next start sees the rest by itself."""
         await self.courses.close()
-        with contextlib.suppress(LooplineError, OSError):
+        try:
             await self._app.loop.run_in_executor(self._thread, self._tell_all)
+        except Exception as error:
+            self._complain(error)
         self._thread.shutdown(wait=True)
 
     # In the thread
@@ -91,8 +86,14 @@ class Plane:
         return found
 
     def _tell_all(self) -> None:
+        """What the database refuses for good (an endpoint that was removed meanwhile) must not keep back the rest."""
         while self._untold:
-            self._untold[0]()
+            try:
+                self._untold[0]()
+            except Unavailable:
+                raise
+            except LooplineError as error:
+                self._complain(error)
             self._untold.pop(0)
 
     def _tell(self, call: Callable[[], Any]) -> None:
@@ -100,6 +101,23 @@ class Plane:
         self._untold.append(call)
 
     # On the loop
+
+    def _follow(self, desired: list[Desired]) -> None:
+        """Agree with everything that changed; what goes wrong at one endpoint is tried again, and holds up no other."""
+        self._app.tokens.forget()
+        wrong: Exception | None = None
+        for each in desired:
+            try:
+                self._agree(self._app.route(each.endpoint.name), each)
+            except Exception as error:
+                self._seen, wrong = None, error
+                self._known.pop(each.endpoint.name, None)
+        for name in self._app.endpoints.keys() - self._names:
+            self._call_off(self._app.endpoints[name])
+            self._app.drop(name)
+            self.courses.dropped(name)
+        if wrong is not None:
+            raise wrong
 
     def _agree(self, served: Served, desired: Desired) -> None:
         served.has_key = desired.endpoint.key is not None
@@ -233,10 +251,15 @@ class Plane:
             served.starting.stop()
             served.starting = None
 
-    def _complain(self, text: str) -> None:
-        if text != self._complained:
-            self._complained = text
-            print(f"data plane: {text}", file=sys.stderr, flush=True)
+    def _complain(self, error: Exception) -> None:
+        """Once, however often it is tried again."""
+        if str(error) == self._complained:
+            return
+        self._complained = str(error)
+        if isinstance(error, LooplineError | OSError):
+            print(f"data plane: {error}", file=sys.stderr, flush=True)
+        else:
+            self._app.complain(error)
 
 
 def _is(revision: Revision | None, wish: tuple[int, tuple[Any, ...]]) -> bool:

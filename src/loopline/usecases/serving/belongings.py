@@ -8,12 +8,16 @@ from typing import Any
 from loopline.core.belongings import Belongings, Block, Going, Rows, Thing
 from loopline.core.errors import NotFound
 from loopline.kit.rows import among
+from loopline.usecases.serving.traffic import Traffic, decoded
 
-_LIVE = (
-    "SELECT e.name, r.revision, r.model, r.version, e.live_revision FROM serving_endpoints e"
-    " JOIN serving_revisions r ON r.endpoint = e.name AND r.revision IN (e.live_revision, e.wanted_revision)"
-    " WHERE e.retired_at IS NULL"
+_MADE = (
+    "SELECT e.name, r.revision, r.model, r.version, e.live_revision, e.wanted_revision, e.traffic"
+    " FROM serving_endpoints e JOIN serving_revisions r ON r.endpoint = e.name WHERE e.retired_at IS NULL"
+    " AND (r.revision IN (e.live_revision, e.wanted_revision) OR e.traffic <> '')"
 )
+_BY_ENDPOINT = (
+    "serving_erasures", "serving_live_history", "serving_splits", "serving_verdicts", "serving_counts",
+)  # fmt: skip
 
 
 class Owner(Belongings):
@@ -30,14 +34,14 @@ class Owner(Belongings):
         if kind == "endpoint":
             where, params = among("endpoint", names)
             yield Rows("serving_sealed", where, params, "sealed log files")
-            yield Rows("serving_erasures", where, params)
-            yield Rows("serving_live_history", where, params)
+            for table in _BY_ENDPOINT:
+                yield Rows(table, where, params)
             yield Rows("serving_revisions", where, params, "deployments")
             yield Rows("serving_endpoints", where.replace("endpoint IN", "name IN"), params)
 
     def blocks(self, tx: Any, going: Going) -> Iterable[Block]:
         endpoints, versions = set(going.get("endpoint", ())), set(going.get("version", ()))
-        for row in tx.rows(_LIVE):
+        for row in filter(_stands, tx.rows(_MADE)):
             version, serves = f"{row['model']}/{row['version']}", f"revision {row['revision']}"
             if row["name"] in endpoints:
                 way_out = f"`loopline rm endpoint {row['name']} --stop` takes it off first."
@@ -63,3 +67,9 @@ class Owner(Belongings):
         if kind != "endpoint":
             return []
         return [f"{logs}{name}" for name in names for logs in ("predictions/", "truth/", "prediction-log/endpoint=")]
+
+
+def _stands(row: Any) -> bool:
+    """Whether a revision answers, shall, or runs beside what does."""
+    beside = (decoded(row["traffic"]) or Traffic()).revisions()
+    return row["revision"] in (row["live_revision"], row["wanted_revision"], *beside)
