@@ -11,8 +11,8 @@ from loopline.core.errors import Invalid
 from loopline.core.facts import Fact
 from loopline.core.ids import checked_name
 from loopline.core.tables import Signature
-from loopline.usecases.serving.rules.model import RULES_PUT
 from loopline.usecases.serving.options import DEFAULTS, Options
+from loopline.usecases.serving.rules.model import RULES_PUT
 from loopline.usecases.serving.traffic import Traffic
 
 REQUESTED, LIVE, BESIDE, RETIRED, FAILED = "requested", "live", "beside", "retired", "failed"
