@@ -148,6 +148,28 @@ def test_a_bad_version_is_put_back_by_itself_and_at_once(late: Endpoint) -> None
     assert late.serving.endpoint(late.name).wanted == 1
 
 
+def test_a_bake_period_goes_on_after_the_data_plane_was_killed(tmp_path: Path) -> None:
+    made = Router(tmp_path / "home", FIVE)
+    try:
+        made.start()
+        late = Endpoint(made, "late")
+        late.serving.configure("late", {"bake_s": 600.0}, "tester")
+        late.deploy(2)
+        made.until(lambda: b'"revision":2' in (made.home / "run" / "bakes.json").read_bytes())
+        assert made.process is not None
+        made.process.kill()
+        made.process.wait()
+        made.describe([FIVE[0], FIVE[2], *FIVE[2:]])
+        made.start()
+        until(lambda: late.predict()[1].get("revision") != 2, 60)
+        assert until(lambda: late.predict()[0] == 200 and late.revision() == 1)
+        made.until(lambda: late.serving.endpoint("late").live == 1)
+        assert [each.verdict for each in late.serving.verdicts("late")] == ["rolled back"]
+        made.until(lambda: (made.home / "run" / "bakes.json").read_bytes() == b"[]")
+    finally:
+        made.close()
+
+
 def test_a_slow_version_is_put_back_and_nobody_is_refused(late: Endpoint) -> None:
     late.serving.configure(late.name, {"bake_s": 60.0}, "tester")
     running = storm(late, 8.0, 4)

@@ -6,6 +6,7 @@ A revision that is worse is put back, or taken off, here and at once; the databa
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from loopline.shells.dataplane.metrics import FINE_NS
 from loopline.shells.dataplane.recorder import Recorder
 from loopline.shells.dataplane.revision import COLD, READY
 from loopline.shells.dataplane.shadows import SHADOWS, Shadow, ShadowApp, humble
+from loopline.shells.dataplane.unfinished import Unfinished, keep
 from loopline.usecases.serving.baking import LEAST_BEFORE, LEAST_IN_STEP, Limits, Tally, Watch
 from loopline.usecases.serving.model import Count, Desired
 from loopline.usecases.serving.traffic import CANARY, LIVE, Arm, Traffic
@@ -38,11 +40,11 @@ LONGER_S = 5.0  # the revision before stays warm for this much longer than the b
 class Bake:
     """A revision that has just become live, and the one before it."""
 
-    def __init__(self, served: Served, old: Revision, before: Tally, now: float) -> None:
+    def __init__(self, served: Served, old: Revision, before: Tally, until: float) -> None:
         options = served.options
         self.revision = served.present()
         self.old = old
-        self.until = now + options.bake_s
+        self.until = until
         self.start = tally(self.revision)
         self.watch = Watch(Limits(options.bake_errors, options.bake_latency), FINE_NS, before)
 
@@ -72,6 +74,7 @@ class Courses:
         self._serving = serving
         self._tell = tell
         self._bakes: dict[str, Bake] = {}
+        self._kept: list[Bake] = []
         self._steps: dict[tuple[str, str], Step] = {}
         self._before: dict[str, tuple[int, Tally, Tally, float]] = {}
         self._counted: dict[tuple[str, int, str], tuple[int, int, int]] = {}
@@ -120,9 +123,11 @@ class Courses:
         new, options = served.present(), served.options
         if old is None or not options.bake_s or new.number <= old.number:
             return
-        now = self._app.loop.time()
-        served.warm_until = max(served.warm_until, now + options.bake_s + LONGER_S)
-        self._bakes[served.name] = Bake(served, old, self._lately(served.name, old), now)
+        self._bake(served, old, self._lately(served.name, old), options.bake_s)
+
+    def resumed(self, served: Served, old: Revision, kept: Unfinished) -> None:
+        """Go on with a bake period that the data plane before this one had begun."""
+        self._bake(served, old, kept.before, min(served.options.bake_s, kept.until - time.time()))
 
     def dropped(self, name: str) -> None:
         """An endpoint was retired."""
@@ -130,12 +135,13 @@ class Courses:
         self._before.pop(name, None)
 
     async def run(self, put_back: Callable[[Served, Revision, str, dict[str, Any], str], None]) -> None:
-        """Until cancelled: look. `put_back` rolls back: (served, revision, why, evidence, when)."""
-        while True:
+        """Until the end: look. `put_back` rolls back: (served, revision, why, evidence, when)."""
+        while not self._app.ended:
             watched = self._bakes or any(served.split is not None for served in self._app.endpoints.values())
             await asyncio.sleep(LOOK_S if watched else INTERVAL_S)
             try:
-                self._look(put_back)
+                if not self._app.ended:
+                    self._look(put_back)
             except Exception as error:  # a fault of ours must not end the watch
                 self._app.complain(error)
 
@@ -153,6 +159,22 @@ class Courses:
 
     # Looking
 
+    def _bake(self, served: Served, old: Revision, before: Tally, seconds: float) -> None:
+        until = self._app.loop.time() + seconds
+        served.warm_until = max(served.warm_until, until + LONGER_S)
+        self._bakes[served.name] = Bake(served, old, before, until)
+
+    def _keep(self) -> None:
+        """Have the next data plane know which bake periods go on."""
+        if list(self._bakes.values()) != self._kept:
+            self._kept = list(self._bakes.values())
+            ahead = time.time() - self._app.loop.time()
+            found = [
+                Unfinished(name, bake.revision.number, bake.old.number, bake.until + ahead, bake.watch.before)
+                for name, bake in self._bakes.items()
+            ]
+            self._app.intake.submit(keep, self._app.home, found)
+
     def _look(self, put_back: Callable[..., None]) -> None:
         now = self._app.loop.time()
         self._interval = now - self._interval_at >= INTERVAL_S
@@ -160,6 +182,7 @@ class Courses:
             self._interval_at = now
         for name in list(self._bakes):
             self._look_at_bake(name, now, put_back)
+        self._keep()
         for served in [each for each in self._app.endpoints.values() if each.split is not None]:
             self._look_at_split(served, now)
         for key in [key for key in self._steps if key[0] not in self._app.endpoints]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from loopline.shells.dataplane.courses import Courses, is_up
 from loopline.shells.dataplane.residents import wanted_at_start
 from loopline.shells.dataplane.revision import COLD, READY, STOPPED, Revision, fields_of
 from loopline.shells.dataplane.served import Served
+from loopline.shells.dataplane.unfinished import unfinished
 from loopline.usecases.serving.model import Desired
 from loopline.usecases.serving.model import Revision as Deployment
 
@@ -55,12 +57,33 @@ class Plane:
 
     async def first(self) -> None:
         """Look once, before anybody is answered."""
-        for each in await self._app.loop.run_in_executor(self._thread, self._look) or []:
+        desired = await self._app.loop.run_in_executor(self._thread, self._look) or []
+        for each in desired:
             self._agree(self._app.route(each.endpoint.name), each)
+        await self._go_on(desired)
         for name in wanted_at_start(self._app.home, list(self._app.endpoints)):
             live = self._app.endpoints[name].live
             if live is not None:
                 live.wake()
+
+    async def _go_on(self, desired: list[Desired]) -> None:
+        """Bake periods that the data plane before had begun: the revision before what is live is warm again."""
+        wanted = {each.endpoint.name: each for each in desired}
+        for kept in unfinished(self._app.home, time.time()):
+            each = wanted.get(kept.endpoint)
+            served = self._app.endpoints.get(kept.endpoint)
+            if each is None or served is None or served.live is None or served.live.number != kept.revision:
+                continue
+            try:
+                old = await self._app.loop.run_in_executor(
+                    self._thread, self._serving.revision, kept.endpoint, kept.old
+                )
+            except LooplineError as error:
+                self._complain(error)
+                continue
+            served.warm = Revision(self._app, each, old)
+            served.warm.wake()
+            self.courses.resumed(served, served.warm, kept)
 
     async def close(self) -> None:
         """Tell what is untold; the next start sees the rest by itself."""
