@@ -14,13 +14,23 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from breaking import broken_off
+from msgspec.structs import replace
 
 from loopline.core.errors import Invalid, Unavailable
 from loopline.core.tables import Column, Signature
+from loopline.shells.dataplane.shadows import bare
 from loopline.usecases.serving import compacting, erasing
 from loopline.usecases.serving.records.columns import kind_of, pack
+from loopline.usecases.serving.records.reading import read_predictions
 from loopline.usecases.serving.records.segments import names
-from loopline.usecases.serving.records.writing import Batch, PredictionLog, Truth, TruthLog, prediction_header
+from loopline.usecases.serving.records.writing import (
+    SHADOWS,
+    Batch,
+    PredictionLog,
+    Truth,
+    TruthLog,
+    prediction_header,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -171,6 +181,60 @@ def test_facts_tell_that_and_not_whom(loopline: Any, serving: Any) -> None:
     truths = TruthLog(loopline.home, "late", 8)
     assert truths.write([Truth(None, "Trillian", 1000, 1.0, 7)]) == 3  # numbers are never given twice
     truths.close()
+
+
+def copied(loopline: Any) -> Any:
+    return read_predictions(loopline.home / SHADOWS, "late", None, None, "at")
+
+
+def shadowed(loopline: Any, shown: Any) -> None:
+    """A log of a shadow under the ids of what was answered."""
+    serving = loopline.serving
+    log = PredictionLog(loopline.home, prediction_header("late", 7, 1, "flights", 3, SIGNATURE))
+    log.write([shown])
+    log.close()
+    header = bare(prediction_header("late", 7, 2, "flights", 4, SIGNATURE))
+    copies = PredictionLog(loopline.home / SHADOWS, header)
+    copies.write([replace(shown, columns=[], key=None, event=None, explanation=None)])
+    copies.close()
+    assert serving.read_predictions("late")["id"] == copied(loopline)["id"]
+
+
+def test_what_shadows_predicted_goes_too(loopline: Any, serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    serving.put("late", "flights", "ada", key="who_key")
+    shadowed(loopline, batch(START_MS, [("Zaphod Beeblebrox", "x"), ("Trillian", "y")], False))
+    loopline.database.write(lambda tx: serving.retire_in(tx, "late", "ada"))  # its logs are there all the same
+    with monkeypatch.context() as patched:
+        patched.setattr(erasing, "_rewrite_copies", broken)
+        with pytest.raises(KeyboardInterrupt):
+            serving.erase("late", "Zaphod Beeblebrox", "ada")
+    serving.tidy("worker")  # goes on by the hash alone
+    copies = copied(loopline)
+    assert copies["id"].to_pylist() == serving.read_predictions("late")["id"].to_pylist()
+    assert copies.num_rows == 1
+    assert {fact.kind for fact in loopline.ledger.about("endpoint:late")} >= {"shadows.sealed", "shadows.erased"}
+    (row,) = serving.erasures("late")
+    assert (row["predictions"], bool(row["finished_at"])) == (1, True)
+    checked = serving.check_log("late")
+    assert (checked["files"], checked["wrong"]) == (2, [])
+
+
+def test_shadows_are_kept_no_longer_than_what_was_answered(loopline: Any, serving: Any) -> None:
+    serving.put("late", "flights", "ada", key="who_key")
+    shadowed(loopline, batch(START_MS, [("Zaphod Beeblebrox", "x"), ("Trillian", "y")], False))
+    serving.tidy("worker")
+    assert copied(loopline).num_rows == 2
+    serving.configure("late", {"retention_days": 30}, "ada")
+    loopline.database.write(lambda tx: serving.retire_in(tx, "late", "ada"))
+    serving.tidy("worker")
+    assert copied(loopline).num_rows == 0
+    assert serving.read_predictions("late").num_rows == 0
+    assert not list((loopline.home / SHADOWS).rglob("*.parquet"))
+    assert serving.check_log("late") == {"endpoint": "late", "files": 0, "wrong": []}
+
+
+def broken(*given: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_an_open_segment_is_let_go_of_when_asked(loopline: Any, serving: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,10 +18,11 @@ from loopline.shells.dataplane.choosing import Split
 from loopline.shells.dataplane.metrics import FINE_NS
 from loopline.shells.dataplane.recorder import Recorder
 from loopline.shells.dataplane.revision import COLD, READY
-from loopline.shells.dataplane.shadows import SHADOWS, Shadow, ShadowApp, humble
+from loopline.shells.dataplane.shadows import Shadow, ShadowApp, humble
 from loopline.shells.dataplane.unfinished import Unfinished, keep
 from loopline.usecases.serving.baking import LEAST_BEFORE, LEAST_IN_STEP, Limits, Tally, Watch
 from loopline.usecases.serving.model import Count, Desired
+from loopline.usecases.serving.records.writing import SHADOWS
 from loopline.usecases.serving.traffic import CANARY, LIVE, Arm, Traffic
 
 if TYPE_CHECKING:

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from loopline.shells.dataplane.recorder import Recorder
     from loopline.shells.dataplane.revision import Revision
 
-SHADOWS = "shadows"  # the folder below the installation's
 MOST_ROWS = 2000
 AT_ONCE_ROWS = 256
 NICE = 10

@@ -15,6 +15,9 @@ _MADE = (
     " FROM serving_endpoints e JOIN serving_revisions r ON r.endpoint = e.name WHERE e.retired_at IS NULL"
     " AND (r.revision IN (e.live_revision, e.wanted_revision) OR e.traffic <> '')"
 )
+_LOGS = (
+    "predictions/", "truth/", "prediction-log/endpoint=", "shadows/predictions/", "shadows/prediction-log/endpoint=",
+)  # fmt: skip
 _BY_ENDPOINT = (
     "serving_erasures", "serving_live_history", "serving_splits", "serving_verdicts", "serving_counts",
 )  # fmt: skip
@@ -66,7 +69,7 @@ class Owner(Belongings):
     def folders(self, kind: str, names: Sequence[str]) -> Sequence[str]:
         if kind != "endpoint":
             return []
-        return [f"{logs}{name}" for name in names for logs in ("predictions/", "truth/", "prediction-log/endpoint=")]
+        return [f"{logs}{name}" for name in names for logs in _LOGS]
 
 
 def _stands(row: Any) -> bool:

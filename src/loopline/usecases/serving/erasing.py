@@ -1,7 +1,7 @@
 """Erasure: every record of a person is taken out of the log, also out of files that are otherwise never changed.
 
 What is asked for is first written down, by a keyed hash of the person's value; a process that finds an erasure unfinished
-goes on with the hash alone. Truth goes before predictions, as it is found by their ids. Each file without the records
+goes on with the hash alone. Truth and what shadows predicted go before predictions, as they are found by their ids. Each file without the records
 takes the place of the old one in one step, and a fact says which file was replaced and why.
 """
 
@@ -29,7 +29,7 @@ from loopline.usecases.serving.records import archiving, layout
 from loopline.usecases.serving.records.archiving import UNFINISHED
 from loopline.usecases.serving.records.layout import REWRITTEN
 from loopline.usecases.serving.records.segments import MARKER, closed, names
-from loopline.usecases.serving.records.writing import TRUTH
+from loopline.usecases.serving.records.writing import SHADOWS, TRUTH
 from loopline.usecases.serving.sealing import ERASED, Log, alone, seal_one, tell_all
 
 if TYPE_CHECKING:
@@ -62,15 +62,20 @@ def finish(log: Log, erasure: str, key: str | None, value: str | None) -> Erased
     field, hashed = row["field"], row["subject_hash"]
     wanted = _same(value) if value is not None else _hashed(log.home, log.endpoint, hashed)
     columns = ["key"] if field == key else [column_name(field)]
-    truth = msgspec.structs.replace(log, kind=TRUTH)
-    let_go(log)
-    let_go(truth)
+    truth, shadows = (msgspec.structs.replace(log, kind=kind) for kind in (TRUTH, SHADOWS))
+    for each in (log, truth, shadows):
+        let_go(each)
     with held(log):
         seal_one(log)
+        about = found(log, columns[0], wanted)
         if truth.fresh.is_dir():
             with held(truth):
                 seal_one(truth)
-                _rewrite_truth(truth, erasure, found(log, columns[0], wanted), wanted if field == key else None)
+                _rewrite_truth(truth, erasure, about, wanted if field == key else None)
+        if shadows.fresh.is_dir():
+            with held(shadows):
+                seal_one(shadows)
+                _rewrite_copies(shadows, erasure, about[0])
         for name in list(log.files()):
             _rewrite(log, name, erasure, columns, lambda table: _mask(table, columns[0], wanted))
         tell_all(log)
@@ -238,6 +243,17 @@ def _rewrite_truth(log: Log, erasure: str, about: tuple[set[str], set[tuple[str,
 
     for name in list(log.files()):
         _rewrite(log, name, erasure, ["prediction_id", "key", "event_time"], mask)
+    tell_all(log)
+
+
+def _rewrite_copies(log: Log, erasure: str, ids: set[str]) -> None:
+    """What shadows predicted of the records that go: it stands under their ids, and holds no inputs."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    gone = pa.array(sorted(ids), pa.string())
+    for name in list(log.files()):
+        _rewrite(log, name, erasure, ["id"], lambda table: pc.is_in(table["id"], value_set=gone))
     tell_all(log)
 
 

@@ -10,7 +10,7 @@ from loopline.usecases.serving import store
 from loopline.usecases.serving.model import subject
 from loopline.usecases.serving.records import archiving, layout
 from loopline.usecases.serving.records.archiving import UNFINISHED
-from loopline.usecases.serving.records.writing import PREDICTIONS
+from loopline.usecases.serving.records.writing import TRUTH
 from loopline.usecases.serving.sealing import EXPIRED, Log, clear_ended, tell_all
 
 
@@ -18,7 +18,7 @@ def expire(log: Log, keep_days: int) -> int:
     """Remove what is older than `keep_days` whole days; the caller is alone at it and has sealed what is closed. Answers
     how many files went. Of truth a file goes once all of it was received before then."""
     before = (log.clock.now().astimezone(UTC) - timedelta(days=keep_days)).strftime("%Y-%m-%d")
-    old = _old_predictions(log, before) if log.kind == PREDICTIONS else _old_truth(log, before)
+    old = _old_truth(log, before) if log.kind == TRUTH else _old_predictions(log, before)
     known = log.database.read(lambda tx: store.sealed(tx, log.kind, log.endpoint))
     gone = [name for name in old if name in known]
     if gone:

@@ -28,7 +28,7 @@ class Keeping(Base):
         for log in self._logs(actor):
             with alone(log) as mine:
                 told += seal_one(log) if mine else 0
-                if mine and log.kind == "predictions":
+                if mine and log.kind != "truth":
                     compact(log)
         return told
 
@@ -37,7 +37,7 @@ class Keeping(Base):
         keeps them; answers what was done, and what could not be."""
         done: dict[str, Any] = {"sealed": self.seal(actor), "expired": 0, "erasures": 0, "problems": []}
         for log in self._logs(actor):
-            endpoint = self._find(log.endpoint)
+            endpoint = self._database.read(lambda tx, name=log.endpoint: store.ever(tx, name))  # type: ignore[misc]
             try:
                 done["expired"] += self._expired(log, 0 if endpoint is None else endpoint.options.retention_days)
                 if log.kind == "predictions":
@@ -48,12 +48,12 @@ class Keeping(Base):
 
     def erase(self, endpoint: str, value: str, actor: str) -> Erased:
         """Take every record of a person out of the log: those whose `subject` (an option; else the endpoint's key) is
-        `value`, with their explanations and their ground truth. When this answers they are gone from disk. Facts name the
+        `value`, with their explanations, their ground truth and what shadows predicted, also of an endpoint that was retired. When this answers they are gone from disk. Facts name the
         person by a keyed hash only. Invalid when the endpoint has neither, Unavailable when the log is being written to by
         something that does not let go: then the erasure is finished by itself later."""
         from loopline.usecases.serving import erasing
 
-        found = self._database.read(lambda tx: self._endpoint(tx, endpoint))
+        found = self._database.read(lambda tx: store.ever(tx, endpoint) or self._endpoint(tx, endpoint))
         field = found.options.subject or found.key
         if field is None:
             raise Invalid(
@@ -75,10 +75,13 @@ class Keeping(Base):
         are and which are missing, changed, or known to no fact."""
         import blake3
 
+        from loopline.usecases.serving.sealing import KINDS, Log
+
+        checked_name("endpoint", endpoint)
         wrong: list[dict[str, str]] = []
         count = 0
-        for kind in ("predictions", "truth"):
-            log = self._log(kind, endpoint, "")
+        for kind in KINDS:
+            log = Log(self._database, self._ledger, self._clock, self._home, kind, endpoint, "")
             known = self._database.read(lambda tx, kind=kind: store.sealed(tx, kind, endpoint))  # type: ignore[misc]
             there = set(log.files())
             wrong += [{"file": name, "problem": "no fact names it"} for name in sorted(there - known.keys())]

@@ -12,7 +12,6 @@ from loopline.core.ids import checked_name
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SHADOWS = "shadows"
 COLUMNS = ("id", "at", "revision", "prediction", "latency_us")
 EXAMPLES = 10
 QUANTILES = (0.5, 0.9, 0.99)
@@ -60,6 +59,7 @@ def summary(
     """Compare what the shadow's log and the log of answers hold from `since` on. `told`: the fields that are counted and
     known elsewhere."""
     from loopline.usecases.serving.records.reading import read_predictions
+    from loopline.usecases.serving.records.writing import SHADOWS
 
     checked_name("endpoint", endpoint)
     mine = read_predictions(home / SHADOWS, endpoint, since, until, "at", COLUMNS)

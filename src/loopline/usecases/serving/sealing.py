@@ -25,17 +25,19 @@ from loopline.usecases.serving.records import archiving, layout, tables
 from loopline.usecases.serving.records.archiving import UNFINISHED
 from loopline.usecases.serving.records.layout import PARQUET
 from loopline.usecases.serving.records.segments import Header, closed, names, read
-from loopline.usecases.serving.records.writing import PREDICTIONS, TRUTH
+from loopline.usecases.serving.records.writing import PREDICTIONS, SHADOWS, TRUTH
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+KINDS = (PREDICTIONS, TRUTH, SHADOWS)
 MOST_TOGETHER = 256 << 20
 SEALED, COMPACTED, ERASED, EXPIRED = "sealed", "compacted", "erased", "expired"
 
 
 class Log(msgspec.Struct, frozen=True):
-    """The log of one kind (predictions or truth) of one endpoint, and the engines by which its changes are told."""
+    """The log of one kind (predictions, truth, or shadows: what revisions that saw copies predicted) of one endpoint, and
+    the engines by which its changes are told."""
 
     database: Database
     ledger: Facts
@@ -46,14 +48,19 @@ class Log(msgspec.Struct, frozen=True):
     actor: str
 
     @property
+    def root(self) -> Path:
+        """The folder in which it is laid out: shadows have one of their own, laid out as the installation's."""
+        return root(self.home, self.kind)
+
+    @property
     def fresh(self) -> Path:
         """Where its segments are."""
-        return self.home / self.kind / self.endpoint
+        return folder(self.home, self.kind) / self.endpoint
 
     @property
     def sealed(self) -> Path:
         """Where its sealed files are: of truth beside the segments, of predictions in folders by day."""
-        return layout.archive(self.home, self.endpoint) if self.kind == PREDICTIONS else self.fresh
+        return self.fresh if self.kind == TRUTH else layout.archive(self.root, self.endpoint)
 
     def files(self) -> list[str]:
         """All sealed files, named as facts name them."""
@@ -65,11 +72,21 @@ class Log(msgspec.Struct, frozen=True):
         ]  # fmt: skip
 
 
+def root(home: Path, kind: str) -> Path:
+    """The folder in which logs of a kind are laid out."""
+    return home / SHADOWS if kind == SHADOWS else home
+
+
+def folder(home: Path, kind: str) -> Path:
+    """Where the segments of a kind are, by endpoint."""
+    return root(home, kind) / (TRUTH if kind == TRUTH else PREDICTIONS)
+
+
 def logs(database: Database, ledger: Facts, clock: Clock, home: Path, actor: str) -> Iterator[Log]:
     """The logs of all endpoints."""
-    for kind in (PREDICTIONS, TRUTH):
-        for endpoint in names(home / kind, ""):
-            if (home / kind / endpoint).is_dir():
+    for kind in KINDS:
+        for endpoint in names(folder(home, kind), ""):
+            if (folder(home, kind) / endpoint).is_dir():
                 yield Log(database, ledger, clock, home, kind, endpoint, actor)
 
 
@@ -79,7 +96,7 @@ def seal_one(log: Log) -> int:
         if name.startswith(".swap-") or name.endswith(UNFINISHED):  # of a change that broke off: we are alone
             layout.removed(log.fresh / name)
     handles = {name: handle for name in names(log.fresh) if (handle := closed(log.fresh / name)) is not None}
-    old = names(log.fresh, PARQUET) if log.kind == PREDICTIONS else []
+    old = [] if log.kind == TRUTH else names(log.fresh, PARQUET)
     try:
         covered = _covered(log, [*handles, *old])
         for group in _groups(log, handles):
@@ -167,9 +184,9 @@ def put(log: Log, table: pa.Table, metadata: dict[bytes, bytes], token: str) -> 
     for day, part in layout.by_day(table).items():
         hidden = log.fresh / f".{day}-{token}{UNFINISHED}"
         archiving.write(hidden, [part], part.schema, metadata)
-        folder = layout.day_folder(log.sealed, day)
-        make_folder(folder, 0o700)
-        archiving.publish(folder, {file_name(log.kind, part, token): hidden})
+        place = layout.day_folder(log.sealed, day)
+        make_folder(place, 0o700)
+        archiving.publish(place, {file_name(log.kind, part, token): hidden})
 
 
 def file_name(kind: str, table: pa.Table, token: str) -> str:
@@ -177,7 +194,7 @@ def file_name(kind: str, table: pa.Table, token: str) -> str:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    values = table["at"].cast(pa.int64()) if kind == PREDICTIONS else table["seq"]
+    values = table["seq"] if kind == TRUTH else table["at"].cast(pa.int64())
     first, last = pc.min_max(values).as_py().values()
     return f"{first:016d}-{last:016d}-{token}{PARQUET}"
 
@@ -194,7 +211,7 @@ def tell_all(log: Log) -> int:
         if name not in known:
             told += _tell(log, name, known)
     if told:
-        layout.touch(log.home, log.endpoint)
+        layout.touch(log.root, log.endpoint)
     return told
 
 
@@ -245,7 +262,7 @@ def clear_ended(log: Log) -> None:
             for file in files:
                 layout.removed(folder / file)
     if going:
-        layout.touch(log.home, log.endpoint)
+        layout.touch(log.root, log.endpoint)
 
 
 def range_of(kind: str, path: Path) -> dict[str, Any]:
@@ -254,7 +271,7 @@ def range_of(kind: str, path: Path) -> dict[str, Any]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    column = "id" if kind == PREDICTIONS else "seq"
+    column = "seq" if kind == TRUTH else "id"
     table = pq.read_table(path, columns=[column], partitioning=None)
     first, last = pc.min_max(table[column]).as_py().values()
     digest = blake3.blake3().update_mmap(str(path)).hexdigest()

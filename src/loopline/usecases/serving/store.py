@@ -35,6 +35,12 @@ def endpoint(tx: Transaction, name: str) -> Endpoint | None:
     return None if row is None else _endpoint(row)
 
 
+def ever(tx: Transaction, name: str) -> Endpoint | None:
+    """An endpoint, also one that was retired: its logs are still there."""
+    row = tx.row(f"{ENDPOINT} WHERE name = :name", {"name": name})
+    return None if row is None else _endpoint(row)
+
+
 def followers(tx: Transaction) -> list[Row]:
     """Endpoints that follow an alias: name, model, alias, followed_version."""
     return tx.rows(
@@ -220,7 +226,7 @@ def live(tx: Transaction) -> dict[str, Any]:
 
 
 def sealed(tx: Transaction, kind: str, endpoint: str) -> dict[str, str]:
-    """File name to digest of what was sealed and is still there (`kind`: predictions or truth)."""
+    """File name to digest of what was sealed and is still there (`kind`: predictions, truth or shadows)."""
     found = tx.rows(
         "SELECT file, digest FROM serving_sealed WHERE kind = :kind AND endpoint = :endpoint AND ended_at IS NULL",
         {"kind": kind, "endpoint": endpoint},
@@ -286,8 +292,10 @@ def erasures(tx: Transaction, endpoint: str) -> list[Row]:
 
 
 def count_erased(tx: Transaction, erasure: str, kind: str, rows: int) -> None:
-    """Add to what an erasure has removed so far (`kind`: predictions or truth)."""
-    column = {"predictions": "predictions", "truth": "truth"}[kind]
+    """Add to what an erasure has removed so far (`kind`: predictions or truth; copies that shadows saw do not count)."""
+    column = {"predictions": "predictions", "truth": "truth"}.get(kind)
+    if column is None:
+        return
     tx.run(f"UPDATE serving_erasures SET {column} = {column} + :rows WHERE id = :id", {"id": erasure, "rows": rows})
 
 

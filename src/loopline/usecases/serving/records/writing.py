@@ -17,7 +17,7 @@ from loopline.usecases.serving.options import DEFAULTS, Options
 from loopline.usecases.serving.records.columns import Packed, join, kind_of
 from loopline.usecases.serving.records.segments import Header, Inputs, Segment, decode, encode, names, read
 
-PREDICTIONS, TRUTH = "predictions", "truth"
+PREDICTIONS, TRUTH, SHADOWS = "predictions", "truth", "shadows"
 NO_TIME = -(1 << 63)
 MOST_BYTES = 32 << 20
 OLDEST_S = 300.0
