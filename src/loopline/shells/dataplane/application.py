@@ -17,6 +17,7 @@ from loopline.shells.dataplane.bodies import WANTED, unpack
 from loopline.shells.dataplane.doors import fixed, routes
 from loopline.shells.dataplane.forking import Nursery
 from loopline.shells.dataplane.gauges import gauges
+from loopline.shells.dataplane.heads import Heads
 from loopline.shells.dataplane.hosts import Hosts
 from loopline.shells.dataplane.keys import within
 from loopline.shells.dataplane.limits import Limits
@@ -67,6 +68,7 @@ class Application:
         self.asking = ThreadPoolExecutor(1, "tokens")
         self.decoding = ThreadPoolExecutor(1, "decoding")
         self.tokens = Tokens(verify, loop, self.asking)
+        self.heads = Heads()
         self.rates = Rates()
         self.recorder = Recorder(home, loop, self.writing, self.metrics, limits.flush_s, limits.unflushed_rows)
         self.truths = Truths(home, loop, self.intake, self.ids.writer)

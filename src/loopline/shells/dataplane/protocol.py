@@ -118,6 +118,7 @@ class Connection(asyncio.Protocol):
         self.requests = 0
         self._parser: Any = httptools.HttpRequestParser(self)
         self._exchange: Exchange | None = None
+        self._last: Exchange | None = None  # the one that was read last, while its bytes are at hand
         self._fed = 0
         self._fresh = False
         self._size = 0
@@ -137,6 +138,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended = self.lost = True
+        self._last = None
         self.queue.clear()
         self.app.left(self)
         self.app.buffered -= self._size
@@ -147,6 +149,10 @@ class Connection(asyncio.Protocol):
         if self.ended:
             return
         self.touched = self.app.now
+        idle = self.state == IDLE
+        if idle and self._known(data):
+            return
+        before = self.requests
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -159,6 +165,9 @@ class Connection(asyncio.Protocol):
             self._fail(_not_http(error))
         else:
             self._after_feed(len(data))
+            last, self._last = self._last, None
+            if idle and last is not None and self.state == IDLE and self.requests == before + 1:
+                self._remember(data, last)
 
     def eof_received(self) -> bool:
         self.half = True
@@ -243,11 +252,38 @@ class Connection(asyncio.Protocol):
         self.requests += 1
         body = self._body
         exchange.body = body[0] if len(body) == 1 else b"".join(body)
+        self._last = exchange
         exchange.complete = True
         if exchange.response is None and exchange.caller is not None:
             self.app.dispatch(exchange)
 
     # Our own
+
+    def _known(self, data: bytes) -> bool:
+        """Take a request whose head was read before, without the parser; False when it must read this one."""
+        app = self.app
+        head, start = app.heads.find(data)
+        if head is None or app.buffered:
+            return False
+        caller = app.tokens.holder(head.token)
+        if caller is None:
+            return False
+        exchange = Exchange(self, head.method, head.path, True, False)
+        exchange.headers = head.headers
+        exchange.started = time.perf_counter_ns()
+        exchange.caller = caller
+        exchange.body = data[start:]
+        exchange.complete = True
+        self.requests += 1
+        self.queue.append(exchange)
+        app.dispatch(exchange)
+        if len(self.queue) > self.limits.pipelined:
+            self._adjust()
+        return True
+
+    def _remember(self, data: bytes, exchange: Exchange) -> None:
+        if exchange.caller is not None and not self.app.is_open(exchange.path):
+            self.app.heads.keep(data, exchange, self.app.tokens.key(_token(exchange.headers.get(b"authorization"))))
 
     def flush(self) -> None:
         """Write all answers whose turn it is."""

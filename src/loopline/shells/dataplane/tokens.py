@@ -29,7 +29,15 @@ class Tokens:
 
     def known(self, token: bytes) -> Caller | None:
         """The caller, when that was found out less than two seconds ago."""
-        found = self._known.get(self._hash(token))
+        return self.holder(self.key(token))
+
+    def key(self, token: bytes) -> bytes:
+        """Under what a token is known: a keyed hash."""
+        return hashlib.blake2b(token, key=self._secret, digest_size=16).digest()
+
+    def holder(self, key: bytes) -> Caller | None:
+        """As `known`, for the key of a token."""
+        found = self._known.get(key)
         if found is None or found[1] < self._loop.time():
             return None
         return found[0]
@@ -38,7 +46,7 @@ class Tokens:
         """Find out, then call `then` on the loop with the caller or None, and whether it could be found out at all.
 
         When it could not, who was known before stays known: serving does not stop because the database does."""
-        key = self._hash(token)
+        key = self.key(token)
         asked = self._asked.setdefault(key, [])
         asked.append(then)
         if len(asked) == 1:
@@ -66,6 +74,3 @@ class Tokens:
             self._known[key] = (caller, self._loop.time() + LIFE_S)
         for then in self._asked.pop(key, ()):
             then(caller, broken)
-
-    def _hash(self, token: bytes) -> bytes:
-        return hashlib.blake2b(token, key=self._secret, digest_size=16).digest()
