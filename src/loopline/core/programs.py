@@ -12,6 +12,8 @@ from loopline.core.tables import Column, Signature
 Files = Mapping[str, str | Path] | Iterable[str | Path]
 LOCK = "requirements.lock"
 """The file of a model that says in which environment it runs."""
+SECRET = ("LOOPLINE_TOKEN",)
+"""Variables that no code of a model gets to see."""
 TAKES = ("pandas", "polars", "arrow", "rows", "columns")
 DOORS = ("socket", "port")
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from loopline.core.tables import Column, Signature
+from loopline.shells.dataplane.forking import environment
 from loopline.shells.dataplane.model_process import warm
 from loopline.shells.dataplane.models import Model
 from loopline.usecases.serving.records.columns import pack
@@ -69,6 +70,40 @@ def test_answers_that_cannot_be(answer: Any, reason: str) -> None:
 def test_text_answers() -> None:
     model = Model(Loaded(lambda columns: np.array(["late", "on time"], dtype=object)), TEXTS)
     assert model.predict([["a", "b"], pack("q", [1, 2])]) == (["late", "on time"], [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(["a"], "answered 1 values for 2 rows"), (["a"] * 3, "answered 2 values for 1 rows"), (["\ud800", "b"], "UTF-8")],
+)
+def test_texts_that_cannot_be(answer: list[str], reason: str) -> None:
+    """Fewer than rows would shift the answers of other requests in the batch."""
+
+    def predict(columns: Any) -> Any:
+        return answer if len(columns["n"]) == 2 else answer[: max(1, len(answer) - 1)]
+
+    _, faults = Model(Loaded(predict), TEXTS).predict([["a", "b"], pack("q", [1, 2])])
+    if len(answer) == 1:
+        assert faults == []  # row by row it answers
+    else:
+        assert reason in faults[0][1]
+
+
+@pytest.mark.parametrize("answer", [([1.0], 0.0), ([[1.0, 2.0]], 0.0), ([[1.0], [2.0]], 0.0), (1, 2, 3), ([["a"]], 0.0),
+                                    ([[1.0, 2.0]] * 2, [1.0, 2.0, 3.0])])  # fmt: skip
+def test_explanations_that_cannot_be_are_left_out(answer: Any) -> None:
+    loaded = Loaded(lambda columns: columns["n"])
+    loaded.explain = lambda columns: answer  # type: ignore[attr-defined]
+    assert Model(loaded, NUMBERS).explain(packed([0.0, 1.0], [1, 2])) is None
+    loaded.explain = lambda columns: ([[1.0, 2.0]] * 2, 0.5)  # type: ignore[attr-defined]
+    base, columns = Model(loaded, NUMBERS).explain(packed([0.0, 1.0], [1, 2])) or (b"", [])
+    assert np.frombuffer(base).tolist() == [0.5, 0.5]
+    assert [np.frombuffer(column).tolist() for column in columns] == [[1.0, 1.0], [2.0, 2.0]]
+
+
+def test_a_models_process_sees_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOOPLINE_TOKEN", "loop_secret")
+    assert "loop_secret" not in environment(1).values()
 
 
 def fails_on_unknown(columns: Any) -> Any:

@@ -17,13 +17,12 @@ import msgspec
 
 from loopline.adapters.runtimes.isolation import Isolated, copied, manifest
 from loopline.core.errors import Unavailable
-from loopline.core.programs import CommandModel
+from loopline.core.programs import SECRET, CommandModel
 from loopline.core.tables import Signature
 
 FILES = "files"
 GUARD = Path(__file__).with_name("program_guard.py")
 POLL_S = 0.05
-SECRET = ("LOOPLINE_TOKEN",)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

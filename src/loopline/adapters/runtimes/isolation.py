@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.errors import KINDS, Invalid, Refused, Unavailable
-from loopline.core.programs import LOCK
+from loopline.core.programs import LOCK, SECRET
 from loopline.core.tables import Signature
 from loopline.ports.runtime import LoadedModel
 
@@ -69,6 +69,7 @@ class Apart:
         self._process = subprocess.Popen(
             [python, "-P", "-m", __name__, form, str(folder), msgspec.json.encode(signature).decode()],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={name: value for name, value in os.environ.items() if name not in SECRET},
         )  # fmt: skip
         self._answer()
 

@@ -11,6 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from loopline.core.programs import SECRET
 from loopline.kit.processes import PATIENT_THREADS
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class Nursery:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """What a model's process finds in its environment: each library keeps to its number of threads, and idle ones sleep
-    instead of taking the processor from the router."""
-    return {**os.environ, **dict.fromkeys(THREADS, str(threads)), **PATIENT_THREADS}
+    """What a model's process finds in its environment: no token, for it may run code of a user; each library keeps to its
+    number of threads, and idle ones sleep instead of taking the processor from the router."""
+    known = {name: value for name, value in os.environ.items() if name not in SECRET}
+    return {**known, **dict.fromkeys(THREADS, str(threads)), **PATIENT_THREADS}

@@ -49,13 +49,15 @@ class Model:
         np = self._np
         if not self.explains:
             return None
+        columns = self._unpacked(packed)
+        rows = len(next(iter(columns.values()))) if columns else 0
         try:
-            contributions, base = self._loaded.explain(self._unpacked(packed))  # type: ignore[attr-defined]
+            contributions, base = self._loaded.explain(columns)  # type: ignore[attr-defined]
+            matrix = np.asarray(contributions, dtype=np.float64).reshape(rows, len(self._columns))
+            bases = np.broadcast_to(np.asarray(base, dtype=np.float64), (rows,))
         except Exception:  # the prediction stands without it
             return None
-        matrix = np.asarray(contributions, dtype=np.float64)
-        rows = np.broadcast_to(np.asarray(base, dtype=np.float64), (len(matrix),))
-        return rows.tobytes(), [column.tobytes() for column in matrix.T]
+        return bases.tobytes(), [column.tobytes() for column in matrix.T]
 
     def close(self) -> None:
         """Let go of what the model holds besides memory."""
@@ -91,16 +93,30 @@ class Model:
         np = self._np
         found = self._loaded.predict(columns)
         if self._text:
-            return [None if value is None else str(value) for value in found]
+            return _texts(found, rows)
         values = np.ascontiguousarray(found, dtype=np.float64).ravel()
-        if len(values) != rows:
-            raise ValueError(f"the model answered {len(values)} values for {rows} rows")
+        _counted(len(values), rows)
         if not (all(map(isfinite, values.tolist())) if rows <= FEW else np.isfinite(values).all()):
             raise ValueError("the model answered something that is not a finite number")
         return values
 
     def _packed(self, values: Any) -> Any:
         return list(values) if self._text else self._np.asarray(values, dtype=self._np.float64).tobytes()
+
+
+def _texts(found: Any, rows: int) -> list[str | None]:
+    texts = [None if value is None else str(value) for value in found]
+    _counted(len(texts), rows)
+    try:
+        "".join(filter(None, texts)).encode()
+    except UnicodeEncodeError:
+        raise ValueError("the model answered what is no text in UTF-8") from None
+    return texts
+
+
+def _counted(values: int, rows: int) -> None:
+    if values != rows:
+        raise ValueError(f"the model answered {values} values for {rows} rows")
 
 
 def said(error: Exception) -> str:
