@@ -391,6 +391,15 @@ def test_one_that_was_never_live_stays_down(stages: Callable[..., Stage]) -> Non
     assert stage.started == 1
 
 
+def test_a_dead_process_whose_socket_is_held_is_let_go(stage: Stage) -> None:
+    stage.link.pid = 7
+    stage.ready()
+    stage.revision.watch(stage.loop.time())
+    assert not stage.link.killed  # what it said last may not have been read yet
+    stage.revision.watch(stage.loop.time())
+    assert stage.link.killed
+
+
 def test_a_late_answer_of_an_ended_process_is_not_taken(stage: Stage) -> None:
     stage.ready()
     exchange = stage.ask(1.0)

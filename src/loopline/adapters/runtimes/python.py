@@ -104,10 +104,13 @@ class Made:
             self.explain = lambda columns: explain(view(columns))
 
     def predict(self, columns: Mapping[str, Any]) -> Any:
-        """See `LoadedModel.predict`."""
+        """See `LoadedModel.predict`. RuntimeError when the model wants to end the process."""
         import numpy as np
 
-        found = np.asarray(self.model.predict(self._view(columns)))
+        try:
+            found = np.asarray(self.model.predict(self._view(columns)))
+        except SystemExit as error:  # it belongs to the row, as all else that the model raises
+            raise RuntimeError(f"the model called exit({error.code!r})") from None
         return found.astype(np.float64) if found.dtype.kind in "fiub" else found.astype(object)
 
 

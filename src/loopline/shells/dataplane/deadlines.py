@@ -30,9 +30,15 @@ class Deadlines:
         return sum(worker.ready for worker in self.workers)
 
     def watch(self, now: float) -> None:
-        """End processes that never come up; asked once a second."""
-        for worker in self.workers:
-            if not worker.ready and now - worker.started_at > self.app.limits.start_s and worker.link is not None:
+        """End processes that never come up, and let go of dead ones whose sockets something that they started still
+        holds: the second time that they are found dead, as what they said last has been read by then. Asked once a
+        second."""
+        for worker in list(self.workers):
+            if worker.pid and worker.link is not None and worker.link.ended():
+                if worker.dead:
+                    worker.link.kill()
+                worker.dead = True
+            elif not worker.ready and now - worker.started_at > self.app.limits.start_s and worker.link is not None:
                 self._kill(worker)
 
     def _ring(self) -> None:

@@ -76,9 +76,11 @@ class Link(asyncio.Protocol):
             self._transport.close()
 
     def kill(self) -> None:
-        """End a process that hangs; `on_lost` follows."""
+        """End a process that hangs; `on_lost` follows, also where something that it started still holds its socket."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
+        if self._transport is not None:
+            self._transport.abort()
 
     def ended(self) -> bool:
         """Whether the process is gone (and buried)."""

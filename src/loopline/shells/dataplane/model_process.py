@@ -140,6 +140,8 @@ def main(given: Sequence[str] | None = None) -> int:
     die_with_parent(arguments.parent)
     isolation.enter()
     connection = socket.socket(fileno=arguments.fd)
+    connection.set_inheritable(False)  # or what the model starts would hide our end from the router
+    os.register_at_fork(after_in_child=connection.close)
     try:
         model = load(arguments)
     except Exception as error:  # the reason must reach whoever asked for the deployment

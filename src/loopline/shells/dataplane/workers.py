@@ -46,6 +46,7 @@ class Worker:
         self.started_at = started_at
         self.ready = False
         self.leaving = False
+        self.dead = False  # it was found ended, though nothing has said so yet
         self.sent: Sent | None = None
         self.memory = 0  # bytes, as last measured
         self.memory_first = 0  # and as measured first

@@ -72,7 +72,7 @@ class Ruled:
             found = list(function(*given))
         except LooplineError:
             raise
-        except Exception as error:  # whatever a rule raises belongs to the row
+        except (Exception, SystemExit) as error:  # whatever a rule raises belongs to the row
             raise Refused(
                 f"{where}: {type(error).__name__}: {str(error)[:300]}", "The rules refuse this row."
             ) from None
