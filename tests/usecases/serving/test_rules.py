@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from loopline.app.wiring import audit
 from loopline.core.errors import CheckFailed, Conflict, Invalid, NotFound, Refused
 from loopline.core.tables import Column
+from loopline.usecases.serving.rules.registering import declared
 
 pytestmark = pytest.mark.integration
 
@@ -224,3 +227,40 @@ def test_nothing_else_may_be_live_meanwhile(loopline: Any) -> None:
     assert (newest.revision, newest.version, newest.rules) == (3, 2, "surge/1")
     with pytest.raises(Conflict):
         loopline.serving.put("late", "another", "ann")
+
+
+@pytest.mark.parametrize("said", ["{}", "[]", "5", '{"tests": 5}'])
+def test_a_file_that_answers_for_its_test_process_is_refused(said: str) -> None:
+    source = f"import os\nfor place in range(3, 9):\n    try:\n        os.write(place, b'{said}')\n    except OSError:\n        pass\nos._exit(0)\n"
+    with pytest.raises(Invalid):
+        declared("odd", source)
+
+
+@pytest.mark.parametrize("told", ["float('nan')", "{('a', 1): 2}", "[]"])
+def test_declarations_that_are_none_are_named(told: str) -> None:
+    with pytest.raises(Invalid, match="map of names to types"):
+        declared("odd", f"inputs = {told}\ndef before(rows):\n    return rows\n")
+
+
+def test_what_a_test_started_ends_with_it(tmp_path: Any) -> None:
+    path = tmp_path / "pid"
+    source = (
+        "import os, time\ndef before(rows):\n    return rows\ndef test_it():\n    if os.fork() == 0:\n"
+        f"        os.close(1)\n        open({str(path)!r}, 'w').write(str(os.getpid()))\n        os.closerange(3, 9)\n"
+        f"        time.sleep(600)\n    while not os.path.exists({str(path)!r}) or not open({str(path)!r}).read():\n"
+        "        time.sleep(0.01)\n"
+    )
+    assert declared("forks", source).tests == ("test_it",)
+    pid = int(path.read_text())
+    until = time.monotonic() + 60
+    while is_running(pid):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and no zombie, which nobody may bury here."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

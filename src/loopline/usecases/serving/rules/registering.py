@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +19,17 @@ from loopline.usecases.serving.rules.model import LARGEST, Declared, columns
 TRYING = Path(__file__).with_name("trying.py")
 PATIENCE_S = 30.0
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """What the process says of the file: see `trying.tried`."""
+
+    problem: str = ""
+    before: bool = False
+    after: bool = False
+    tests: tuple[str, ...] = ()
+    inputs: Any = None
+    output: Any = None
 
 
 def declared(name: str, source: str) -> Declared:
@@ -51,18 +64,22 @@ def tried(name: str, source: str) -> dict[str, Any]:
     """What the file says when it is run with its tests. CheckFailed when that does not end."""
     environment = {key: os.environ[key] for key in KEPT if key in os.environ}
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-I", str(TRYING)], input=source.encode(), capture_output=True, timeout=PATIENCE_S,
-                check=False, env=environment, cwd=folder,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise CheckFailed(
-                f"The rules {name!r} are not taken: their tests were not done after {PATIENCE_S:g} seconds.",
-                "Rules are quick.",
-            ) from None
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(TRYING)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, env=environment, cwd=folder, start_new_session=True,
+        )  # fmt: skip
+        with process:
+            try:
+                said = process.communicate(source.encode(), timeout=PATIENCE_S)[0]
+            except subprocess.TimeoutExpired:
+                raise CheckFailed(
+                    f"The rules {name!r} are not taken: their tests were not done after {PATIENCE_S:g} seconds.",
+                    "Rules are quick.",
+                ) from None
+            finally:  # also what the rules started
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
     try:
-        found: dict[str, Any] = msgspec.json.decode(done.stdout)
+        return msgspec.structs.asdict(msgspec.json.decode(said, type=Tried))
     except msgspec.DecodeError:
-        return {"problem": f"it ended the process that ran it (code {done.returncode})"}
-    return found
+        return {"problem": f"it ended the process that ran it (code {process.returncode}), or wrote into its answer"}

@@ -48,7 +48,10 @@ def tried(source: str) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """A declaration as JSON has it; what it cannot have, as text."""
-    return json.loads(json.dumps(value, default=str))
+    try:
+        return json.loads(json.dumps(value, default=str, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        return repr(value)[:200]
 
 
 def said(error: BaseException, source: str) -> str:
