@@ -81,6 +81,13 @@ def test_other_endpoints_look_as_if_they_were_not_there(two: Router, keys: dict[
         assert (status, "secret" in str(told)) == (404, False)
 
 
+@pytest.mark.parametrize("name", ["models", "endpoints", "invocations", "predict", "ready"])
+def test_a_key_for_an_endpoint_with_the_name_of_an_address_learns_no_more(two: Router, name: str) -> None:
+    key = two.opened.access.new(f"k-{name}", "viewer", "tester", [name]).secret
+    for path in sorted({path.decode() for path, *_ in routes(b"secret")}):
+        assert two.ask("PUT", path, token=key)[0] == 404, path
+
+
 def test_a_revoked_key_is_noticed_as_any_token(two: Router) -> None:
     key = two.opened.access.new("soon-gone", "viewer", "tester", ["late"]).secret
     assert two.ask("POST", "/v1/endpoints/late/predict", ROWS, key)[0] == 200

@@ -186,3 +186,19 @@ def test_a_link_signs_in_as_an_admin_who_is_left(access: Access) -> None:
     access.revoke("ada", "test")
     with pytest.raises(Refused, match="revoked"):
         access.code()
+
+
+def test_what_is_lent_is_no_session_and_a_session_is_not_lent(access: Access, clock: FixedClock) -> None:
+    made = access.new("ada", "editor", "installation")
+    lent, opened = access.lend("ada"), access.sign_in_with(made.secret)
+    assert lent is not None
+    assert access.borrower(lent) == access.session(opened) == Caller("ada", Role.EDITOR)
+    assert access.borrower(opened) is access.session(lent) is access.verify(lent) is None
+    access.sign_out(lent)
+    assert access.borrower(lent) is None
+    for end in (lambda: clock.move(seconds=60), lambda: access.revoke("ada", "installation")):
+        again = access.lend("ada")
+        assert again is not None
+        end()
+        assert access.borrower(again) is None
+    assert access.lend("ada") is None

@@ -14,7 +14,7 @@ def within(names: tuple[str, ...], path: bytes, find: Callable[[], Any]) -> Any:
     """The route that `find` answers, when it belongs to one of the endpoints `names` or tells of none. Anything else is
     refused in the words for an address that does not exist, whatever there is."""
     bare = path.split(b"?", 1)[0]
-    own = any(name.encode() in bare.split(b"/")[2:4] for name in names)
+    own = _named(bare) in {name.encode() for name in names}
     try:
         role, call, arguments = find()
     except Fault as fault:
@@ -22,6 +22,13 @@ def within(names: tuple[str, ...], path: bytes, find: Callable[[], Any]) -> Any:
     if arguments[0].name in names if arguments else bare in OPEN:
         return role, call, arguments
     raise _nothing(names, path)
+
+
+def _named(path: bytes) -> bytes:
+    """The endpoint that an address names: /v1/endpoints/NAME/…, /v2/models/NAME/…, /endpoints/NAME/…"""
+    parts = path.split(b"/")
+    place = 2 if parts[1:2] == [b"endpoints"] else 3
+    return parts[place] if len(parts) > place else b""
 
 
 def _nothing(names: tuple[str, ...], path: bytes) -> Fault:

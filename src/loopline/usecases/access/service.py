@@ -29,6 +29,7 @@ SHORTEST_CHOSEN = 12
 CODE_LIFE = timedelta(minutes=10)
 SESSION_LIFE = timedelta(hours=12)
 LENT_LIFE = timedelta(minutes=1)
+LENT = "lent"  # what the secrets of such begin with; of others none does
 
 
 class Access:
@@ -143,22 +144,29 @@ class Access:
 
     def lend(self, name: str) -> str | None:
         """A secret for a minute, with which one part of the installation asks another as the bearer of the token `name`;
-        `session` knows it, `sign_out` ends it. None when there is no such token."""
+        `borrower` knows it, `sign_out` ends it. None when there is no such token."""
         if not any(token.name == name and self._lives(token) for token in self.tokens()):
             return None
-        return self._database.write(lambda tx: self._open_session(tx, name, LENT_LIFE))
+        return self._database.write(lambda tx: self._open_session(tx, name, LENT_LIFE, LENT))
+
+    def borrower(self, secret: str) -> Caller | None:
+        """In whose name a lent secret asks, or None; the secret of a browser's session is none."""
+        return self._opened(secret) if secret.startswith(f"{LENT}_") else None
 
     def sign_out(self, secret: str) -> None:
         """End a browser session."""
         self._database.write(lambda tx: store.end_session(tx, hashed(secret)))
 
     def session(self, secret: str) -> Caller | None:
-        """Who a browser session belongs to, or None."""
+        """Who a browser session belongs to, or None; what was lent is none."""
+        return None if secret.startswith(f"{LENT}_") else self._opened(secret)
+
+    def _opened(self, secret: str) -> Caller | None:
         now = self._clock.text()
         return _caller(self._database.read(lambda tx: store.session(tx, hashed(secret), now)))
 
-    def _open_session(self, tx: Transaction, name: str, life: timedelta = SESSION_LIFE) -> str:
-        secret, now = new_secret("session"), self._clock.now()
+    def _open_session(self, tx: Transaction, name: str, life: timedelta = SESSION_LIFE, prefix: str = "session") -> str:
+        secret, now = new_secret(prefix), self._clock.now()
         store.insert_session(tx, hashed(secret), name, to_text(now + life), to_text(now))
         return secret
 

@@ -102,11 +102,11 @@ class Tokens(Protocol):
     def verify(self, secret: str) -> Caller | None:
         """The caller, or None for a token that is unknown or revoked."""
 
-    def session(self, secret: str) -> Caller | None:
-        """Whose session that is, or None."""
+    def borrower(self, secret: str) -> Caller | None:
+        """In whose name a lent secret asks, or None."""
 
     def lend(self, name: str) -> str | None:
-        """The secret of a short session for the token `name`; None when there is none."""
+        """A secret with which to ask as the token `name` for a minute; None when there is no such token."""
 
     def sign_out(self, secret: str) -> None:
-        """End a session."""
+        """End what was lent."""

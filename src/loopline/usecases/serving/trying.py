@@ -33,8 +33,8 @@ class Trying(Base):
     """Ask as somebody else."""
 
     def verify(self, secret: str) -> Caller | None:
-        """Who presents a bearer token, or the secret of a session, which is what `try_out` presents; else None."""
-        return self._access.verify(secret) or self._access.session(secret)
+        """Who presents a bearer token, or the secret that was lent for a minute to `try_out`; else None."""
+        return self._access.verify(secret) or self._access.borrower(secret)
 
     def try_out(self, name: str, rows: list[dict[str, Any]], caller: str) -> Tried:
         """Predictions for rows, asked in the name of the token `caller`. Raises whatever the door refuses; Unavailable when
