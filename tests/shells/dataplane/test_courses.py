@@ -98,6 +98,10 @@ def kinds(late: Endpoint) -> list[str]:
     return [fact.kind for fact in late.router.opened.ledger.about(f"endpoint:{late.name}")]
 
 
+def counted(late: Endpoint, number: int) -> dict[str, int]:
+    return {each.arm: each.answered for each in late.serving.counts_of(late.name, number)}
+
+
 def test_a_canary_gets_its_share_and_is_made_live_without_a_lost_request(late: Endpoint) -> None:
     running = storm(late, 4.0)
     made = late.serving.canary(late.name, 2, 0.25, "tester")
@@ -115,6 +119,9 @@ def test_a_canary_gets_its_share_and_is_made_live_without_a_lost_request(late: E
     pairs = Counter(zip(logged["revision"].to_pylist(), logged["arm"].to_pylist(), strict=True))
     assert set(pairs) == {(1, "live"), (2, "canary"), (2, "live")}
     assert pairs[2, "canary"] > 100
+    canary = pairs[2, "canary"]  # all but those that were under way at the swap are counted as its own
+    late.router.until(lambda: canary - 8 <= counted(late, made.revision)["canary"])
+    assert counted(late, made.revision)["canary"] <= canary
     assert kinds(late)[-1] == "traffic.changed"
     assert {"deployment.beside", "deployment.live"} <= set(kinds(late))
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from loopline.core.errors import CheckFailed, Invalid, Refused, Unavailable
 from loopline.shells.sdk.client import Local
 from loopline.usecases.serving import cli, deploy_cli
+from loopline.usecases.serving.row_files import rows_in
 
 pytestmark = pytest.mark.integration
 
@@ -87,7 +88,6 @@ def test_asking_without_a_data_plane_or_token(screen: Screen, monkeypatch: pytes
         run(screen, cli.predict, "late", "--rows", str(tmp_path / "rows.json"), *there)
 
 
-def test_rows_from_a_file(tmp_path: Path) -> None:
+def test_rows_from_a_file() -> None:
     for content in ({"rows": [{"x": 1}]}, [{"x": 1}], {"x": 1}):
-        (tmp_path / "rows.json").write_text(json.dumps(content))
-        assert cli._rows_in(tmp_path / "rows.json") == [{"x": 1}]
+        assert rows_in(json.dumps(content).encode(), "rows.json", list) == [{"x": 1}]

@@ -117,6 +117,10 @@ class Courses:
             self._count_from(served)
         served.split = Split(traffic, served.beside, shadows)
 
+    def swapping(self, served: Served) -> None:
+        """Another revision will be live: what its arms were asked until now is theirs."""
+        self._count(served)
+
     def swapped(self, served: Served, old: Revision | None) -> None:
         """Another revision is live: watch it, when it is a newer one."""
         self._count_from(served)
@@ -308,7 +312,8 @@ class Courses:
         for revision in shared:
             if revision is served.live or revision.number in named:
                 counts = tally(revision)
-                yield revision.number, named.get(revision.number, LIVE), (counts.answered, counts.failed, 0)
+                arm = LIVE if revision is served.live else named[revision.number]
+                yield revision.number, arm, (counts.answered, counts.failed, 0)
         for shadow in split.shadows:
             yield shadow.arm.revision, shadow.arm.name, (shadow.answered, shadow.failed, shadow.dropped)
 

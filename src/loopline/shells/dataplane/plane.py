@@ -243,6 +243,7 @@ class Plane:
 
     def _replace(self, served: Served, revision: Revision) -> Revision | None:
         """Replace the one reference; the revision before stays warm for a while, and is answered."""
+        self.courses.swapping(served)
         before, served.live, served.starting = served.live, revision, None
         served.beside.pop(revision.number, None)
         if served.warm is not None and served.warm is not revision:
