@@ -39,6 +39,30 @@ def test_times_become_text_in_utc_and_names_may_be_anything() -> None:
     assert plain(rows()) == [("2013-04-01T10:00:00.000Z", None, "b", 1.0)]
 
 
+@pytest.mark.parametrize("name", ['5" pipe', "a\\b", "a\nb", "\x00", "größe", "日本", "$", "<b>"])
+def test_a_name_may_hold_any_character(name: str) -> None:
+    signature = Signature((Column(name, "integer"), Column("n", "float", True)), Column("y", "float"))
+    contract = Rows(signature, None, None, 2)
+
+    def taken(*given: Any) -> Any:
+        body = json.dumps({"rows": list(given)}).encode()
+        found = contract.quick(body)
+        return contract.from_plain(body) if found is None else found
+
+    assert taken({name: 3, "n": None}, {"n": 1, name: 4.0}) == [(3, None), (4, 1.0)]
+    for wrong, said in (
+        ({name: "a", "n": 1}, "must be an integer"),
+        ({"n": 1}, "missing"),
+        ({name: 1, "n": 1, "z": 1}, "unknown"),
+    ):
+        with pytest.raises(Fault, match=said):
+            taken(wrong)
+    for body in (b"", b"[]", b"{}", b'{"rows": []}', b'{"rows": 5}', b'{"rows": [1]}', b'{"rows": [{}, {}, {}]}'):
+        with pytest.raises(Fault) as refused:
+            contract.from_plain(body)
+        assert refused.value.status == 400
+
+
 def test_key_and_event_time_beside_or_among_the_inputs() -> None:
     beside = rows("flight", "departs")
     assert (beside.key_at, beside.event_at) == (4, 5)

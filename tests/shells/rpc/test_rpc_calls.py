@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+import msgspec
 import pytest
 
 from loopline.shells.rpc.messages import message
+from loopline.shells.rpc.tensors import response_of
 
 pytestmark = pytest.mark.integration
 COLUMNS = (
@@ -162,3 +164,16 @@ def test_what_each_input_contributed(rpc: Any, form: Any) -> None:
     assert (list(late.shape), list(shares.shape), list(base.shape)) == ([2], [2, 5], [2])
     assert shares.parameters["inputs"].string_param == "dep_hour,distance,temp,carrier,holiday"
     assert len(shares.contents.fp64_contents) == 10
+
+
+def test_bytes_that_are_no_message_are_refused_in_words(rpc: Any) -> None:
+    with grpc.insecure_channel(rpc.address) as channel:
+        call = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer")
+        code, told = refused(lambda: call(b"\xff\xff\xff", timeout=60))
+    assert (code, told) == (grpc.StatusCode.INVALID_ARGUMENT, "The request is no message of this call.")
+
+
+def test_a_text_that_is_null_is_answered_as_empty() -> None:
+    tensor = {"name": "y", "datatype": "BYTES", "shape": [2], "data": ["late", None]}
+    body = msgspec.json.encode({"model_name": "m", "model_version": "1", "outputs": [tensor]})
+    assert list(response_of(body, 0).outputs[0].contents.bytes_contents) == [b"late", b""]

@@ -242,3 +242,11 @@ def test_the_commands_show_what_is_there(loopline: Loopline, tmp_path: Path) -> 
     assert "points to nowhere" in shown(cli.alias, "late", "trial", "--at", "2001-01-01")
     assert [row[:5] for row in shown(cli.models)] == [["late", 1, 1, "trial 1", ""]]
     assert shown(cli.versions, "late")[0][:4] == [1, "trial", "auc 0.7", "sklearn-skops"]
+
+
+@pytest.mark.parametrize(("names", "said"), [(("a", "b", "a"), "'a' twice"), (("a", ""), "without a name")])
+def test_inputs_need_names_of_their_own(registry: Registry, tmp_path: Path, names: tuple[str, ...], said: str) -> None:
+    (tmp_path / "model.skops").write_bytes(b"weights")
+    signature = Signature(tuple(Column(name, "float") for name in names), Column("y", "float"))
+    with pytest.raises(Invalid, match=said):
+        registry.keep(tmp_path, "sklearn-skops", signature)

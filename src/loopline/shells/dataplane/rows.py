@@ -24,6 +24,7 @@ from loopline.usecases.serving.records.writing import NO_TIME
 
 FORM = 'Send {"rows": [{…}]} with one object for each row.'
 _AT = re.compile(r" - at `\$(?P<path>[^`]*)`\Z", re.S)
+_ODD = re.compile(r'[\\"\x00-\x1f]')  # in a name of which msgspec makes no field
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|\bNaN\b')
 
 
@@ -33,6 +34,7 @@ class Raws(msgspec.Struct, gc=False):
     rows: list[msgspec.Raw]
 
 
+_ASTUPLE = msgspec.structs.astuple
 _RAWS = msgspec.json.Decoder(Raws)
 _RECORD = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -67,19 +69,22 @@ class Rows:
         self._names = set(self.fields)
         self._count = count
         self._ranges = Ranges(self.columns, options.ranges, count)
-        self._decoder = self._made_decoder()
+        self._decoder = self._made_decoder() if not any(_ODD.search(name) for name in self.fields) else None
 
     def quick(self, body: bytes) -> list[tuple[Any, ...]] | None:
         """`from_plain` in one step, as nearly always is possible; None where it must look at each value."""
+        if self._decoder is None:
+            return None
         try:
             request = self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-        astuple = msgspec.structs.astuple
-        return self._finished([astuple(row) for row in request.rows])
+        return self._finished(list(map(_ASTUPLE, request.rows)))
 
     def from_plain(self, body: bytes) -> list[tuple[Any, ...]]:
         """The rows of `{"rows": [{…}]}`; a Fault names what is wrong."""
+        if self._decoder is None:
+            return self._slowly(body, "")
         try:
             request = self._decoder.decode(body)
         except msgspec.ValidationError as error:
@@ -88,8 +93,7 @@ class Rows:
             if b"NaN" in body and isinstance(error, msgspec.DecodeError):
                 return self._slowly(body, "")
             raise not_json(error) from None
-        astuple = msgspec.structs.astuple
-        return self._finished([astuple(row) for row in request.rows])
+        return self._finished(list(map(_ASTUPLE, request.rows)))
 
     def from_records(self, records: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
         """Rows as mappings of plain values; a Fault names what is wrong."""

@@ -52,8 +52,7 @@ class Service:
 
         found = {
             name: grpc.unary_unary_rpc_method_handler(
-                self._guarded(getattr(self, f"_{name}")),
-                request_deserializer=message(f"{name}Request").FromString,
+                self._guarded(getattr(self, f"_{name}"), message(f"{name}Request").FromString),
                 response_serializer=message(f"{name}Response").SerializeToString,
             )
             for name in METHODS
@@ -112,13 +111,17 @@ class Service:
             raise Refused(answer)
         return answer
 
-    def _guarded(self, call: Any) -> Any:
-        """A call whose failures become status codes of gRPC."""
+    def _guarded(self, call: Any, parse: Any) -> Any:
+        """A call whose failures become status codes of gRPC. It gets the bytes of a request: those that are no message are
+        refused in words."""
         import grpc
+        from google.protobuf.message import DecodeError
 
-        async def answered(request: Any, context: Any) -> Any:
+        async def answered(content: bytes, context: Any) -> Any:
             try:
-                return await call(request, _passed(context))
+                return await call(parse(content), _passed(context))
+            except DecodeError:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The request is no message of this call.")
             except Refused as refused:
                 await _refuse(context, refused.answer)
             except Wrong as wrong:

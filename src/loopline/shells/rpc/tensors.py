@@ -135,7 +135,8 @@ def _text(value: bytes, name: str) -> str:
 
 
 def _fill(contents: Any, datatype: str, data: list[Any]) -> None:
-    values = [each.encode() if isinstance(each, str) else each for each in data]
+    """An output's values; a text that is null is empty here as in binary, for there is no null."""
+    values = [each.encode() if isinstance(each, str) else b"" if each is None else each for each in data]
     getattr(contents, CONTENTS[datatype]).extend(values)
 
 

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def keep(blobs: Blobs, folder: Path, model_format: str, signature: Signature) -> str:
-    """Put every file of `folder` into `blobs`; answers the digest of the manifest. Invalid for an empty folder."""
+    """Put every file of `folder` into `blobs`; answers the digest of the manifest. Invalid for an empty folder, and for
+    a signature whose inputs cannot be told apart by their names."""
+    _check_names(signature)
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_NAME)
     if not paths:
         raise Invalid(f"The model folder {folder.name!r} holds no file.", "Save the model into it first.")
@@ -27,6 +29,14 @@ def keep(blobs: Blobs, folder: Path, model_format: str, signature: Signature) ->
     content = encoded_manifest(Manifest(format=model_format, signature=signature, files=files))
     parsed_manifest(content)
     return blobs.put(content)
+
+
+def _check_names(signature: Signature) -> None:
+    names = [column.name for column in signature.inputs]
+    if len(set(names)) < len(names) or "" in names:
+        twice = next(name for place, name in enumerate(names) if not name or name in names[:place])
+        what = f"has the input {twice[:100]!r} twice" if twice else "has an input without a name"
+        raise Invalid(f"The signature {what}.", "Give each input a name of its own.")
 
 
 def write(blobs: Blobs, manifest: Manifest, folder: Path) -> None:
