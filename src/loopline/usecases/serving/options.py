@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from loopline.core.errors import Invalid
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=86_400.0)]
+LEAST_RATE = 1e-5  # requests a second: about one a day
 Name = Annotated[str, Meta(min_length=1, max_length=250)]
 
 
@@ -25,6 +27,8 @@ class Range(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     otherwise: Literal["reject", "clip", "pass"] = "reject"
 
     def __post_init__(self) -> None:
+        if not all(math.isfinite(bound) for bound in (self.minimum, self.maximum) if bound is not None):
+            raise ValueError("a bound is not finite")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"the minimum {self.minimum:g} is more than the maximum {self.maximum:g}")
 
@@ -53,22 +57,26 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     timeout_s: Annotated[float, Meta(gt=0.0, le=3600.0)] = 30.0
     queue_rows: Annotated[int, Meta(ge=1, le=10_000_000)] = 100_000
     idle_s: Seconds = 0.0
-    memory_mb: Annotated[int, Meta(ge=0)] = 0
+    memory_mb: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
     bake_s: Seconds = 0.0
     bake_errors: Share = 0.01
-    bake_latency: Annotated[float, Meta(ge=1.0)] = 1.5
+    bake_latency: Annotated[float, Meta(ge=1.0, le=1e6)] = 1.5
     durable: bool = False
     sample: Share = 1.0
     redact: tuple[Name, ...] = ()
     subject: Name | None = None
-    retention_days: Annotated[int, Meta(ge=0)] = 0
-    rate: Annotated[float, Meta(ge=0.0)] = 0.0
-    burst: Annotated[int, Meta(ge=1)] = 100
+    retention_days: Annotated[int, Meta(ge=0, le=36_500)] = 0
+    rate: Annotated[float, Meta(ge=0.0, le=1e9)] = 0.0
+    burst: Annotated[int, Meta(ge=1, le=10_000_000)] = 100
     unknown: Literal["reject", "ignore"] = "reject"
     ranges: dict[str, Range] = {}
     rules: Name | None = None
     release: Name | None = None
     explain: bool = False
+
+    def __post_init__(self) -> None:
+        if 0 < self.rate < LEAST_RATE:
+            raise ValueError(f"the rate {self.rate:g} is less than {LEAST_RATE:g}, and not 0 for no limit")
 
 
 DEFAULTS = Options()
