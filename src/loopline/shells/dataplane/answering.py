@@ -35,13 +35,13 @@ def answer_all(revision: Revision, items: list[Item], values: Any, predictions: 
     latencies, numbers = array("i"), array("i")
     durable, waiting = revision.options.durable, []
     for item in items:
-        count = len(item.rows)
+        count, exchange = len(item.rows), item.exchange
         body = item.reply.body(revision, item, values[start : start + count])
         if durable:
-            waiting.append((item.exchange, body))
+            waiting.append((exchange, body))
         else:
-            item.exchange.ok(body)
-        spent = min((now - item.exchange.started) // 1000, 0x7FFFFFFF)
+            exchange.ok(body)
+        spent = min((now - exchange.started) // 1000, 0x7FFFFFFF)
         if count == 1:
             latencies.append(spent)
             numbers.append(item.first or -1)

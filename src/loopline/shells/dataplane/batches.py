@@ -15,6 +15,7 @@ from loopline.usecases.serving.records.columns import made_up, pack
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable, Sequence
 
     from loopline.core.tables import Signature
     from loopline.shells.dataplane.application import Application
@@ -41,6 +42,7 @@ class Batches:
     workers: list[Worker]
     inline: Inline | None
     inline_reason: str
+    _one_row: Callable[[Sequence[Any]], list[Any]]
     _idle: list[Worker]
     _row_ns: float
     _scheduled: bool
@@ -123,8 +125,10 @@ class Batches:
         for item in items:
             item.attempts += 1
             rows += item.rows
-        columns = list(zip(*rows, strict=True))
-        packed = [pack(kind, values) for kind, values in zip(self.kinds, columns, strict=False)]
+        if len(rows) == 1:
+            packed = self._one_row(rows[0])
+        else:
+            packed = [pack(kind, values) for kind, values in zip(self.kinds, zip(*rows, strict=True), strict=False)]
         sent = Sent(items, packed, len(rows))
         self.series.batches += 1
         self.series.rows += sent.rows

@@ -12,6 +12,7 @@ import msgspec
 PREFIX = struct.Struct("<I")
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder().decode
+READ_BYTES = 1 << 18
 READY, FAILED = "ready", "failed"
 
 
@@ -44,6 +45,15 @@ def receive(connection: socket.socket) -> Any:
     """The next message; EOFError when the other side is gone."""
     length = PREFIX.unpack(_exactly(connection, PREFIX.size))[0]
     return decode(_exactly(connection, length))
+
+
+def messages(connection: socket.socket) -> Iterator[Any]:
+    """All messages, one after the other, with one call of the system for each small one; EOFError when the other side is
+    gone. Nothing else may read from the socket."""
+    reader = Reader()
+    while data := connection.recv(READ_BYTES):
+        yield from reader.feed(data)
+    raise EOFError
 
 
 def _exactly(connection: socket.socket, count: int) -> bytearray:

@@ -18,7 +18,7 @@ from loopline.adapters.runtimes import isolation
 from loopline.core.errors import LooplineError
 from loopline.core.tables import Signature
 from loopline.kit.processes import die_with_parent
-from loopline.shells.dataplane.frames import FAILED, READY, framed, receive
+from loopline.shells.dataplane.frames import FAILED, READY, framed, messages
 from loopline.shells.dataplane.models import Model
 from loopline.usecases.serving.records.columns import kind_of, pack
 from loopline.usecases.serving.warming import misfit, recorded
@@ -109,8 +109,7 @@ def offer(found: Any, deployment: Any, installation: Any) -> dict[str, Any]:
 
 def serve(connection: socket.socket, model: Model) -> None:
     """Answer batches until the router closes its side."""
-    while True:
-        number, packed, explain = receive(connection)
+    for number, packed, explain in messages(connection):
         predictions, faults = model.predict(packed)
         explained = model.explain(packed) if explain else None
         connection.sendall(framed([number, predictions, faults, explained]))

@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import httptools
+import msgspec
 
 from loopline.core.verbs import Caller
 from loopline.shells.dataplane.answers import JSON, OK_HEAD, Fault, answer, fault_body, unavailable
@@ -24,41 +25,23 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BEARER = b"bearer "
 
 
-class Exchange:
-    """One request and, once it is known, its answer."""
+class Exchange(msgspec.Struct, eq=False):
+    """One request and, once it is known, its answer. A structure, as it is made quicker than an object of Python's."""
 
-    __slots__ = (
-        "body",
-        "caller",
-        "complete",
-        "connection",
-        "form",
-        "headers",
-        "item",
-        "keep_alive",
-        "label",
-        "method",
-        "old",
-        "path",
-        "response",
-        "started",
-    )  # fmt: skip
-
-    def __init__(self, connection: Connection, method: bytes, path: bytes, keep_alive: bool, old: bool) -> None:
-        self.connection = connection
-        self.method = method
-        self.path = path
-        self.keep_alive = keep_alive
-        self.old = old
-        self.body = b""
-        self.headers: dict[bytes, bytes] = {}  # those of app.wanted_headers, by their names in lower case
-        self.form: tuple[bytes, bytes] | None = None  # content type and further headers of an answer that is not plain
-        self.caller: Caller | None = None
-        self.complete = False
-        self.response: bytes | None = None
-        self.started = 0
-        self.label: Any = None
-        self.item: Any = None
+    connection: Connection
+    method: bytes
+    path: bytes
+    keep_alive: bool
+    old: bool
+    headers: dict[bytes, bytes] = {}  # those of app.wanted_headers, by their names in lower case
+    body: bytes = b""
+    caller: Caller | None = None
+    started: int = 0  # on the performance counter, in ns
+    complete: bool = False
+    response: bytes | None = None
+    form: tuple[bytes, bytes] | None = None  # content type and further headers of an answer that is not plain
+    label: Any = None
+    item: Any = None
 
     @property
     def gone(self) -> bool:
@@ -68,13 +51,14 @@ class Exchange:
     def ok(self, body: bytes) -> None:
         """Answer 200: the usual way. JSON unless `form` says otherwise."""
         connection = self.connection
-        connection.app.metrics.count(self.label, 200, self.started)
-        if connection.app.watch is not None:
-            connection.app.watch.answered(self, 200)
+        app = connection.app
+        app.metrics.count(self.label, 200, self.started)
+        if app.watch is not None:
+            app.watch.answered(self, 200)
         if self.form is not None:
             kind, headers = self.form
             self.reply(200, body, headers, kind)
-        elif self.old or not self.keep_alive or connection.app.draining or self.method == b"HEAD":
+        elif self.old or not self.keep_alive or app.draining or self.method == b"HEAD":
             self.reply(200, body)
         else:
             self.response = OK_HEAD % len(body) + body
@@ -215,8 +199,7 @@ class Connection(asyncio.Protocol):
         self.state = BODY
         parser, seen = self._parser, self._seen
         old = parser.get_http_version() == "1.0"
-        exchange = Exchange(self, parser.get_method(), self._url, parser.should_keep_alive(), old)
-        exchange.headers = seen
+        exchange = Exchange(self, parser.get_method(), self._url, parser.should_keep_alive(), old, seen)
         exchange.started = time.perf_counter_ns()
         self._exchange = exchange
         if parser.should_upgrade():
@@ -268,12 +251,9 @@ class Connection(asyncio.Protocol):
         caller = app.tokens.holder(head.token)
         if caller is None:
             return False
-        exchange = Exchange(self, head.method, head.path, True, False)
-        exchange.headers = head.headers
-        exchange.started = time.perf_counter_ns()
-        exchange.caller = caller
-        exchange.body = data[start:]
-        exchange.complete = True
+        exchange = Exchange(
+            self, head.method, head.path, True, False, head.headers, data[start:], caller, time.perf_counter_ns(), True
+        )
         self.requests += 1
         self.queue.append(exchange)
         app.dispatch(exchange)

@@ -27,7 +27,7 @@ from loopline.shells.dataplane.rows import Rows
 from loopline.shells.dataplane.served import LIVE
 from loopline.shells.dataplane.workers import COLD, READY, STARTING, STOPPED, UNFIT, Sent, Worker
 from loopline.usecases.serving.options import DEFAULTS
-from loopline.usecases.serving.records.columns import kind_of
+from loopline.usecases.serving.records.columns import kind_of, one_row
 from loopline.usecases.serving.records.writing import prediction_header
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Revision(Batches, Deadlines):
             self._outside, app.limits.columnar_rows,
         )  # fmt: skip
         self.kinds = [kind_of(column) for column in self.signature.inputs]
+        self._one_row = one_row(self.kinds)
         self.queue = Queue()
         self.workers: list[Worker] = []
         self.used = app.loop.time()
@@ -209,7 +210,12 @@ class Revision(Batches, Deadlines):
             raise self._full()
         exchange.label = self.series
         explain = explain or self.options.explain
-        item = Item(exchange, rows, reply, self.app.ids, self._timeout_ns, arm, explain)
+        ids = self.app.ids
+        number = ids.next(len(rows) > 1)
+        item = Item(
+            exchange, rows, reply, arm, explain, exchange.caller.name, exchange.started + self._timeout_ns, number,
+            ids.ms, ids.counter,
+        )  # fmt: skip
         if self.app.watch is not None:  # else it would only be a cycle for the garbage collector
             exchange.item = item
         self.queue.put(item)

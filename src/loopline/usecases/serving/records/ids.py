@@ -23,6 +23,8 @@ ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 LENGTH = 21
 ROW = re.compile(r"([0-9a-v]{21})(?:-(0|[1-9][0-9]{0,9}))?\Z")
 COUNTER_MASK = (1 << 40) - 1
+_PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
+_SHIFTS = range(95, 4, -10)
 # The last 10 bits of the 105 (the counter's lowest 9 and one of padding) as two letters.
 _TAIL = [ALPHABET[v >> 4] + ALPHABET[v << 1 & 31] for v in range(512)]
 
@@ -30,7 +32,7 @@ _TAIL = [ALPHABET[v >> 4] + ALPHABET[v << 1 & 31] for v in range(512)]
 def text_of(ms: int, writer: int, counter: int) -> str:
     """The 21 letters of an id."""
     bits = (((ms << 16) | writer) << 40 | counter) << 1
-    return "".join(ALPHABET[bits >> shift & 31] for shift in range(100, -1, -5))
+    return "".join([_PAIRS[bits >> shift & 1023] for shift in _SHIFTS]) + ALPHABET[bits & 31]
 
 
 def parts_of(letters: str) -> tuple[int, int, int]:
