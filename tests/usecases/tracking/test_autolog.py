@@ -111,9 +111,10 @@ def test_boosters_log_every_iteration(client: Local) -> None:
     assert [one["step"] for one in points] == [0, 1, 2, 3]
     assert len(client.call("tracking.history", run_id=extreme["id"], key="train-logloss")) == 5
     assert (light["params"]["objective"], extreme["params"]["num_boost_round"]) == ("binary", "5")
-    model = ["models/model/loopline.json", "models/model/model.txt", "tables/feature_importance.json"]
-    assert files(client, light) == files(client, regressor) == model
-    assert files(client, extreme) == files(client, classifier) == [model[0], "models/model/model.ubj", model[2]]
+    names = ["models/model/columns.json", "models/model/loopline.json"]
+    table = "tables/feature_importance.json"
+    assert files(client, light) == files(client, regressor) == [*names, "models/model/model.txt", table]
+    assert files(client, extreme) == files(client, classifier) == [*names, "models/model/model.ubj", table]
 
 
 def test_nothing_of_it_fails_a_fit(client: Local, caplog: pytest.LogCaptureFixture, monkeypatch: Any) -> None:
