@@ -8,7 +8,6 @@ import http.client
 import io
 import json
 import random
-import time
 from typing import Any
 
 import numpy as np
@@ -189,12 +188,10 @@ def test_packed_for_the_way(shared: Router) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"ARROW1\0\0", b"\xff" * 1000, stream(flights(3))[:-300]])
 def test_odd_bytes(shared: Router, content: bytes) -> None:
-    start = time.monotonic()
     for path in (PLAIN, INFER):
         status, _, said = sent(shared, content, path)
         assert (status, json.loads(said)["error"][:40]) == (
             400,
             "The body is not an Arrow IPC stream: "[:40],
         ) or status == 400
-    assert time.monotonic() - start < 5
     assert shared.predict(ROW)[0] == 200

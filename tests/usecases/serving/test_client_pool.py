@@ -213,7 +213,7 @@ def test_rows_that_are_too_many_bytes_go_in_halves(server: Server, late: Endpoin
         late.predict(ROW)
 
 
-@pytest.mark.parametrize("rows", [[], [1, 2], "text", 7, None, [{"x": object()}], [{"x": {1, 2j}}]])
+@pytest.mark.parametrize("rows", [[], [1, 2], "text", 7, None, [{"x": object()}], [{"x": {1, 2j}}], [{"x": b"UA"}]])
 def test_what_is_no_rows_is_refused_here(server: Server, late: Endpoint, rows: Any) -> None:
     with pytest.raises(Invalid):
         late.predict(rows)

@@ -10,6 +10,7 @@ import msgspec
 from loopline.core.errors import Invalid
 
 FEW = 200
+BINARY = (bytes, bytearray, memoryview)
 FORMS = "a dict, a list of dicts, or a table of pandas, Polars or Arrow"
 
 
@@ -25,6 +26,8 @@ def pieces_of(rows: Any, size: int) -> Iterator[list[Any]]:
 def body_of(rows: list[Any]) -> bytes:
     """`{"rows": […]}`; what a table has instead of a value becomes null. Invalid names a value that cannot travel."""
     try:
+        if any(isinstance(value, BINARY) for row in rows for value in row.values()):  # would go as Base64, as any text
+            raise TypeError("bytes are no value of a row")
         return msgspec.json.encode({"rows": rows}, enc_hook=_plain)
     except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(
