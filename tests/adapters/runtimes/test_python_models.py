@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from loopline import PythonModel
-from loopline.adapters.runtimes.python import Python
+from loopline.adapters.runtimes.python import Made, Python
 from loopline.core.errors import Invalid, Refused
 from loopline.core.tables import Column, Signature
 
@@ -161,3 +161,12 @@ def test_descriptions_name_what_cannot_be() -> None:
         PythonModel(Here, takes="csv")
     with pytest.raises(Invalid, match="no file"):
         PythonModel(Here, files=["nowhere.txt"])
+
+
+def test_a_model_that_calls_exit_fails_its_row_and_ends_nothing() -> None:
+    class Leaves:
+        def predict(self, rows: Any) -> Any:
+            raise SystemExit(3)
+
+    with pytest.raises(RuntimeError, match=r"called exit\(3\)"):
+        Made(Leaves(), lambda columns: columns).predict({"x": [1.0]})

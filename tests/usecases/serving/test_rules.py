@@ -12,7 +12,9 @@ import pytest
 
 from loopline.app.wiring import audit
 from loopline.core.errors import CheckFailed, Conflict, Invalid, NotFound, Refused
-from loopline.core.tables import Column
+from loopline.core.tables import Column, Signature
+from loopline.usecases.serving.rules.applying import Ruled
+from loopline.usecases.serving.rules.model import Rules
 from loopline.usecases.serving.rules.registering import declared
 
 pytestmark = pytest.mark.integration
@@ -264,3 +266,13 @@ def is_running(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_a_rule_that_calls_exit_refuses_its_row() -> None:
+    signature = Signature((Column("x", "float"),), Column("y", "float"))
+    source = "def before(rows):\n    exit()\n"
+    made = Rules(reference="odd/1", name="odd", number=1, digest="", declared=declared("odd", source), put_at="",
+                 put_by="ann", source=source)  # fmt: skip
+    model: Any = None  # is never asked
+    with pytest.raises(Refused, match="odd/1: before: SystemExit"):
+        Ruled(model, signature, made).predict({"x": np.array([1.0])})
