@@ -142,3 +142,24 @@ def test_an_endpoint_follows_only_what_can_be_an_alias(serving: Any, alias: str)
 def test_only_an_endpoints_name_becomes_a_path(serving: Any, name: str) -> None:
     with pytest.raises(Invalid, match="endpoint"):
         serving.log_mark(name)
+
+
+def test_no_endpoint_is_made_for_a_version_that_is_not_there(serving: Any) -> None:
+    with pytest.raises(NotFound, match="no version 77"):
+        serving.deploy("late", 77, "ann", "flights")
+    assert serving.endpoints() == []
+
+
+def test_a_deployment_that_another_one_overtakes_is_not_under_way_any_more(loopline: Any, serving: Any) -> None:
+    serving.deploy("late", 1, "ann", "flights")
+    serving.deploy("late", 2, "bob")
+    assert [each.status for each in serving.revisions("late")] == ["requested", "retired"]
+    serving.went_live("late", 2, "2026-01-01T00:00:00.000Z", "data plane")
+    canary = serving.canary("late", 3, 0.5, "ann")
+    serving.promote("late", "ann")
+    serving.deploy("late", 4, "bob")
+    assert [each.status for each in serving.revisions("late")] == ["requested", "beside", "live", "retired"]
+    serving.rollback("late", "ann")
+    assert [each.status for each in serving.revisions("late")] == ["retired", "beside", "live", "retired"]
+    assert serving.route("late", canary.revision, "ann").revision == canary.revision
+    assert not audit(loopline).problems

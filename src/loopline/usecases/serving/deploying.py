@@ -9,7 +9,7 @@ from loopline.core.ids import checked_name
 from loopline.ports.database import Transaction
 from loopline.usecases.serving import model, splits, store
 from loopline.usecases.serving.base import Base
-from loopline.usecases.serving.model import FAILED, REQUESTED, Endpoint, Revision, Served, subject
+from loopline.usecases.serving.model import BESIDE, FAILED, REQUESTED, RETIRED, Endpoint, Revision, Served, subject
 from loopline.usecases.serving.options import as_declared
 
 
@@ -77,6 +77,7 @@ class Deploying(Base):
         whose deployment is under way answers that revision; for one that is live it makes another.
         """
         if model_name is not None and self._find(name) is None:
+            self._version(model_name, version)  # no endpoint is made for what cannot be deployed
             self.put(name, model_name, actor)
         endpoint = self.endpoint(name)
         if model_name not in (None, endpoint.model):
@@ -135,6 +136,7 @@ class Deploying(Base):
             if (wanted.model, wanted.version) == (found.model, found.version) and (under_way or only_new):
                 return wanted
         made = self._made(tx, endpoint, found, actor)
+        self._call_off(tx, endpoint, actor)
         store.want(tx, name, made.revision)
         self._tell(tx, "deployment.requested", made, actor, how="deploy")
         return made
@@ -156,10 +158,23 @@ class Deploying(Base):
                 f"Revision {number} of {endpoint.name!r} failed to load: {target.reason}", "Choose one that was live."
             )
         if endpoint.wanted != number:
+            self._call_off(tx, endpoint, actor)
             store.set_requested(tx, endpoint.name, number)
             store.want(tx, endpoint.name, number)
             self._tell(tx, "deployment.requested", target, actor, how=how)
         return target
+
+    def _call_off(self, tx: Transaction, endpoint: Endpoint, actor: str) -> None:
+        """The deployment that is under way, if any, is not wanted any more."""
+        if endpoint.wanted is None or endpoint.wanted == endpoint.live:
+            return
+        given = self._revision(tx, endpoint.name, endpoint.wanted)
+        if given.status != REQUESTED:
+            return
+        stays = endpoint.traffic is not None and given.revision in endpoint.traffic.revisions()
+        at = None if stays else self._clock.text()
+        splits.set_status(tx, endpoint.name, given.revision, BESIDE if stays else RETIRED, at)
+        self._tell(tx, "deployment.beside" if stays else "deployment.retired", given, actor)
 
     def _roll_back(self, tx: Transaction, endpoint: Endpoint, actor: str) -> Revision:
         if endpoint.live is None:
