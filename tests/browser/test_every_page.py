@@ -111,4 +111,5 @@ def test_a_viewer_sees_no_form_that_changes_something(visit: Any, site: Any) -> 
     visitor = visit("viewer")
     for page in pages():
         visitor.open(place(site, page.path))
-        assert visitor.page.locator("main form[method=post]").count() == 0, page.path
+        asking = "[action$='/try']"  # it asks for a prediction, as a viewer may, and changes nothing
+        assert visitor.page.locator(f"main form[method=post]:not({asking})").count() == 0, page.path

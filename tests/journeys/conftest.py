@@ -86,7 +86,7 @@ def up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
         one.stop()
 
 
-def until(true: Callable[[], Any], seconds: float = 10.0) -> Any:
+def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What `true` answers as soon as it is truthy; fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (answer := true()):
