@@ -37,6 +37,7 @@ class Serving:
     def __init__(self) -> None:
         self.number = 1
         self.fails: list[Exception] = []
+        self.failed: list[tuple[str, int, str]] = []
 
     def changed(self) -> int:
         if self.fails:
@@ -49,7 +50,14 @@ class Serving:
     def changes(self, known: dict[str, Any]) -> tuple[list[Any], set[str]]:
         names = [name for name in ("one", "two") if name not in known]
         known.update(dict.fromkeys(("one", "two"), self.number))
-        return [SimpleNamespace(endpoint=SimpleNamespace(name=name)) for name in names], {"one", "two"}
+        wanted = SimpleNamespace(revision=3)
+        return [SimpleNamespace(endpoint=SimpleNamespace(name=name), wanted=wanted, live=None) for name in names], {
+            "one",
+            "two",
+        }
+
+    def went_wrong(self, name: str, number: int, reason: str, actor: str) -> None:
+        self.failed.append((name, number, reason))
 
 
 def followed(
@@ -102,8 +110,10 @@ def test_one_endpoint_holds_up_no_other_and_is_tried_again(tmp_path: Path) -> No
             plane.bad.clear()
         return "one" in plane.agreed
 
-    plane, complaints = followed(tmp_path, Serving(), until, bad={"one"})
+    serving = Serving()
+    plane, complaints = followed(tmp_path, serving, until, bad={"one"})
     assert plane.agreed == ["two", "one"]
+    assert serving.failed[0] == ("one", 3, "It cannot be made ready (KeyError('one')).")
     assert complaints == ["KeyError('one')"]
 
 

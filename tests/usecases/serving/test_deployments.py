@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loopline.app.wiring import audit
-from loopline.core.errors import Conflict, Invalid, NotFound, Refused, Unavailable
+from loopline.core.errors import CheckFailed, Conflict, Invalid, NotFound, Refused, Unavailable
 
 pytestmark = pytest.mark.integration
 
@@ -163,3 +163,13 @@ def test_a_deployment_that_another_one_overtakes_is_not_under_way_any_more(loopl
     assert [each.status for each in serving.revisions("late")] == ["retired", "beside", "live", "retired"]
     assert serving.route("late", canary.revision, "ann").revision == canary.revision
     assert not audit(loopline).problems
+
+
+def test_who_waits_for_what_was_overtaken_is_told_so(serving: Any) -> None:
+    serving.deploy("late", 1, "ann", "flights")
+    serving.deploy("late", 2, "bob")
+    with pytest.raises(CheckFailed, match="Revision 1 of 'late' was overtaken"):
+        serving.wait("late", 1, 0.0)
+    serving.route("late", 1, "ann")
+    with pytest.raises(Unavailable, match="not live after"):
+        serving.wait("late", 1, 0.0)

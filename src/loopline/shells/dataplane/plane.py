@@ -135,12 +135,21 @@ class Plane:
             except Exception as error:
                 self._seen, wrong = None, error
                 self._known.pop(each.endpoint.name, None)
+                self._cannot(each, error)
         for name in self._app.endpoints.keys() - self._names:
             self._call_off(self._app.endpoints[name])
             self._app.drop(name)
             self.courses.dropped(name)
         if wrong is not None:
             raise wrong
+
+    def _cannot(self, desired: Desired, error: Exception) -> None:
+        """A revision that cannot even be begun has failed; what the system refuses (files, memory) may pass."""
+        wanted, live = desired.wanted, desired.live
+        if wanted is None or isinstance(error, OSError | MemoryError) or (live and live.revision == wanted.revision):
+            return
+        name, number, reason = desired.endpoint.name, wanted.revision, f"It cannot be made ready ({error!r})."
+        self._tell(lambda: self._serving.went_wrong(name, number, reason[:500], ACTOR))
 
     def _agree(self, served: Served, desired: Desired) -> None:
         served.has_key = desired.endpoint.key is not None

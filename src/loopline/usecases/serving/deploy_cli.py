@@ -117,6 +117,11 @@ def up(
             raise CheckFailed(
                 f"Revision {found['revision']} failed: {found['reason']}", "What was live goes on serving."
             )
+        if found["status"] == "retired" and found["live_at"] is None:
+            raise CheckFailed(
+                f"Revision {found['revision']} was overtaken before it was live.",
+                f"`loopline endpoints {found['endpoint']}` shows what was asked for since.",
+            )
         if time.monotonic() > until:
             hint = "Is the server up? `loopline up` starts it."
             raise Unavailable(f"Revision {found['revision']} is not up after {timeout:g} s.", hint)

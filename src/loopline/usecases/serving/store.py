@@ -184,10 +184,10 @@ def set_retired(tx: Transaction, endpoint: str, number: int, at: str) -> None:
 
 
 def set_requested(tx: Transaction, endpoint: str, number: int) -> None:
-    """A revision that once failed is tried again."""
+    """A revision that once failed, or was overtaken before it was live, is tried again."""
     tx.run(
-        f"UPDATE serving_revisions SET status = '{REQUESTED}', reason = ''"
-        f" WHERE endpoint = :endpoint AND revision = :revision AND status = '{FAILED}'",
+        f"UPDATE serving_revisions SET status = '{REQUESTED}', reason = '' WHERE endpoint = :endpoint"
+        f" AND revision = :revision AND (status = '{FAILED}' OR status = '{RETIRED}' AND live_at IS NULL)",
         {"endpoint": endpoint, "revision": number},
     )
 

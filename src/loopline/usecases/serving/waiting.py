@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loopline.core.errors import CheckFailed, Unavailable
-from loopline.usecases.serving.model import FAILED, LIVE, Revision
+from loopline.usecases.serving.model import FAILED, LIVE, RETIRED, Revision
 
 POLL_S = 0.05
 ADDRESS = Path("run") / "dataplane.json"
@@ -29,6 +29,11 @@ def wait(serving: Any, name: str, number: int | None, timeout_s: float) -> Revis
             return found
         if found.status == FAILED:
             raise CheckFailed(f"Revision {wanted} of {name!r} failed: {found.reason}", "What was live goes on serving.")
+        if found.status == RETIRED and found.live_at is None:
+            raise CheckFailed(
+                f"Revision {wanted} of {name!r} was overtaken before it was live.",
+                f"`loopline endpoints {name}` shows what was asked for since.",
+            )
         if time.monotonic() > deadline:
             raise Unavailable(
                 f"Revision {wanted} of {name!r} is not live after {timeout_s:g} s.",
