@@ -52,7 +52,7 @@ torture: $(VENV)/.dev
 	$(BIN)/pytest tests -m torture --torture-results=benchmarks/torture.json
 
 bench: $(VENV)/.dev
-	@for bench in pipelines/bench pipelines/releases serving/bench serving/swaps monitoring/drift monitoring/gates monitoring/windows tracking/bench; do \
+	@for bench in pipelines/bench pipelines/releases serving/beside serving/engines serving/record serving/swaps monitoring/drift monitoring/gates monitoring/windows tracking/bench; do \
 		echo "== $$bench"; $(BIN)/python benchmarks/$$bench.py || exit 1; done
 
 clean:
