@@ -12,7 +12,7 @@ from loopline.core.tables import Column, Signature
 from loopline.shells.dataplane.forking import environment
 from loopline.shells.dataplane.model_process import warm
 from loopline.shells.dataplane.models import Model
-from loopline.usecases.serving.records.columns import pack
+from loopline.usecases.serving.records.columns import kind_of, pack
 
 pytestmark = pytest.mark.unit
 
@@ -41,6 +41,22 @@ def test_columns_arrive_with_their_types() -> None:
     assert faults == []
     assert (seen["x"].dtype, seen["n"].dtype) == (np.float64, np.int64)
     assert np.isnan(seen["x"][1])
+
+
+@pytest.mark.parametrize("other", ["float", "integer", "boolean", "string"])
+def test_a_column_keeps_its_type_beside_floats(other: Any) -> None:
+    values = {"float": [2.5], "integer": [7], "boolean": [True], "string": ["UA"]}[other]
+    signature = Signature((Column("x", "float"), Column("o", other), Column("z", "float")), Column("y", "float"))
+    seen: dict[str, Any] = {}
+
+    def predict(columns: Any) -> Any:
+        seen.update(columns)
+        return columns["x"]
+
+    columns = [pack("d", [1.5]), pack(kind_of(signature.inputs[1]), values), pack("d", [3.5])]
+    found, faults = Model(Loaded(predict), signature).predict(columns)
+    assert (np.frombuffer(found).tolist(), faults) == ([1.5], [])
+    assert (seen["x"].tolist(), seen["o"].tolist(), seen["z"].tolist()) == ([1.5], values, [3.5])
 
 
 def test_bad_rows_are_found_one_by_one() -> None:

@@ -25,7 +25,7 @@ class Model:
         types = {"d": np.dtype(np.float64), "q": np.dtype(np.int64), "?": np.dtype(np.bool_), "s": None}
         self._columns = [(column.name, types[kind_of(column)]) for column in signature.inputs]
         # Where all are float64, one array is made and cut: one for each column takes longer than small models do.
-        self._same = [name for name, kind in self._columns if kind == types["d"]]
+        self._same = [name for name, kind in self._columns if kind is types["d"]]  # None == float64 to numpy
         self._same = self._same if len(self._same) == len(self._columns) else []
         self._text = signature.output.type in ("string", "timestamp")
         self.told: dict[str, Any] = {"explains": self.explains}  # what the router learns when it is ready
