@@ -46,8 +46,7 @@ test: $(VENV)/.dev browser-installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "(unit or integration) and not torture" --durations=25
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "journey and not torture" --durations=10
-	$(BIN)/pytest -q -m "browser and not torture" --durations=5
+	$(BIN)/pytest -q -m "(journey or browser) and not torture" --durations=10
 
 torture: $(VENV)/.dev
 	$(BIN)/pytest tests -m torture --torture-results=benchmarks/torture.json
