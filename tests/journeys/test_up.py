@@ -62,6 +62,7 @@ def test_a_crash_of_one_leaves_the_others_serving(up: Callable[..., Any], until:
 def test_serving_is_renewed_while_it_answers(up: Callable[..., Any], until: Callable[..., Any]) -> None:
     server = up()
     until(lambda: get(server.serving_url, "/health")[0] == 200)
+    until(lambda: (server.home / "run" / "dataplane.json").exists())  # it answers a moment before it has said where
     before = server.children()["data"].pid
     done = command("restart", "serving", "--json", home=server.home)
     assert done.returncode == 0, done.stderr
@@ -81,7 +82,7 @@ def test_nothing_outlives_the_supervisor(up: Callable[..., Any], until: Callable
     family = server.family()
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
-    until(lambda: not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family), 3)
+    until(lambda: not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family), 30)
     again = up(server.home)
     assert again.ready_s <= 2.0
     assert command("audit", "verify", home=server.home).returncode == 0
