@@ -73,8 +73,9 @@ def test_they_answer_as_their_libraries_do(up: Callable[..., Any], tmp_path: Pat
     texts = [{"text": text} for text in expected["texts"]]
     assert predicted(server, "mood", texts) == expected["labels"]
     assert len(set(expected["labels"])) > 1
-    assert predicted(server, "crossness", texts) == pytest.approx(expected["cross"], abs=1e-5)  # a batch is padded
-    assert predicted(server, "crossness", texts[1:2]) == pytest.approx(expected["cross"][1:2], abs=1e-6)
+    # The library was asked with all texts in one padded batch: alone, float32 sums differ in the last digits.
+    assert predicted(server, "crossness", texts) == pytest.approx(expected["cross"], abs=1e-5)
+    assert predicted(server, "crossness", texts[1:2]) == pytest.approx(expected["cross"][1:2], abs=1e-5)
 
 
 def ended(server: Any, name: str) -> Any:
