@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from loopline.core.verbs import Caller, Role
 from loopline.shells.dataplane.application import Application
@@ -63,6 +65,7 @@ class Side:
         self.caller: Caller | None = Caller("x", Role.ADMIN)
         self.app = Application(self.loop, home, lambda secret: self.caller, Hosts(), Limits(), "none:none")
         self.bodies: list[bytes] = []
+        self.headers: list[dict[bytes, bytes]] = []
         self.app._routes[b"/x"] = {b"POST": ("POST", Role.VIEWER, self.answer, ())}
         self.connection, self.transport = Connection(self.app), Transport()
         self.connection.connection_made(self.transport)
@@ -70,6 +73,7 @@ class Side:
 
     def answer(self, exchange: Any) -> None:
         self.bodies.append(exchange.body)
+        self.headers.append(dict(exchange.headers))
         exchange.ok(b"{}")
 
     def ask(self, data: bytes) -> int:
@@ -148,6 +152,52 @@ def test_what_leaves_something_open_is_not_kept(side: Side, more: bytes) -> None
     side.connection.data_received(request(more=more))
     side.loop.run_until_complete(asyncio.sleep(0))
     assert list(side.app.heads._known) == []
+
+
+def test_a_header_that_is_wanted_from_now_on_is_read(side: Side) -> None:
+    same = request(more=b"Customer: ann\r\n")
+    for _ in range(3):
+        side.ask(same)
+    assert b"customer" not in side.headers[-1]
+    side.app.want_header(b"customer")
+    assert side.ask(same) == 1
+    assert side.headers[-1][b"customer"] == b"ann"
+    assert side.ask(same) == 0
+    assert side.headers[-1][b"customer"] == b"ann"
+
+
+MORE = st.sampled_from([b"", b"Accept: a\r\n", b"Accept: b\r\n", b"Content-Type: application/json\r\n", b"X: \r\n"])
+BODY = st.sampled_from([b"{}", b"[]", b"", b"\r\n\r\n", b"POST /x HTTP/1.1\r\n\r\n"])
+PIECES = st.lists(st.tuples(MORE, BODY, st.integers(0, 200)), min_size=1, max_size=12)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(PIECES)
+def test_what_is_read_does_not_depend_on_what_was_read_before(tmp_path: Path, pieces: list[Any]) -> None:
+    """The same bytes, cut and joined at random places, through a connection that remembers and one that does not."""
+    sent, waiting = [], b""
+    for more, body, cut in pieces:
+        waiting += request(body, more)
+        part, waiting = (waiting, b"") if cut > 150 else (waiting[:cut], waiting[cut:])
+        sent.append(part)
+    found = [read(tmp_path, [*sent, waiting], remember) for remember in (True, False)]
+    assert found[0] == found[1]
+    assert len(found[0][0]) == len(pieces)
+
+
+def read(home: Path, sent: list[bytes], remember: bool) -> tuple[list[bytes], list[dict[bytes, bytes]]]:
+    """Bodies and headers that the address was asked with."""
+    side = Side(home)
+    try:
+        side.ask(request(b"first"))  # from here on the caller is known
+        if not remember:
+            side.app.heads.keep = lambda *_: None  # type: ignore[method-assign]
+        for part in sent:
+            if part:
+                side.connection.data_received(part)
+        return side.bodies[1:], side.headers[1:]
+    finally:
+        side.close()
 
 
 def test_how_many_are_kept(side: Side) -> None:

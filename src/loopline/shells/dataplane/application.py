@@ -78,7 +78,7 @@ class Application:
         self.check_host = hosts.check
         self.watch: Watch | None = watch_of(loop, self.asking)
         if self.watch is not None:
-            self.wanted_headers.add(TRACEPARENT)
+            self.want_header(TRACEPARENT)
         self._dying: list[Link] = []
         self._running: set[Any] = set()
         self._routes: dict[bytes, dict[bytes, Route]] = dict(self._fixed())
@@ -93,6 +93,12 @@ class Application:
     def left(self, connection: Connection) -> None:
         """Forget a connection."""
         self.connections.discard(connection)
+
+    def want_header(self, name: bytes) -> None:
+        """Have exchanges carry one more header, in lower case; heads that were read without it are read again."""
+        if name not in self.wanted_headers:
+            self.wanted_headers.add(name)
+            self.heads = Heads()
 
     def is_open(self, path: bytes) -> bool:
         """Whether anybody may ask."""

@@ -108,7 +108,7 @@ class Courses:
             served.split = None
             return
         if traffic.by.startswith("header:"):
-            self._app.wanted_headers.add(traffic.by.removeprefix("header:").encode())
+            self._app.want_header(traffic.by.removeprefix("header:").encode())
         known = {shadow.arm.revision: shadow for shadow in (served.split.shadows if served.split is not None else ())}
         shadows = [known.get(arm.revision) or Shadow(self._app, arm, served.beside) for arm in traffic.shadows]
         for shadow, arm in zip(shadows, traffic.shadows, strict=True):
