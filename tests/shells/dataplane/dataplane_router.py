@@ -52,7 +52,7 @@ class Router:
             )  # fmt: skip
         return self
 
-    def stop(self, patience: float = 15.0) -> int:
+    def stop(self, patience: float = 60.0) -> int:
         assert self.process is not None
         self.process.terminate()
         return self.process.wait(patience)
@@ -91,7 +91,7 @@ class Router:
     def predict(self, *rows: dict[str, Any], endpoint: str = "late") -> tuple[int, Any]:
         return self.ask("POST", f"/v1/endpoints/{endpoint}/predict", {"rows": list(rows) or [ROW]})
 
-    def until(self, condition: Callable[[], Any], patience: float = 15.0) -> None:
+    def until(self, condition: Callable[[], Any], patience: float = 60.0) -> None:
         """Wait for something that will be so soon."""
         deadline = time.monotonic() + patience
         while True:
@@ -104,7 +104,7 @@ class Router:
                 raise AssertionError("it never came to be")
             time.sleep(0.02)
 
-    def logged(self, endpoint: str = "late", at_least: int = 0, patience: float = 10.0) -> Any:
+    def logged(self, endpoint: str = "late", at_least: int = 0, patience: float = 60.0) -> Any:
         until = time.monotonic() + patience
         while True:
             table = self.serving.read_predictions(endpoint)
@@ -112,7 +112,7 @@ class Router:
                 return table
             time.sleep(0.02)
 
-    def record(self, name: str, patience: float = 5.0) -> Any:
+    def record(self, name: str, patience: float = 60.0) -> Any:
         """The logged record of a prediction, as soon as it is on disk."""
         until = time.monotonic() + patience
         while True:

@@ -1,12 +1,13 @@
 """A client with nothing in common with Loopline: raw sockets, no retries. Prints one JSON document.
 
 usage: storm.py PORT TOKEN PATH SECONDS CONNECTIONS BODY-FILE; even connections are kept, odd ones opened anew for each
-request.
+request. SIGTERM ends it before its time: it prints what it has.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import sys
 import threading
@@ -39,9 +40,9 @@ def receive(connection: socket.socket) -> tuple[int, bytes, bool]:
     return int(head.split(b" ")[1]), body, fields.get(b"connection") == b"close"
 
 
-def one(port: int, content: bytes, fresh: bool, until: float, told: list) -> None:
+def one(port: int, content: bytes, fresh: bool, over: threading.Event, told: list) -> None:
     connection = None
-    while time.monotonic() < until:
+    while not over.is_set():
         start = time.perf_counter()
         try:
             if connection is None:
@@ -71,17 +72,20 @@ def main() -> None:
     )
     with open(sys.argv[6], "rb") as file:
         body = file.read()
-    until = time.monotonic() + seconds
+    over = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: over.set())
     told: list = [[] for _ in range(connections)]
     threads = [
         threading.Thread(
-            target=one, args=(port, request_bytes(path, token, body, n % 2 == 1), n % 2 == 1, until, told[n])
+            target=one, args=(port, request_bytes(path, token, body, n % 2 == 1), n % 2 == 1, over, told[n])
         )
         for n in range(connections)
     ]
     start = time.monotonic()
     for thread in threads:
         thread.start()
+    over.wait(seconds)
+    over.set()
     for thread in threads:
         thread.join()
     spent = time.monotonic() - start

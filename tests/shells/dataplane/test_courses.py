@@ -27,6 +27,7 @@ class Endpoint:
 
     def __init__(self, router: Router, name: str) -> None:
         self.router, self.serving, self.name = router, router.serving, name
+        self.storms: list[subprocess.Popen[str]] = []
         self.serving.put(name, "flights", "tester", key="flight")
         self.deploy(1)
 
@@ -56,12 +57,16 @@ def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Router]:
 def late(router: Router) -> Iterator[Endpoint]:
     made = Endpoint(router, f"late-{len(router.serving.endpoints())}")
     yield made
+    for process in made.storms:
+        process.kill()
+        process.communicate()
     if made.serving.split(made.name) is not None:
         made.serving.stop(made.name, "tester")
     made.serving.configure(made.name, {"bake_s": None}, "tester")
 
 
-def storm(late: Endpoint, seconds: float, connections: int = 8) -> subprocess.Popen[str]:
+def storm(late: Endpoint, seconds: float = 120.0, connections: int = 8) -> subprocess.Popen[str]:
+    """Load that goes on until it is `told`, or for so many seconds."""
     body = late.router.home / "body.json"
     body.write_text(json.dumps({"rows": [ROW]}))
     arguments = [
@@ -72,15 +77,19 @@ def storm(late: Endpoint, seconds: float, connections: int = 8) -> subprocess.Po
         str(connections),
         str(body),
     ]
-    return subprocess.Popen([sys.executable, str(STORM), *arguments], stdout=subprocess.PIPE, text=True)
+    late.storms.append(subprocess.Popen([sys.executable, str(STORM), *arguments], stdout=subprocess.PIPE, text=True))
+    return late.storms[-1]
 
 
-def told(process: subprocess.Popen[str]) -> Any:
+def told(process: subprocess.Popen[str], at_once: bool = True) -> Any:
+    """What the clients saw; ends the load first, unless it shall go on for its time."""
+    if at_once:
+        process.terminate()
     said, _ = process.communicate(timeout=90)
     return json.loads(said)
 
 
-def until(found: Callable[[], Any], patience: float = 20.0) -> Any:
+def until(found: Callable[[], Any], patience: float = 60.0) -> Any:
     """What `found` answers, once it is something."""
     deadline = time.monotonic() + patience
     while True:
@@ -103,14 +112,14 @@ def counted(late: Endpoint, number: int) -> dict[str, int]:
 
 
 def test_a_canary_gets_its_share_and_is_made_live_without_a_lost_request(late: Endpoint) -> None:
-    running = storm(late, 4.0)
+    running = storm(late)
     made = late.serving.canary(late.name, 2, 0.25, "tester")
     assert status(late, made.revision, "beside")
-    time.sleep(0.7)
+    late.logged(at_least=600)
     late.serving.share(late.name, {"canary": 0.5}, "tester")
     time.sleep(0.5)
     late.serving.promote(late.name, "tester")
-    late.serving.wait(late.name, made.revision, 10)
+    late.serving.wait(late.name, made.revision, 60)
     result = told(running)
     assert result["not_200"] == 0, result["bad"]
     assert late.serving.split(late.name) is None
@@ -132,15 +141,15 @@ def test_a_version_is_warmed_with_what_was_asked_before(late: Endpoint) -> None:
     late.logged(at_least=20)
     made = late.serving.deploy(late.name, 5, "tester")
     with pytest.raises(CheckFailed, match="cannot score 20 of the 20 newest requests"):
-        late.serving.wait(late.name, made.revision, 20)
+        late.serving.wait(late.name, made.revision, 60)
     late.deploy(2)
     assert late.logged().num_rows == 20  # warming up is not logged
 
 
 def test_a_bad_version_is_put_back_by_itself_and_at_once(late: Endpoint) -> None:
     late.serving.configure(late.name, {"bake_s": 30.0}, "tester")
-    running = storm(late, 3.5, 4)
-    time.sleep(0.7)
+    running = storm(late, connections=4)
+    late.logged(at_least=200)
     made = late.serving.deploy(late.name, 3, "tester")
     assert until(lambda: "deployment.rolled_back" in kinds(late))
     result = told(running)
@@ -179,8 +188,8 @@ def test_a_bake_period_goes_on_after_the_data_plane_was_killed(tmp_path: Path) -
 
 def test_a_slow_version_is_put_back_and_nobody_is_refused(late: Endpoint) -> None:
     late.serving.configure(late.name, {"bake_s": 60.0}, "tester")
-    running = storm(late, 8.0, 4)
-    time.sleep(0.7)
+    running = storm(late, connections=4)
+    late.logged(at_least=200)
     late.serving.deploy(late.name, 4, "tester")
     assert until(lambda: "deployment.rolled_back" in kinds(late))
     verdict = late.serving.verdicts(late.name)[0]
@@ -192,9 +201,9 @@ def test_a_slow_version_is_put_back_and_nobody_is_refused(late: Endpoint) -> Non
 
 
 def test_a_canary_takes_its_steps_and_is_made_live(late: Endpoint) -> None:
-    running = storm(late, 5.0, 4)
+    running = storm(late, connections=4)
     made = late.serving.canary(late.name, 2, 0.0, "tester", steps=(0.2, 0.5, 1.0), every_s=1.0)
-    late.serving.wait(late.name, made.revision, 20)
+    late.serving.wait(late.name, made.revision, 60)
     result = told(running)
     assert result["not_200"] == 0, result["bad"]
     verdicts = [each.verdict for each in late.serving.verdicts(late.name)][::-1]
@@ -203,7 +212,7 @@ def test_a_canary_takes_its_steps_and_is_made_live(late: Endpoint) -> None:
 
 
 def test_a_canary_that_fails_is_taken_off(late: Endpoint) -> None:
-    running = storm(late, 3.0, 4)
+    running = storm(late, connections=4)
     made = late.serving.canary(late.name, 3, 0.2, "tester")
     assert until(lambda: late.serving.verdicts(late.name))
     assert late.serving.verdicts(late.name)[0].verdict == "stopped"
@@ -246,8 +255,7 @@ def test_a_header_sticks_to_its_arm(late: Endpoint) -> None:
 def test_a_shadow_sees_what_was_answered_and_answers_nobody(late: Endpoint) -> None:
     made = late.serving.shadow(late.name, 2, 1.0, "tester")
     assert status(late, made.revision, "beside")
-    running = storm(late, 1.5, 4)
-    result = told(running)
+    result = told(storm(late, 1.5, 4), at_once=False)
     assert result["not_200"] == 0
     assert set(result["revisions"]) == {1}
     assert set(late.logged(at_least=result["sent"])["revision"].to_pylist()) == {1}

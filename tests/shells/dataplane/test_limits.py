@@ -7,8 +7,8 @@ import pytest
 from loopline.core.errors import Invalid
 from loopline.core.tables import Column, Signature
 from loopline.shells.dataplane.answers import Fault
+from loopline.shells.dataplane.bodies import too_large
 from loopline.shells.dataplane.limits import SETTINGS, Limits, configured
-from loopline.shells.dataplane.protocol import too_large
 from loopline.shells.dataplane.rows import Rows
 
 pytestmark = pytest.mark.unit

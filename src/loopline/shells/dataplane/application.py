@@ -15,6 +15,7 @@ from loopline.core.verbs import Caller, Role
 from loopline.shells.dataplane.answers import TEXT, Fault, json_answer, unavailable
 from loopline.shells.dataplane.bodies import WANTED, unpack
 from loopline.shells.dataplane.doors import fixed, routes
+from loopline.shells.dataplane.exchange import Exchange
 from loopline.shells.dataplane.forking import Nursery
 from loopline.shells.dataplane.gauges import gauges
 from loopline.shells.dataplane.heads import Heads
@@ -23,7 +24,7 @@ from loopline.shells.dataplane.keys import within
 from loopline.shells.dataplane.limits import Limits
 from loopline.shells.dataplane.link import Link
 from loopline.shells.dataplane.metrics import Metrics
-from loopline.shells.dataplane.protocol import Connection, Exchange
+from loopline.shells.dataplane.protocol import Connection
 from loopline.shells.dataplane.rates import Rates
 from loopline.shells.dataplane.recorder import Recorder
 from loopline.shells.dataplane.residents import Residents

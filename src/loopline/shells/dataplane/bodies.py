@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from loopline.shells.dataplane.answers import JSON, Fault
-from loopline.shells.dataplane.limits import variable
+from loopline.shells.dataplane.limits import Limits, variable
 
 if TYPE_CHECKING:
     from loopline.shells.dataplane.application import Application
-    from loopline.shells.dataplane.protocol import Exchange
+    from loopline.shells.dataplane.exchange import Exchange
 
 ARROW = b"application/vnd.apache.arrow.stream"
 CSV = b"text/csv"
@@ -149,11 +149,19 @@ def _unzstd(packed: bytes, most: int, limits: Any) -> bytes:
 
 def _counted(size: int, most: int, limits: Any) -> int:
     if size > most:
-        from loopline.shells.dataplane.protocol import too_large
-
         raise too_large(most, limits)
     return size
 
 
 def _damaged(coding: str, why: str) -> Fault:
     return Fault(400, f"The body cannot be unpacked as {coding} ({why[:100]}).", "Check what the client sends.")
+
+
+def too_large(most: int, limits: Limits) -> Fault:
+    """The refusal of a body beyond `most` bytes."""
+    name = "BODY_MB" if most == limits.body else "COLUMNAR_MB"
+    return Fault(
+        413,
+        f"A body may have {most >> 20} MB.",
+        f"Send fewer rows at a time, {variable(name, (most >> 20) * 2)}.",
+    )

@@ -12,7 +12,7 @@ from loopline.shells.dataplane.answers import NO_MODEL, Fault
 from loopline.shells.dataplane.replies import OpenInference
 
 if TYPE_CHECKING:
-    from loopline.shells.dataplane.protocol import Exchange
+    from loopline.shells.dataplane.exchange import Exchange
     from loopline.shells.dataplane.queues import Item
     from loopline.shells.dataplane.revision import Revision
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from loopline.shells.dataplane.protocol import Exchange
+    from loopline.shells.dataplane.exchange import Exchange
 
 END = b"\r\n\r\n"
 MOST = 1024

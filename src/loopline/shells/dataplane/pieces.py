@@ -11,7 +11,7 @@ from loopline.shells.dataplane.answers import Fault
 from loopline.shells.dataplane.bodies import aside
 
 if TYPE_CHECKING:
-    from loopline.shells.dataplane.protocol import Exchange
+    from loopline.shells.dataplane.exchange import Exchange
     from loopline.shells.dataplane.replies import Reply
     from loopline.shells.dataplane.revision import Revision
 

@@ -3,85 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from base64 import b64decode
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import httptools
-import msgspec
 
 from loopline.core.verbs import Caller
-from loopline.shells.dataplane.answers import JSON, OK_HEAD, Fault, answer, fault_body, unavailable
-from loopline.shells.dataplane.bodies import TENSORS, columnar
-from loopline.shells.dataplane.limits import Limits, variable
+from loopline.shells.dataplane.answers import JSON, Fault, unavailable
+from loopline.shells.dataplane.bodies import TENSORS, columnar, too_large
+from loopline.shells.dataplane.exchange import Exchange
+from loopline.shells.dataplane.limits import variable
+from loopline.shells.dataplane.tokens import presented, unknown
 
 if TYPE_CHECKING:
     from loopline.shells.dataplane.application import Application
 
 HEAD, BODY, IDLE = 0, 1, 2
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_BEARER = b"bearer "
-
-
-class Exchange(msgspec.Struct, eq=False):
-    """One request and, once it is known, its answer. A structure, as it is made quicker than an object of Python's."""
-
-    connection: Connection
-    method: bytes
-    path: bytes
-    keep_alive: bool
-    old: bool
-    headers: dict[bytes, bytes] = {}  # those of app.wanted_headers, by their names in lower case
-    body: bytes = b""
-    caller: Caller | None = None
-    started: int = 0  # on the performance counter, in ns
-    complete: bool = False
-    response: bytes | None = None
-    form: tuple[bytes, bytes] | None = None  # content type and further headers of an answer that is not plain
-    label: Any = None
-    item: Any = None
-
-    @property
-    def gone(self) -> bool:
-        """Whether the client has hung up: nobody would read the answer."""
-        return self.connection.lost
-
-    def ok(self, body: bytes) -> None:
-        """Answer 200: the usual way. JSON unless `form` says otherwise."""
-        connection = self.connection
-        app = connection.app
-        app.metrics.count(self.label, 200, self.started)
-        if app.watch is not None:
-            app.watch.answered(self, 200)
-        if self.form is not None:
-            kind, headers = self.form
-            self.reply(200, body, headers, kind)
-        elif self.old or not self.keep_alive or app.draining or self.method == b"HEAD":
-            self.reply(200, body)
-        else:
-            self.response = OK_HEAD % len(body) + body
-            connection.flush()
-
-    def reply(self, status: int, body: bytes, headers: bytes = b"", kind: bytes = JSON) -> None:
-        """Answer anything."""
-        connection = self.connection
-        if connection.app.draining and connection.queue and connection.queue[-1] is self:
-            self.keep_alive = False
-        if self.old and self.keep_alive:
-            headers += b"connection: keep-alive\r\n"
-        close, body_too = not self.keep_alive, self.method != b"HEAD"
-        self.response = answer(status, body, kind=kind, headers=headers, close=close, body_too=body_too)
-        connection.flush()
-
-    def refuse(self, fault: Fault) -> None:
-        """Answer a fault."""
-        app = self.connection.app
-        app.metrics.count(self.label, fault.status, self.started)
-        if app.watch is not None:
-            app.watch.answered(self, fault.status)
-        self.reply(fault.status, fault_body(fault), fault.headers)
 
 
 class Connection(asyncio.Protocol):
@@ -263,7 +202,7 @@ class Connection(asyncio.Protocol):
 
     def _remember(self, data: bytes, exchange: Exchange) -> None:
         if exchange.caller is not None and not self.app.is_open(exchange.path):
-            self.app.heads.keep(data, exchange, self.app.tokens.key(_token(exchange.headers.get(b"authorization"))))
+            self.app.heads.keep(data, exchange, self.app.tokens.key(presented(exchange.headers.get(b"authorization"))))
 
     def flush(self) -> None:
         """Write all answers whose turn it is."""
@@ -285,7 +224,7 @@ class Connection(asyncio.Protocol):
         self._adjust()
         if caller is None:
             fault = (
-                unavailable("Tokens cannot be checked just now.") if broken else _who("The token is not known here.")
+                unavailable("Tokens cannot be checked just now.") if broken else unknown("The token is not known here.")
             )
             self._deny(exchange, fault)
         elif exchange.complete and exchange.response is None and not self.transport.is_closing():
@@ -330,7 +269,7 @@ class Connection(asyncio.Protocol):
         if self.app.is_open(exchange.path):
             exchange.caller = self.app.anyone
             return
-        token = _token(header)
+        token = presented(header)
         caller = self.app.tokens.known(token)
         if caller is not None:
             exchange.caller = caller
@@ -407,39 +346,9 @@ class Connection(asyncio.Protocol):
         return too_large(self._most, self.limits)
 
 
-def too_large(most: int, limits: Limits) -> Fault:
-    """The refusal of a body beyond `most` bytes."""
-    name = "BODY_MB" if most == limits.body else "COLUMNAR_MB"
-    return Fault(
-        413,
-        f"A body may have {most >> 20} MB.",
-        f"Send fewer rows at a time, {variable(name, (most >> 20) * 2)}.",
-    )
-
-
 def _not_http(error: BaseException) -> Fault:
     return Fault(
         400,
         f"This is not a request in HTTP/1.1: {str(error)[:100] or 'it cannot be read'}.",
         "Check what the client sends.",
-    )
-
-
-def _token(header: bytes | None) -> bytes:
-    """The token of an Authorization header: as a bearer's, or as the password of clients that know only passwords."""
-    if header is not None and 0 < len(header) <= 4096:
-        if header[:7].lower() == _BEARER:
-            return header[7:]
-        if header[:6].lower() == b"basic ":
-            with contextlib.suppress(ValueError):
-                return b64decode(header[6:].strip(), validate=True).partition(b":")[2]
-    raise _who("The request carries no token.")
-
-
-def _who(message: str) -> Fault:
-    return Fault(
-        401,
-        message,
-        "Send Authorization: Bearer TOKEN; `loopline token new` makes one.",
-        b"www-authenticate: Bearer\r\n",
     )

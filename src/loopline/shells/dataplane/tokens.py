@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+from base64 import b64decode
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
 
 from loopline.core.verbs import Caller
+from loopline.shells.dataplane.answers import Fault
 
 Found = Callable[[Caller | None, bool], None]
 LIFE_S = 2.0
@@ -74,3 +77,25 @@ class Tokens:
             self._known[key] = (caller, self._loop.time() + LIFE_S)
         for then in self._asked.pop(key, ()):
             then(caller, broken)
+
+
+def presented(header: bytes | None) -> bytes:
+    """The token of an Authorization header: as a bearer's, or as the password of clients that know only passwords.
+    Fault when there is none."""
+    if header is not None and 0 < len(header) <= 4096:
+        if header[:7].lower() == b"bearer ":
+            return header[7:]
+        if header[:6].lower() == b"basic ":
+            with contextlib.suppress(ValueError):
+                return b64decode(header[6:].strip(), validate=True).partition(b":")[2]
+    raise unknown("The request carries no token.")
+
+
+def unknown(message: str) -> Fault:
+    """The refusal of a caller whom nobody knows."""
+    return Fault(
+        401,
+        message,
+        "Send Authorization: Bearer TOKEN; `loopline token new` makes one.",
+        b"www-authenticate: Bearer\r\n",
+    )

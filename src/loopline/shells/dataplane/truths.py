@@ -18,7 +18,7 @@ from loopline.usecases.serving.records.ids import canonical
 from loopline.usecases.serving.records.writing import Truth, TruthLog
 
 if TYPE_CHECKING:
-    from loopline.shells.dataplane.protocol import Exchange
+    from loopline.shells.dataplane.exchange import Exchange
 
 FORM = 'Send {"rows": [{"prediction_id": …, "value": …}]} or rows with key, event_time and value.'
 
