@@ -38,6 +38,11 @@ TRUTH = pa.schema(
 )  # fmt: skip
 
 
+REVISIONS = (
+    "0010_monitoring", "0030_buckets", "0031_drift", "0032_estimates", "0033_alerts", "0034_budgets", "0035_monitors",
+)  # fmt: skip
+
+
 @dataclass
 class Facts:
     """A ledger that only remembers."""
@@ -167,7 +172,7 @@ def migrated(path: Path, *revisions: str) -> None:
 
 @pytest.fixture
 def watch(tmp_path: Path) -> Iterator[Watch]:
-    migrated(tmp_path / "loopline.db", "0010_monitoring")
+    migrated(tmp_path / "loopline.db", *REVISIONS)
     database, facts, logs = SQLite(tmp_path / "loopline.db"), Facts(), Logs()
     rules: dict[str, Any] = {}
     versions = {n: SimpleNamespace(signature=SIGNATURE, metrics={"weekly_auc_low": 0.8}) for n in (1, 2)}

@@ -184,8 +184,8 @@ def test_numbers_are_judged_as_numbers(watch: Any) -> None:
 
 
 def test_rules_that_are_written_wrongly_are_refused(watch: Any) -> None:
-    watch.rules["late"] = {"window": "month"}
-    with pytest.raises(Invalid, match=r"monitor of endpoint 'late' is written wrongly.*month"):
+    watch.rules["late"] = {"window": "year"}
+    with pytest.raises(Invalid, match=r"monitor of endpoint 'late' is written wrongly.*year"):
         watch.monitoring.evaluate("late")
 
 

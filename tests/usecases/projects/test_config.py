@@ -52,14 +52,14 @@ def test_a_good_file_becomes_plain_data() -> None:
 def test_all_mistakes_come_at_once_with_their_places() -> None:
     text = (
         GOOD.replace("owner:", "ownr:")
-        .replace("window: week", "window: month")
+        .replace("window: week", "window: year")
         .replace("run: training}", "run: trainin}")
     )
     text = text.replace("file: flows/score.py", "file: 3")
     assert refused(text) == [
         "loopline.yaml:2:1: 'ownr' is not known here; did you mean 'owner'?",
         "loopline.yaml:8:19: pipelines.scoring.file: expected text, found 3",
-        'loopline.yaml:14:34: monitors.late.window: expected day or week, found "month"',
+        'loopline.yaml:14:34: monitors.late.window: expected day or hour or month or week, found "year"',
         "loopline.yaml:18:58: schedules.monday.run: 'trainin' is not known here; did you mean 'training'?",
     ]
 

@@ -9,7 +9,6 @@ import msgspec
 from loopline.core.errors import Conflict, NotFound
 from loopline.core.ids import new_id
 from loopline.ports.database import Transaction
-from loopline.usecases.monitoring import store
 from loopline.usecases.monitoring.model import (
     ACKNOWLEDGED,
     ALERT_ACKNOWLEDGED,
@@ -21,6 +20,7 @@ from loopline.usecases.monitoring.model import (
     Finding,
 )
 from loopline.usecases.monitoring.needs import Ledger
+from loopline.usecases.monitoring.store import alerts as store
 
 TOLD = ("endpoint", "cause", "model", "version", "first_window", "last_window", "value", "limit", "message", "note")
 

@@ -13,11 +13,12 @@ from loopline.core.tables import Signature
 from loopline.core.times import from_ms, from_text, to_text
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
-from loopline.usecases.monitoring import store
 from loopline.usecases.monitoring.incidents import Incidents
 from loopline.usecases.monitoring.model import Alert, MonitorConfig, Summary, Window, findings, limits_of, shown_metric
 from loopline.usecases.monitoring.model.profile import Profile
 from loopline.usecases.monitoring.needs import Ledger, Projects, Registry, Serving
+from loopline.usecases.monitoring.store import alerts as alert_store
+from loopline.usecases.monitoring.store import windows as store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -131,7 +132,7 @@ class Monitoring:
         """Alerts, newest first. `state` "open" means not resolved; else "acknowledged" or "resolved"."""
         if state not in ("", "open", "acknowledged", "resolved"):
             raise Invalid(f"{state!r} is no state of an alert.", "Use open, acknowledged or resolved.")
-        return self._database.read(lambda tx: store.alerts(tx, endpoint, state, max(1, min(limit, 1000))))
+        return self._database.read(lambda tx: alert_store.alerts(tx, endpoint, state, max(1, min(limit, 1000))))
 
     def acknowledge(self, alert: str, actor: str, note: str = "") -> Alert:
         """Say that someone looks after an alert."""

@@ -136,6 +136,13 @@ def _monitor(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterato
     for index, limit in enumerate(entry.get("quality") or ()):
         if isinstance(limit, dict) and limit.get("metric") == "lead" and not limit.get("over"):
             yield Wrong((*path, "quality", index), "the metric lead needs `over`, the input that it is compared with")
+    for index, name in enumerate(entry.get("notify") or ()):
+        yield from environments.named(data, "channels", name, (*path, "notify", index))
+
+
+def _channel(_: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
+    if bool(entry.get("env")) == bool(entry.get("file")):
+        yield Wrong(path, "needs either `env` or `file`, where its address stands", at_key=True)
 
 
 def _retention(_: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
@@ -150,6 +157,7 @@ _CHECKS = {
     "datasets": _dataset,
     "gates": _gate,
     "monitors": _monitor,
+    "channels": _channel,
     "policies": policies.policy,
     "schedules": policies.schedule,
     "retention": _retention,

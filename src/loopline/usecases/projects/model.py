@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from loopline.core.performance import PerformanceMetric
+
 APPLIED = "project.applied"
 CONFIG_FILE = "loopline.yaml"
 LARGEST_FILE = 5_000_000
@@ -24,6 +26,7 @@ Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,199}$"
 EnvironmentCheck = Literal["tests", "verify", "contract"]
 CHECKS: tuple[EnvironmentCheck, ...] = ("tests", "verify", "contract")
 Metric = Literal["auc", "accuracy", "log_loss", "brier", "mae", "mse"]
+Outcome = Literal["true_positive", "false_positive", "true_negative", "false_negative"]
 
 
 class DatasetEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -137,7 +140,7 @@ class EndpointEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
 class QualityLimit(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A limit that a mature window must not fall below; `over` names the input that the metric `lead` compares with."""
 
-    metric: Metric | Literal["lead"]
+    metric: PerformanceMetric | Literal["lead"]
     over: Text | None = None
     lower_limit: float | None = None
 
@@ -150,21 +153,76 @@ class DataQuality(msgspec.Struct, kw_only=True, omit_defaults=True):
     out_of_contract_share: Share | None = None
 
 
+class DriftEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What inputs and predictions are compared with, how far each may move, and whether that wakes someone."""
+
+    alert: bool = False
+    reference: Literal["trained", "fixed", "sliding", "same_weekday"] | None = None
+    start: Text | None = None
+    end: Text | None = None
+    periods: Annotated[int, msgspec.Meta(ge=2, le=400)] | None = None
+    tolerance: dict[Text, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    columns: list[Text] = []
+    false_alarms: Annotated[float, msgspec.Meta(gt=0, le=0.5)] | None = None
+    classifier: bool = False
+
+
+class EstimateEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Performance before its truth has arrived: `off`, or whether it wakes someone."""
+
+    off: bool = False
+    alert: bool = False
+
+
+class AlarmEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How many false alarms a quarter are bearable; limits that nobody wrote are set so."""
+
+    per_quarter: Positive | None = None
+
+
+class HeartbeatEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """After how many hours predictions are called silent, and truth missing; 0 for never."""
+
+    silent_hours: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    truth_hours: Annotated[float, msgspec.Meta(ge=0)] | None = None
+
+
+class ChannelEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Where alerts are sent: the address, as Apprise writes it, stands in the variable `env` of the server's process or in
+    the file at the path `file`. No more than `per_hour` messages an hour are sent."""
+
+    env: Variable | None = None
+    file: Text | None = None
+    per_hour: Count | None = None
+    description: str = ""
+
+
 class MonitorEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is watched on an endpoint, by windows of event time."""
 
     endpoint: Name
-    window: Literal["day", "week"] | None = None
-    metric: Metric | None = None
+    window: Literal["hour", "day", "week", "month"] | None = None
+    metric: PerformanceMetric | None = None
+    metrics: list[PerformanceMetric] = []
     lower_limit: float | None = None
     baseline: str | None = None
     quality: list[QualityLimit] = []
+    threshold: Share | None = None
+    costs: dict[Outcome, float] = {}
+    group: Text | None = None
+    top: Count | None = None
     minimum_labels: Count | None = None
     minimum_rows: Count | None = None
     slices: list[Text] = []
+    protected: list[Text] = []
     data_quality: DataQuality | None = None
     missing_share: Share | None = None
     unknown_share: Share | None = None
+    drift: DriftEntry | None = None
+    estimates: EstimateEntry | None = None
+    alarms: AlarmEntry | None = None
+    heartbeat: HeartbeatEntry | None = None
+    notify: list[Name] = []
     latency_ms: Positive | None = None
     error_share: Share | None = None
     consecutive: Count | None = None
@@ -247,6 +305,7 @@ class Config(msgspec.Struct, kw_only=True, omit_defaults=True):
     policies: dict[Name, PolicyEntry] = {}
     schedules: dict[Name, ScheduleEntry] = {}
     retention: dict[Text, RetentionEntry] = {}
+    channels: dict[Name, ChannelEntry] = {}
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):

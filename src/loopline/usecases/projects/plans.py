@@ -92,6 +92,7 @@ SECTIONS = (
     "policies",
     "schedules",
     "retention",
+    "channels",
 )
 
 _ONE = {"policies": "policy"}

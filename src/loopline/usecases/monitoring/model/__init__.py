@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from loopline.usecases.monitoring.model.alerting import findings
-from loopline.usecases.monitoring.model.windows import (
+from loopline.usecases.monitoring.model.alerts import (
     ACKNOWLEDGED,
     ALERT_ACKNOWLEDGED,
+    ALERT_JUDGED,
     ALERT_OPENED,
     ALERT_RESOLVED,
     OPEN,
     RESOLVED,
     Alert,
     Finding,
-    LabelDelay,
+)
+from loopline.usecases.monitoring.model.config import (
+    PERIODS,
+    AlarmBudget,
+    DriftRules,
+    EstimateRules,
+    Heartbeat,
     MonitorConfig,
+    Period,
     QualityLimit,
     QualityRules,
-    Summary,
-    Window,
     limits_of,
     shown_metric,
 )
+from loopline.usecases.monitoring.model.windows import LabelDelay, Summary, Window
 
 __all__ = [
+    "PERIODS",
+    "ALERT_JUDGED",
+    "AlarmBudget",
+    "DriftRules",
+    "EstimateRules",
+    "Heartbeat",
+    "Period",
     "ACKNOWLEDGED",
     "ALERT_ACKNOWLEDGED",
     "ALERT_OPENED",

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from loopline.usecases.monitoring.model.windows import LOSSES, Finding, MonitorConfig, Window
+from loopline.core.performance import LOSSES
+from loopline.usecases.monitoring.model.alerts import Finding
+from loopline.usecases.monitoring.model.config import MonitorConfig
+from loopline.usecases.monitoring.model.windows import Window
 
 
 class Reading(NamedTuple):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from loopline.core.errors import Invalid
 
+HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 NO_TIME = np.iinfo(np.int64).min
 
@@ -25,9 +26,22 @@ def milliseconds(column: Any) -> NDArray[np.int64]:
 
 
 def period_of(times_ms: NDArray[np.int64], window: str) -> NDArray[np.int64]:
-    """The first millisecond of the day, or of the ISO week (Monday 00:00 UTC), in which each time lies."""
+    """The first millisecond of the hour, day, ISO week (Monday 00:00 UTC) or month in which each time lies."""
+    if window == "hour":
+        return times_ms // HOUR_MS * HOUR_MS
+    if window == "month":
+        return times_ms.astype("datetime64[ms]").astype("datetime64[M]").astype("datetime64[ms]").astype(np.int64)
     days = times_ms // DAY_MS
     return (days if window == "day" else (days + 3) // 7 * 7 - 3) * DAY_MS
+
+
+def next_period(start_ms: int, window: str) -> int:
+    """The first millisecond after the hour, day, week or month that begins at `start_ms`."""
+    if window == "month":
+        return int(
+            (np.datetime64(start_ms, "ms").astype("datetime64[M]") + 1).astype("datetime64[ms]").astype(np.int64)
+        )
+    return start_ms + {"hour": HOUR_MS, "day": DAY_MS, "week": 7 * DAY_MS}[window]
 
 
 def floats_of(column: Any) -> NDArray[np.float64]:

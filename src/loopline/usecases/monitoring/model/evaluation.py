@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from loopline.core.tables import Column, Signature
 from loopline.core.times import from_ms
 from loopline.usecases.monitoring.model.arrays import DAY_MS, NO_TIME, floats_of, milliseconds, period_of
+from loopline.usecases.monitoring.model.config import MonitorConfig
 from loopline.usecases.monitoring.model.performance import label_delay, latency, lead, realized
 from loopline.usecases.monitoring.model.profile import CategoricalColumn, Profile
 from loopline.usecases.monitoring.model.truth import Joined, joined
-from loopline.usecases.monitoring.model.windows import LabelDelay, MonitorConfig, Window
+from loopline.usecases.monitoring.model.windows import LabelDelay, Window
 
 if TYPE_CHECKING:
     import pyarrow as pa

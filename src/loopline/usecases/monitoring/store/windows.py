@@ -1,4 +1,4 @@
-"""Monitoring's tables: SQL in, values out."""
+"""Windows and summaries of evaluations: SQL in, values out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from loopline.ports.database import Row, Transaction
-from loopline.usecases.monitoring.model import OPEN, Alert, Summary, Window
+from loopline.usecases.monitoring.model import Summary, Window
 
 _WINDOW = "start_at, end_at, column_name, value, predictions, labelled, complete, mature, metrics, quality"
 PUT_WINDOW = (
@@ -30,20 +30,6 @@ PUT_SUMMARY = (
     "INSERT INTO monitoring_endpoints (endpoint, mark, summary, evaluated_at)"
     " VALUES (:endpoint, :mark, :summary, :evaluated_at) ON CONFLICT (endpoint) DO UPDATE SET mark = excluded.mark,"
     " summary = excluded.summary, evaluated_at = excluded.evaluated_at"
-)
-_ALERT = (
-    "id, endpoint, cause, state, model, version, first_window, last_window, value, limit_value, message, opened_at,"
-    " changed_at, changed_by, note"
-)
-ALERTS = f"SELECT {_ALERT} FROM monitoring_alerts"
-ADD_ALERT = (
-    f"INSERT INTO monitoring_alerts ({_ALERT}, seq) VALUES (:id, :endpoint, :cause, :state, :model, :version,"
-    " :first_window, :last_window, :value, :limit_value, :message, :opened_at, :changed_at, :changed_by, :note, :seq)"
-)
-SET_ALERT = (
-    "UPDATE monitoring_alerts SET state = :state, last_window = :last_window, value = :value,"
-    " limit_value = :limit_value, message = :message, changed_at = :changed_at, changed_by = :changed_by, note = :note"
-    " WHERE id = :id"
 )
 
 
@@ -88,41 +74,6 @@ def put_summary(tx: Transaction, summary: Summary, mark: str, at: str) -> None:
     tx.run(PUT_SUMMARY, {"endpoint": summary.endpoint, "mark": mark, "summary": text, "evaluated_at": at})
 
 
-def alert(tx: Transaction, alert_id: str) -> Alert | None:
-    """One alert or None."""
-    row = tx.row(f"{ALERTS} WHERE id = :id", {"id": alert_id})
-    return None if row is None else _alert(row)
-
-
-def newest_alert(tx: Transaction, endpoint: str, cause: str) -> Alert | None:
-    """The last alert of a cause, whatever its state."""
-    where = "WHERE endpoint = :endpoint AND cause = :cause ORDER BY seq DESC LIMIT 1"
-    row = tx.row(f"{ALERTS} {where}", {"endpoint": endpoint, "cause": cause})
-    return None if row is None else _alert(row)
-
-
-def alerts(tx: Transaction, endpoint: str, state: str, limit: int) -> list[Alert]:
-    """Alerts, newest first; '' leaves endpoint or state open, `open` includes acknowledged ones."""
-    conditions = ["endpoint = :endpoint"] * bool(endpoint)
-    conditions += ["state <> 'resolved'" if state == OPEN else "state = :state"] * bool(state)
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    params = {"endpoint": endpoint, "state": state, "limit": limit}
-    asked = {name: value for name, value in params.items() if f":{name}" in f"{where} :limit"}
-    return [_alert(row) for row in tx.rows(f"{ALERTS} {where} ORDER BY seq DESC LIMIT :limit", asked)]
-
-
-def add_alert(tx: Transaction, alert: Alert, seq: int) -> None:
-    """Write a new alert; `seq` is that of its fact."""
-    tx.run(ADD_ALERT, _alert_row(alert) | {"seq": seq})
-
-
-def set_alert(tx: Transaction, alert: Alert) -> None:
-    """Write what may change of an alert."""
-    row = _alert_row(alert)
-    names = ("id", "state", "last_window", "value", "limit_value", "message", "changed_at", "changed_by", "note")
-    tx.run(SET_ALERT, {name: row[name] for name in names})
-
-
 def _window(row: Row) -> Window:
     return Window(
         start=row["start_at"],
@@ -144,13 +95,3 @@ def _window_row(endpoint: str, mark: str, window: Window, at: str) -> dict[str, 
     row |= {"labelled": window.labelled, "complete": int(window.complete), "mature": int(window.mature)}
     row |= {name: msgspec.json.encode(getattr(window, name)).decode() for name in ("metrics", "quality")}
     return row | {"fingerprint": mark, "changed_at": at}
-
-
-def _alert(row: Row) -> Alert:
-    found = {name: row[name] for name in _ALERT.replace(" ", "").split(",") if name != "limit_value"}
-    return Alert(**found, limit=row["limit_value"])
-
-
-def _alert_row(alert: Alert) -> dict[str, Any]:
-    row = msgspec.structs.asdict(alert)
-    return {("limit_value" if name == "limit" else name): value for name, value in row.items()}

@@ -1,0 +1,1 @@
+"""Monitoring's tables: one file for each kind of thing that is kept."""

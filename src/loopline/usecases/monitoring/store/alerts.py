@@ -1,0 +1,83 @@
+"""Alerts: SQL in, values out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from loopline.ports.database import Row, Transaction
+from loopline.usecases.monitoring.model import OPEN, Alert
+
+_ALERT = (
+    "id, endpoint, cause, state, model, version, first_window, last_window, value, limit_value, message, opened_at,"
+    " changed_at, changed_by, note, details, verdict, judged_by, judged_at"
+)
+ALERTS = f"SELECT {_ALERT} FROM monitoring_alerts"
+ADD_ALERT = (
+    f"INSERT INTO monitoring_alerts ({_ALERT}, seq) VALUES (:id, :endpoint, :cause, :state, :model, :version,"
+    " :first_window, :last_window, :value, :limit_value, :message, :opened_at, :changed_at, :changed_by, :note, :details, :verdict,"
+    " :judged_by, :judged_at, :seq)"
+)
+SET_ALERT = (
+    "UPDATE monitoring_alerts SET state = :state, last_window = :last_window, value = :value,"
+    " limit_value = :limit_value, message = :message, changed_at = :changed_at, changed_by = :changed_by, note = :note,"
+    " details = :details, verdict = :verdict, judged_by = :judged_by, judged_at = :judged_at WHERE id = :id"
+)
+
+
+def alert(tx: Transaction, alert_id: str) -> Alert | None:
+    """One alert or None."""
+    row = tx.row(f"{ALERTS} WHERE id = :id", {"id": alert_id})
+    return None if row is None else _alert(row)
+
+
+def newest_alert(tx: Transaction, endpoint: str, cause: str) -> Alert | None:
+    """The last alert of a cause, whatever its state."""
+    where = "WHERE endpoint = :endpoint AND cause = :cause ORDER BY seq DESC LIMIT 1"
+    row = tx.row(f"{ALERTS} {where}", {"endpoint": endpoint, "cause": cause})
+    return None if row is None else _alert(row)
+
+
+def alerts(tx: Transaction, endpoint: str, state: str, limit: int) -> list[Alert]:
+    """Alerts, newest first; '' leaves endpoint or state open, `open` includes acknowledged ones."""
+    conditions = ["endpoint = :endpoint"] * bool(endpoint)
+    conditions += ["state <> 'resolved'" if state == OPEN else "state = :state"] * bool(state)
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    params = {"endpoint": endpoint, "state": state, "limit": limit}
+    asked = {name: value for name, value in params.items() if f":{name}" in f"{where} :limit"}
+    return [_alert(row) for row in tx.rows(f"{ALERTS} {where} ORDER BY seq DESC LIMIT :limit", asked)]
+
+
+def add_alert(tx: Transaction, alert: Alert, seq: int) -> None:
+    """Write a new alert; `seq` is that of its fact."""
+    tx.run(ADD_ALERT, _alert_row(alert) | {"seq": seq})
+
+
+def set_alert(tx: Transaction, alert: Alert) -> None:
+    """Write what may change of an alert."""
+    row = _alert_row(alert)
+    names: tuple[str, ...] = (
+        "id",
+        "state",
+        "last_window",
+        "value",
+        "limit_value",
+        "message",
+        "changed_at",
+        "changed_by",
+        "note",
+    )
+    names += ("details", "verdict", "judged_by", "judged_at")
+    tx.run(SET_ALERT, {name: row[name] for name in names})
+
+
+def _alert(row: Row) -> Alert:
+    names = [name for name in _ALERT.replace(" ", "").split(",") if name not in ("limit_value", "details")]
+    found = {name: row[name] for name in names}
+    return Alert(**found, limit=row["limit_value"], details=msgspec.json.decode(row["details"]))
+
+
+def _alert_row(alert: Alert) -> dict[str, Any]:
+    row = msgspec.structs.asdict(alert) | {"details": msgspec.json.encode(alert.details).decode()}
+    return {("limit_value" if name == "limit" else name): value for name, value in row.items()}
