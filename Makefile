@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export PYTHONDONTWRITEBYTECODE =
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit torture bench browser-installed clean
+.PHONY: help demo test check unit torture schema bench browser-installed clean
 
 help:
 	@echo "make demo      the whole loop on real flights (EXIT=1 ends by itself)"
@@ -13,6 +13,7 @@ help:
 	@echo "make check     lint, types, floors, unit tests (EXPLORE=1 tries new examples in property tests)"
 	@echo "make torture   long repetitions; writes benchmarks/torture.json"
 	@echo "make bench     benchmarks against peers"
+	@echo "make schema    the schema of new installations, after a revision was written"
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV)
@@ -50,6 +51,9 @@ test: $(VENV)/.dev browser-installed
 
 torture: $(VENV)/.dev
 	$(BIN)/pytest tests -m torture --torture-results=benchmarks/torture.json
+
+schema: $(VENV)/.dev
+	$(BIN)/python -m loopline.app.migrations.fresh
 
 bench: $(VENV)/.dev
 	@for bench in pipelines/bench pipelines/releases serving/beside serving/engines serving/record serving/swaps monitoring/drift monitoring/gates monitoring/windows tracking/bench; do \

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from loopline.app.migrations.runner import NEWEST, VERSIONS, stored
+from loopline.app.migrations import fresh
+from loopline.app.migrations.runner import NEWEST, VERSIONS, apply, stored
 from loopline.app.wiring import make_home, open_home
 
 pytestmark = pytest.mark.unit
@@ -109,3 +111,26 @@ def test_an_older_registry_is_all_there(tmp_path: Path) -> None:
         assert [move.seq for move in loopline.registry.alias_history("late", "production")] == [7]
         loopline.registry.tag("late", {"team": "air"}, "ann", 1)
         assert loopline.registry.models()[0].updated_at == at
+
+
+def test_a_new_installation_is_made_in_one_piece_and_as_the_revisions_would(tmp_path: Path) -> None:
+    statements = fresh.recorded()
+    assert statements is not None, "a revision has changed since `make schema`"
+    apply(tmp_path / "walked.db")
+    fresh.create(tmp_path / "made.db", statements)
+    assert fresh.dumped(tmp_path / "made.db") == fresh.dumped(tmp_path / "walked.db")
+    for pragma in ("auto_vacuum", "journal_mode"):
+        found = set()
+        for path in tmp_path.glob("*.db"):
+            with closing(sqlite3.connect(path)) as db:
+                found.add(db.execute(f"PRAGMA {pragma}").fetchone())
+        assert len(found) == 1
+
+
+def test_a_schema_of_other_revisions_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = tmp_path / "schema.sql"
+    other.write_text(fresh.SCHEMA.read_text().replace("-- Made", "-- Mode"))
+    monkeypatch.setattr(fresh, "SCHEMA", other)
+    assert fresh.recorded() is None
+    with open_home(tmp_path / "home"):
+        assert stored(tmp_path / "home") == NEWEST

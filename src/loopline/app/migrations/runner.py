@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loopline.adapters.databases.sqlite import translated
+from loopline.app.migrations import fresh
 from loopline.core.errors import Conflict, Invalid, Unavailable
 
 VERSIONS = Path(__file__).parent / "versions"
@@ -22,7 +23,7 @@ def bring_up_to_date(home: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if found_schema(home) != NEWEST:
             try:
-                apply(home / "loopline.db")
+                build(home / "loopline.db")
             except Exception as error:
                 raise Unavailable(
                     f"The schema of {home / 'loopline.db'} cannot be brought up to date ({first_line(error)}).",
@@ -64,6 +65,15 @@ def stored(home: Path) -> str | None:
 def first_line(error: BaseException) -> str:
     """What an error says, without the statement that SQLAlchemy adds."""
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def build(path: Path) -> None:
+    """Bring a database to the newest schema: a new one at once, an older one revision by revision."""
+    statements = fresh.recorded()
+    if statements is not None and fresh.is_empty(path):
+        fresh.create(path, statements)
+    else:
+        apply(path)
 
 
 def apply(path: Path) -> None:
