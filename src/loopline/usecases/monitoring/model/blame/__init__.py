@@ -1,0 +1,1 @@
+"""What explains a change of a metric between two windows: segments, versions, features, data."""

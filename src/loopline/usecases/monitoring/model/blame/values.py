@@ -1,0 +1,36 @@
+"""What each row adds to a metric. Imports numpy.
+
+For a mean over rows (losses, accuracy, costs) that is the row's own loss, exactly. For any other metric it is the metric plus
+n times the row's influence (Hampel, The influence curve and its role in robust estimation, 1974): the mean over the
+rows is the metric exactly, and a part of the rows carries its part to first order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from loopline.usecases.monitoring.model.blame.rows import Flags, Floats
+
+
+def row_values(metric: str, truth: Floats, predicted: Floats, now: Flags) -> Floats | None:
+    """(n,) values of rows that have truth, each window for itself; None where the metric has no value in either."""
+    from loopline.kit.scores import influences
+
+    found = np.empty(len(truth))
+    for side in (now, ~now):
+        try:
+            value, influence = influences(metric, truth[side], predicted[side])
+        except (KeyError, ValueError):
+            return None
+        if not np.isfinite(value) or not len(influence) or not np.isfinite(influence).all():
+            return None
+        found[side] = value + len(influence) * influence
+    return found
+
+
+def lead_values(truth: Floats, predicted: Floats, over: Floats, now: Flags) -> Floats | None:
+    """The same for the AUC of the predictions less that of the input `over`."""
+    middle = np.median(over[np.isfinite(over)]) if np.isfinite(over).any() else 0.0
+    ours = row_values("auc", truth, predicted, now)
+    theirs = row_values("auc", truth, np.where(np.isfinite(over), over, middle), now)
+    return None if ours is None or theirs is None else ours - theirs
