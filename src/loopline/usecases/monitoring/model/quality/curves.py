@@ -1,0 +1,121 @@
+"""Metrics of scores counted by class: areas under curves, losses. Imports numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopline.usecases.monitoring.model.quality import keys
+from loopline.usecases.monitoring.model.quality.scoring import Score, ratio
+from loopline.usecases.monitoring.model.tallies import Binary, Naive
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_SURE = 1e-7
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Scores by class: `keys` increasing; `negative` and `positive` are counts by key, summed over buckets, and `parts` the
+    same of each bucket as (places in `keys`, counts) of the negative and of the positive."""
+
+    keys: Ints
+    coarse: bool
+    negative: Floats
+    positive: Floats
+    parts: list[tuple[tuple[Ints, Ints], tuple[Ints, Ints]]]
+
+    def totals(self, negative: Floats, positive: Floats) -> Floats:
+        """The sum over each bucket's rows of what a negative or a positive with that key adds."""
+        return np.array([float(negative[a] @ m + positive[b] @ n) for (a, m), (b, n) in self.parts])
+
+    def squares(self, negative: Floats, positive: Floats) -> float:
+        """The sum of squares over all rows."""
+        return float(self.negative @ negative**2 + self.positive @ positive**2)
+
+    @property
+    def counts(self) -> Floats:
+        """Rows of each bucket."""
+        return np.array([float(m.sum() + n.sum()) for (_, m), (_, n) in self.parts])
+
+
+def spread(buckets: Sequence[Binary | Naive | None], fill: bool = False) -> Spread:
+    """The scores of buckets by class. With `fill` a naive forecast that is missing counts as the median of the others."""
+    coarse = any(one is not None and one.coarse for one in buckets)
+    raw = [_sides(one, coarse) for one in buckets]
+    if fill:
+        middle = _median(keys.summed([side for pair in raw for side in pair]))
+        raw = [(_more(a, middle, one, 0), _more(b, middle, one, 1)) for (a, b), one in zip(raw, buckets, strict=True)]
+    every = np.unique(np.concatenate([side[0] for pair in raw for side in pair] or [np.zeros(0, dtype=np.int64)]))
+    parts = [tuple((np.searchsorted(every, codes), counts) for codes, counts in pair) for pair in raw]
+    sides = [np.zeros(len(every)), np.zeros(len(every))]
+    for pair in parts:
+        for side, (places, counts) in zip(sides, pair, strict=True):
+            side[places] += counts
+    return Spread(every, coarse, sides[0], sides[1], parts)  # type: ignore[arg-type]
+
+
+def area(found: Spread, name: str = "auc") -> Score | None:
+    """The area under the ROC curve; its influences are DeLong's structural components (DeLong, DeLong and Clarke-Pearson
+    1988). None with one class only."""
+    m, n = found.positive.sum(), found.negative.sum()
+    if not m or not n:
+        return None
+    above = (np.cumsum(found.negative) - found.negative / 2) / n
+    below = 1 - (np.cumsum(found.positive) - found.positive / 2) / m
+    value = float(found.positive @ above / m)
+    mine = (below - value) / n, (above - value) / m
+    return Score(name, value, found.totals(*mine), found.counts, found.squares(*mine))
+
+
+def average_precision(found: Spread) -> Score | None:
+    """The average precision (the precision at each positive, averaged), with its influence function. None without positives."""
+    m = found.positive.sum()
+    if not m:
+        return None
+    hits, alarms = np.cumsum(found.positive[::-1])[::-1], np.cumsum(found.negative[::-1])[::-1]
+    many = hits + alarms
+    precision = np.where(many > 0, hits / np.maximum(many, 1), 0.0)
+    value = float(found.positive @ precision / m)
+    # One more row with some score changes the precision at every threshold below it.
+    weight = found.positive / np.maximum(many, 1) ** 2 / m
+    lifted, lowered = np.cumsum(weight * alarms), np.cumsum(weight * hits)
+    mine = -lowered, (precision - value) / m + lifted
+    return Score("pr_auc", value, found.totals(*mine), found.counts, found.squares(*mine))
+
+
+def losses(found: Spread, buckets: Sequence[Binary | None]) -> Iterator[Score]:
+    """Log loss and Brier score: exact sums; the squares within a bucket are from the counts by key."""
+    scores = keys.score_values(found.keys, found.coarse)
+    sure = np.clip(scores, _SURE, 1 - _SURE)
+    for name, negative, positive in (
+        ("log_loss", -np.log1p(-sure), -np.log(sure)),
+        ("brier", scores**2, (1 - scores) ** 2),
+    ):
+        sums = np.array([0.0 if one is None else getattr(one, name) for one in buckets])
+        yield ratio(name, sums, found.counts, found.squares(negative, positive))
+
+
+def _sides(one: Binary | Naive | None, coarse: bool) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
+    if one is None:
+        return keys.unpacked(b""), keys.unpacked(b"")
+    sides = keys.unpacked(one.negatives), keys.unpacked(one.positives)
+    if one.coarse or not coarse:
+        return sides
+    (a, m), (b, n) = sides
+    return keys.summed([(keys.coarsened(a), m)]), keys.summed([(keys.coarsened(b), n)])
+
+
+def _median(counts: tuple[Ints, Ints]) -> int:
+    running = np.cumsum(counts[1])
+    return int(counts[0][int(np.searchsorted(running, (running[-1] + 1) // 2))]) if len(running) else 0
+
+
+def _more(side: tuple[Ints, Ints], middle: int, one: Binary | Naive | None, positive: int) -> tuple[Ints, Ints]:
+    if not isinstance(one, Naive):
+        return side
+    missing = one.missing_positives if positive else one.missing_negatives
+    return keys.summed([side, (np.array([middle]), np.array([missing]))]) if missing else side

@@ -1,0 +1,323 @@
+"""Tallies add up in any order, and their metrics are those of the rows."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import sklearn.metrics as oracle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loopline.core.errors import Invalid
+from loopline.usecases.monitoring.model.arrays import DAY_MS, NO_TIME
+from loopline.usecases.monitoring.model.config import MonitorConfig, QualityLimit
+from loopline.usecases.monitoring.model.performance import lead, realized
+from loopline.usecases.monitoring.model.quality import keys
+from loopline.usecases.monitoring.model.quality.confusing import table_of, written
+from loopline.usecases.monitoring.model.quality.measuring import measured
+from loopline.usecases.monitoring.model.quality.merging import merged, total
+from loopline.usecases.monitoring.model.quality.tallying import Rows, tallied, texts
+from loopline.usecases.monitoring.model.tallies import EMPTY, MOST_CLASSES, Tally, basis, decode, encode
+
+pytestmark = pytest.mark.unit
+
+COSTS = MonitorConfig(costs={"false_positive": 1, "false_negative": 5, "true_positive": -2})
+EXACT = ("rows", "labelled", "failed", "numbered", "latency", "delays", "last_event_ms", "last_known_ms", "classes")
+
+
+def drawn(seed: int, count: int, kind: str, days: int = 8) -> Rows:
+    """Rows of a model that is somewhat right; a tenth have no truth yet, some have no prediction."""
+    rng = np.random.default_rng(seed)
+    event = np.sort(rng.integers(0, days * DAY_MS, count))
+    late = rng.random(count) < 0.1
+    known = np.where(late, NO_TIME, event + rng.integers(0, 3 * DAY_MS, count))
+    odds = rng.normal(-2, 1.3, count) + 0.5 * np.sin(event / DAY_MS)
+    predicted, truth = 1 / (1 + np.exp(-odds)), (rng.random(count) < 1 / (1 + np.exp(-odds - 0.3))).astype(float)
+    if kind == "beyond":
+        predicted = odds
+    if kind == "numbers":
+        predicted, truth = odds + rng.normal(0, 0.4, count) + 1e6, odds + 1e6
+    if kind == "stars":
+        predicted, truth = odds, np.maximum(np.round(odds + rng.normal(0, 1, count)), 0)
+    failed = rng.random(count) < 0.02
+    naive = np.where(rng.random(count) < 0.2, np.nan, odds + rng.normal(0, 2, count))
+    words = np.array(["ship", "train", "lorry", "post"])
+    picked, said = rng.integers(0, 4, count), rng.random(count) < 0.7
+    answers = texts([None if gone else str(words[at]) for at, gone in zip(picked, failed, strict=True)])
+    labels = texts(
+        [
+            None if gone else str(words[at if right else at // 2])
+            for at, right, gone in zip(picked, said, late, strict=True)
+        ]
+    )
+    return Rows(
+        predicted=np.where(failed | (kind == "texts"), np.nan, predicted),
+        truth=np.where(late | (kind == "texts"), np.nan, truth),
+        failed=failed,
+        latency_us=rng.lognormal(6, 1, count),
+        event_ms=event,
+        known_ms=known,
+        predicted_text=answers if kind == "texts" else None,
+        labels=labels if kind == "texts" else None,
+        groups=event // (DAY_MS // 24) if kind == "stars" else None,
+        naive=naive if kind == "binary" else None,
+    )
+
+
+def by_day(rows: Rows, config: MonitorConfig = COSTS) -> dict[int, Tally]:
+    days = rows.event_ms // DAY_MS
+    return {int(day) * DAY_MS: tallied(rows.take(days == day), config) for day in np.unique(days)}
+
+
+def same(one: Tally, other: Tally) -> None:
+    for name in EXACT:
+        assert getattr(one, name) == getattr(other, name), name
+    if one.binary is not None and other.binary is not None:
+        assert (one.binary.negatives, one.binary.positives) == (other.binary.negatives, other.binary.positives)
+    assert one.naive == other.naive
+    assert (one.binary is None, one.numbers is None) == (other.binary is None, other.numbers is None)
+    if one.numbers is not None and other.numbers is not None:
+        for name in one.numbers.__struct_fields__:
+            assert getattr(one.numbers, name) == pytest.approx(getattr(other.numbers, name), rel=1e-7, abs=1e-5), name
+    assert one.ranking == other.ranking or one.ranking.sums == pytest.approx(other.ranking.sums)  # type: ignore[union-attr]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10_000), st.integers(1, 120), st.sampled_from(("binary", "beyond", "numbers", "stars", "texts")),
+    st.integers(0, 120), st.integers(0, 120),
+)  # fmt: skip
+def test_parts_add_up_to_the_whole_in_any_order(seed: int, count: int, kind: str, cut: int, other: int) -> None:
+    rows = drawn(seed, count, kind)
+    if rows.groups is not None:  # a group lies within one part
+        rows = Rows(**{**rows.__dict__, "groups": np.arange(count)})
+    first, second = sorted((min(cut, count), min(other, count)))
+    parts = [tallied(rows.take(slice(*ends)), COSTS) for ends in ((0, first), (first, second), (second, count))]
+    whole = tallied(rows, COSTS)
+    for order in itertools.permutations(parts):
+        same(total(order), whole)
+        same(merged(order[0], merged(order[1], order[2])), whole)
+    assert merged(whole, EMPTY) == whole == merged(EMPTY, whole)
+    assert decode(encode(whole)) == whole
+
+
+def test_many_rows_are_counted_coarsely_in_any_order() -> None:
+    rows = drawn(1, keys.FINE_ROWS * 3, "binary")
+    cuts = [0, 900, 1500, keys.FINE_ROWS * 2, keys.FINE_ROWS * 3]
+    parts = [tallied(rows.take(slice(*ends)), COSTS) for ends in itertools.pairwise(cuts)]
+    whole = tallied(rows, COSTS)
+    assert [part.binary.coarse for part in parts if part.binary] == [False, False, True, False]
+    for order in itertools.permutations(parts):
+        same(total(order), whole)
+    split, at_once = measured(dict(enumerate(parts)), COSTS), measured({0: whole}, COSTS)
+    assert split["auc"] == pytest.approx(at_once["auc"], abs=1e-9)
+
+
+def test_labels_beyond_0_and_1_make_all_of_it_numbers() -> None:
+    binary, stars = tallied(drawn(1, 300, "binary"), COSTS), tallied(drawn(2, 300, "stars"), COSTS)
+    assert binary.binary is not None
+    assert stars.binary is None
+    assert merged(binary, stars).binary is None
+    found = measured({0: binary, DAY_MS: stars}, COSTS)
+    assert "mae" in found
+    assert "auc" not in found
+
+
+@pytest.mark.parametrize("kind", ["binary", "beyond"])
+@pytest.mark.parametrize("seed", range(3))
+def test_binary_metrics_are_those_of_the_rows(kind: str, seed: int) -> None:
+    rows = drawn(seed, 4000, kind)
+    found, known = measured(by_day(rows), COSTS), np.isfinite(rows.truth) & np.isfinite(rows.predicted)
+    truth, scores = rows.truth[known], rows.predicted[known]
+    called, inside = scores > 0.5, np.clip(scores, 1e-7, 1 - 1e-7)
+    true = oracle.confusion_matrix(truth, called).ravel()
+    expected = {
+        "auc": oracle.roc_auc_score(truth, scores),
+        "pr_auc": oracle.average_precision_score(truth, scores),
+        "log_loss": oracle.log_loss(truth, inside),
+        "brier": float(np.mean((scores - truth) ** 2)),
+        "accuracy": oracle.accuracy_score(truth, called),
+        "balanced_accuracy": oracle.balanced_accuracy_score(truth, called),
+        "precision": oracle.precision_score(truth, called),
+        "recall": oracle.recall_score(truth, called),
+        "specificity": oracle.recall_score(truth, called, pos_label=0),
+        "f1": oracle.f1_score(truth, called),
+        "mcc": oracle.matthews_corrcoef(truth, called),
+        "cost": float((true @ np.array([0, 1, 5, -2])) / len(truth)),
+        "label_mean": float(truth.mean()),
+        "predicted_mean": float(rows.predicted[np.isfinite(rows.predicted)].mean()),
+        "predicted_mean_labelled": float(scores.mean()),
+        "error_share": float(rows.failed.mean()),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=1e-4), name
+    assert found["latency_p99_ms"] == pytest.approx(float(np.quantile(rows.latency_us, 0.99)) / 1000, rel=0.03)
+    for name in ("auc", "pr_auc", "log_loss", "brier", "f1", "mcc", "cost", "ece"):
+        assert found[f"{name}_low"] < found[name] < found[f"{name}_high"], name
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 1000), st.floats(-9, 4), st.floats(0.1, 4), st.integers(30, 600))
+def test_areas_are_right_however_rare_the_event(seed: int, middle: float, width: float, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    odds = rng.normal(middle, width, count)
+    truth = (rng.random(count) < 0.1 + 0.5 * (odds > middle)).astype(float)
+    if not 0 < truth.sum() < count:
+        return
+    rows = _labelled(1 / (1 + np.exp(-odds)), truth)
+    found = measured({0: tallied(rows, COSTS)}, COSTS)
+    assert found["auc"] == pytest.approx(oracle.roc_auc_score(truth, rows.predicted), abs=1e-4)
+    assert found["pr_auc"] == pytest.approx(oracle.average_precision_score(truth, rows.predicted), abs=1e-3)
+
+
+def test_intervals_are_those_of_rows_and_of_days() -> None:
+    for days in (8, 2):
+        rows = drawn(5, 3000, "binary", days)
+        found = measured(by_day(rows), COSTS)
+        before = realized(rows.predicted, rows.truth, rows.event_ms)
+        for name in ("auc", "auc_low", "auc_high", "log_loss", "brier", "accuracy"):
+            assert found[name] == pytest.approx(before[name], abs=2e-5), name
+        numbers = drawn(5, 3000, "numbers", days)
+        found, before = measured(by_day(numbers), COSTS), realized(numbers.predicted, numbers.truth, numbers.event_ms)
+        for name in ("mae", "mae_low", "mae_high", "mse"):
+            assert found[name] == pytest.approx(before[name], rel=1e-6), name
+
+
+def test_the_lead_over_a_naive_forecast_is_paired_by_day() -> None:
+    rows = drawn(7, 4000, "binary")
+    config = MonitorConfig(quality=(QualityLimit(metric="lead", over="before"),))
+    found = measured(by_day(rows, config), config)
+    assert rows.naive is not None
+    expected = lead(rows.predicted, rows.naive, rows.truth, rows.event_ms)
+    for name in ("lead", "lead_low", "lead_high"):
+        assert found[name] == pytest.approx(expected[name], abs=3e-4), name
+    short = measured(by_day(drawn(7, 4000, "binary", 2), config), config)
+    assert short["lead_low"] < short["lead"] < short["lead_high"]
+
+
+def test_regression_metrics_are_those_of_the_rows() -> None:
+    rows = drawn(3, 4000, "numbers")
+    found, known = measured(by_day(rows), COSTS), np.isfinite(rows.truth) & np.isfinite(rows.predicted)
+    truth, scores = rows.truth[known], rows.predicted[known]
+    expected = {
+        "mae": oracle.mean_absolute_error(truth, scores),
+        "mse": oracle.mean_squared_error(truth, scores),
+        "rmse": oracle.root_mean_squared_error(truth, scores),
+        "mape": oracle.mean_absolute_percentage_error(truth, scores),
+        "r2": oracle.r2_score(truth, scores),
+        "bias": float((scores - truth).mean()),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, rel=1e-6, abs=1e-7), name
+        assert found[f"{name}_low"] < found[name] < found[f"{name}_high"], name
+
+
+def test_metrics_of_classes_are_those_of_the_rows() -> None:
+    rows = drawn(3, 4000, "texts")
+    assert rows.labels is not None
+    assert rows.predicted_text is not None
+    found = measured(by_day(rows), COSTS)
+    known = (rows.labels != np.array(None)) & (rows.predicted_text != np.array(None))
+    truth, called = rows.labels[known].astype(str), rows.predicted_text[known].astype(str)
+    expected = {
+        "accuracy": oracle.accuracy_score(truth, called),
+        "balanced_accuracy": oracle.balanced_accuracy_score(truth, called),
+        "macro_precision": oracle.precision_score(truth, called, average="macro", zero_division=0),
+        "macro_recall": oracle.recall_score(truth, called, average="macro", zero_division=0),
+        "macro_f1": oracle.f1_score(truth, called, average="macro", zero_division=0),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value), name
+        assert found[f"{name}_low"] < found[name] < found[f"{name}_high"], name
+
+
+def test_many_classes_are_folded_to_the_same_ones_in_any_order() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3 * MOST_CLASSES, 6000)
+    called = np.where(rng.random(6000) < 0.6, truth, rng.integers(0, 3 * MOST_CLASSES, 6000))
+    rows = _labelled(np.full(6000, np.nan), truth.astype(float))
+    rows = Rows(**{**rows.__dict__, "predicted_text": texts([str(each) for each in called])})
+    parts = [tallied(rows.take(slice(start, start + 2000)), COSTS) for start in (0, 2000, 4000)]
+    whole = tallied(rows, COSTS)
+    assert all(total(order) == whole for order in itertools.permutations(parts))
+    assert whole.classes is not None
+    assert len(whole.classes.table) == MOST_CLASSES
+    found = measured({0: whole}, COSTS)
+    assert found["accuracy"] == pytest.approx(float((truth == called).mean()))
+    assert found["macro_f1"] == pytest.approx(oracle.f1_score(truth, called, average="macro"), abs=0.05)
+
+
+def test_rankings_of_whole_groups_are_scored() -> None:
+    rng = np.random.default_rng(4)
+    groups, predicted = np.repeat(np.arange(50), 12), rng.normal(size=600)
+    truth = np.maximum(np.round(predicted + rng.normal(0, 1, 600)), 0)
+    truth[:3] = np.nan
+    rows = Rows(**{**_labelled(predicted, truth).__dict__, "groups": groups})
+    tally = tallied(rows, MonitorConfig(group="basket", top=5))
+    assert tally.ranking is not None
+    assert (tally.ranking.groups, tally.ranking.complete) == (50, 49)
+    shape = (49, 12)
+    gain, scores = truth[12:].reshape(shape), predicted[12:].reshape(shape)
+    found = measured({0: tally}, MonitorConfig())
+    assert found["ndcg"] == pytest.approx(oracle.ndcg_score(gain, scores, k=5))
+    best = np.argsort(-scores, axis=1)[:, :5]
+    relevant = np.take_along_axis(gain, best, axis=1) > 0
+    assert found["hit_rate"] == pytest.approx(relevant.any(axis=1).mean())
+    assert found["mrr"] == pytest.approx(np.where(relevant.any(axis=1), 1 / (relevant.argmax(axis=1) + 1), 0).mean())
+    precision = np.cumsum(relevant, axis=1) / np.arange(1, 6)
+    many = np.maximum(np.minimum((gain > 0).sum(axis=1), 5), 1)
+    assert found["map"] == pytest.approx(((precision * relevant).sum(axis=1) / many).mean())
+    assert found["ndcg_low"] < found["ndcg"] < found["ndcg_high"]
+
+
+def test_equal_scores_rank_nobody_first() -> None:
+    rows = Rows(**{**_labelled(np.zeros(4), np.array([1.0, 0, 0, 0])).__dict__, "groups": np.zeros(4, dtype=np.int64)})
+    assert measured({0: tallied(rows, MonitorConfig(top=3))}, MonitorConfig())["hit_rate"] == 0
+
+
+def test_nothing_to_measure_is_no_error() -> None:
+    assert measured({}, COSTS) == {}
+    rows = drawn(1, 50, "binary")
+    unknown = Rows(**{**rows.__dict__, "truth": np.full(50, np.nan), "known_ms": np.full(50, NO_TIME)})
+    found = measured({0: tallied(unknown, COSTS)}, COSTS)
+    assert set(found) == {"error_share", "predicted_mean", "latency_p50_ms", "latency_p99_ms"}
+    single = measured({0: tallied(_labelled(np.array([0.3]), np.array([1.0])), COSTS)}, COSTS)
+    assert single["brier"] == pytest.approx(0.49)
+    assert "auc" not in single
+    assert "brier_low" not in single
+    assert tallied(rows.take(slice(0, 0)), COSTS).rows == 0
+
+
+def test_a_tally_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(Invalid):
+        decode(b"nothing")
+    one, other = (MonitorConfig(group="basket", top=top) for top in (5, 9))
+    rows = Rows(**{**_labelled(np.arange(4.0), np.ones(4)).__dict__, "groups": np.zeros(4, dtype=np.int64)})
+    with pytest.raises(Invalid):
+        merged(tallied(rows, one), tallied(rows, other))
+
+
+def test_the_basis_names_what_a_tally_depends_on() -> None:
+    assert basis(MonitorConfig()) == basis(MonitorConfig(metric="f1", window="day"))
+    assert basis(MonitorConfig()) != basis(MonitorConfig(threshold=0.2))
+
+
+def test_keys_keep_the_order_and_the_value() -> None:
+    scores = np.concatenate((np.linspace(0, 1, 501), [1e-9, 1e-4, 0.9999, -3.0, 7.5, 1.0001, -1e-3]))
+    order = np.argsort(scores)
+    assert (np.diff(keys.score_keys(scores[order])) >= 0).all()
+    assert keys.score_values(keys.score_keys(scores)) == pytest.approx(scores, rel=3e-4, abs=3e-4)
+    numbers = np.array([0.0, -1e9, 1e9, 3.25, -0.001, 17.0])
+    assert keys.number_values(keys.number_keys(numbers)) == pytest.approx(numbers, rel=3e-4)
+    counted = keys.unpacked(keys.counted(np.array([5, -2, 5, 900_000_000])))
+    assert [part.tolist() for part in counted] == [[-2, 5, 900_000_000], [1, 2, 1]]
+    assert written(np.array([1.0, np.nan, 2.5])).tolist() == ["1", None, "2.5"]
+    assert table_of(texts(["a", "a"]), texts(["a", "b"])).table == {"a": {"a": 1, "b": 1}}
+
+
+def _labelled(predicted: np.ndarray, truth: np.ndarray) -> Rows:
+    count = len(truth)
+    times = np.arange(count, dtype=np.int64)
+    return Rows(predicted, truth, ~np.isfinite(predicted), np.full(count, np.nan), times, times + 1000)
