@@ -50,7 +50,9 @@ def test_plots_draw_the_numbers_of_the_table(site: Any, visit: Any) -> None:
     assert [plot["series"][0]["points"][place][0] for place in plot["series"][0]["hollow"]] == [
         start for start in sorted(windows) if not windows[start]["mature"]
     ]
-    assert [mark["at"] for mark in plot["marks"]] == ["2013-04-22"]
+    assert [mark["at"] for mark in plot["marks"] if not mark.get("tone")] == ["2013-04-22"]
+    begun = sorted(alert["first_window"] for alert in site.call("monitoring.alerts", endpoint="late"))
+    assert sorted(mark["at"] for mark in plot["marks"] if mark.get("tone") == "bad") == begun
     assert painted(visitor.page)
 
 

@@ -185,7 +185,7 @@ def watch(tmp_path: Path) -> Iterator[Watch]:
 
     registry = SimpleNamespace(version=version, profile=lambda name, number: profiles.get(number))
     clock = SimpleNamespace(text=lambda: "2013-05-01T00:00:00.000Z")
-    projects = SimpleNamespace(monitor=lambda endpoint: rules.get(endpoint))
+    projects = SimpleNamespace(monitor=lambda endpoint: rules.get(endpoint), projects=lambda: [])
     monitoring = Monitoring(database, facts, clock, registry, logs, projects)
     yield Watch(monitoring, logs, facts, database, rules, versions, profiles)
     database.close()

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
+from loopline.usecases.monitoring import alerts_api, fleet_api
 from loopline.usecases.monitoring.model import Alert, MonitorConfig, Summary, Window
 
 
@@ -106,4 +107,6 @@ VERBS: tuple[Verb, ...] = (
     Verb("monitoring.alerts", "GET", "/alerts", Role.VIEWER, AlertsOf, alerts, "List alerts"),
     Verb("monitoring.acknowledge", "POST", _ALERT + "/acknowledge", Role.EDITOR, Noted, acknowledge, "Look after it"),
     Verb("monitoring.resolve", "POST", _ALERT + "/resolve", Role.EDITOR, Noted, resolve, "Close an alert"),
+    *fleet_api.VERBS,
+    *alerts_api.VERBS,
 )

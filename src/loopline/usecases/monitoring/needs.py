@@ -49,10 +49,19 @@ class Serving(Protocol):
     def read_truth(self, endpoint: str) -> pa.Table: ...
 
 
+class Project(Protocol):
+    """A project as last applied: `config` is what its `loopline.yaml` says."""
+
+    @property
+    def config(self) -> Mapping[str, Any]: ...
+
+
 class Projects(Protocol):
     """Who knows the rules written in `loopline.yaml`."""
 
     def monitor(self, endpoint: str) -> Mapping[str, Any] | None: ...
+    def channels(self) -> Sequence[Mapping[str, Any]]: ...
+    def projects(self) -> Sequence[Project]: ...
 
 
 class Ledger(Protocol):

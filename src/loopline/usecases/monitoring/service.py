@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +15,9 @@ from loopline.core.times import from_ms, from_text, to_text
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.monitoring.incidents import Incidents
+from loopline.usecases.monitoring.messages import Messages, Notify
 from loopline.usecases.monitoring.model import Alert, MonitorConfig, Summary, Window, findings, limits_of, shown_metric
+from loopline.usecases.monitoring.model.alerts import Precision
 from loopline.usecases.monitoring.model.profile import Profile
 from loopline.usecases.monitoring.needs import Ledger, Projects, Registry, Serving
 from loopline.usecases.monitoring.store import alerts as alert_store
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from loopline.usecases.monitoring.model.evaluation import Evaluated
+    from loopline.usecases.monitoring.model.fleet import Fleet
     from loopline.usecases.monitoring.model.reporting import DriftReport
 
 ACTOR = "monitor"
@@ -41,8 +45,11 @@ class Monitoring:
         registry: Registry,
         serving: Serving,
         projects: Projects,
+        notify: Notify | None = None,
+        home: Path | None = None,
     ) -> None:
         self._database = database
+        self.messages = Messages(database, clock, projects, notify, home)
         self._clock = clock
         self._registry = registry
         self._serving = serving
@@ -102,6 +109,14 @@ class Monitoring:
         """All endpoints that were evaluated."""
         return self._database.read(store.summaries)
 
+    def fleet(
+        self, search: str = "", state: str = "", page: int = 1, size: int = 100, endpoint: str = ""
+    ) -> Fleet:
+        """A page of all monitored models (or one), who needs a look first. Invalid for an unknown state."""
+        from loopline.usecases.monitoring.fleet import fleet
+
+        return fleet(self._database, self._projects, self._clock, search, state, page, size, endpoint)
+
     def windows(self, endpoint: str, column: str = "", since: str = "", until: str = "") -> list[Window]:
         """Windows over time: of the whole endpoint, or by "version" or a slice column; those not mature are provisional.
 
@@ -133,6 +148,19 @@ class Monitoring:
         if state not in ("", "open", "acknowledged", "resolved"):
             raise Invalid(f"{state!r} is no state of an alert.", "Use open, acknowledged or resolved.")
         return self._database.read(lambda tx: alert_store.alerts(tx, endpoint, state, max(1, min(limit, 1000))))
+
+    def alert(self, alert: str) -> Alert:
+        """One alert; NotFound when there is none."""
+        return self._database.read(lambda tx: self._incidents.existing(tx, alert))
+
+    def judge(self, alert: str, verdict: str, actor: str, note: str = "") -> Alert:
+        """Say whether an alert was "real" or "false"; "" takes that back."""
+        at = self._clock.text()
+        return self._database.write(lambda tx: self._incidents.judge(tx, alert, verdict, actor, note, at))
+
+    def precision(self, endpoint: str = "") -> list[Precision]:
+        """What share of the alerts that people judged was real, by endpoint."""
+        return self._database.read(lambda tx: alert_store.precision(tx, endpoint))
 
     def acknowledge(self, alert: str, actor: str, note: str = "") -> Alert:
         """Say that someone looks after an alert."""

@@ -1,6 +1,6 @@
 // Draws what <div data-plot="{…}"> describes. The same numbers stand in the table beneath, for everyone without script.
 // {"x": "time" | "value" | "category", "unit": "", "from": null, "series": [{"name", "points": [[x, y], …], "band": [[x, low, high], …],
-//  "hollow": [index, …], "kind": "line" | "bar" | "scatter", "names": ["", …], "stack"}], "marks": [{"at", "text"}], "limits": [{"at", "text"}],
+//  "hollow": [index, …], "kind": "line" | "bar" | "scatter", "names": ["", …], "stack", "dashed"}], "marks": [{"at", "text", "tone"}], "limits": [{"at", "text"}], "areas": [{"from", "to", "text"}],
 //  "side": "", "parallel": {"axes": [{"name", "words"}], "rows": [{"name", "values"}], "colour": index}}
 (function () {
   "use strict";
@@ -23,9 +23,19 @@
   function lines(plot, ink) {
     const label = { color: ink.soft, fontSize: 11, fontFamily: ink.font, formatter: (mark) => mark.name };
     const stroke = { color: ink.soft, type: "dashed", width: 1 };
-    const marks = (plot.marks || []).map((mark, place) => ({ name: mark.text, xAxis: mark.at, lineStyle: stroke, label: { ...label, distance: place % 2 ? 16 : 4 } }));
+    const toned = (mark) => (mark.tone === "bad" ? ink.bad : ink.soft);
+    const marks = (plot.marks || []).map((mark, place) => ({ name: mark.text, xAxis: mark.at, lineStyle: { ...stroke, color: toned(mark) }, label: { ...label, color: toned(mark), distance: place % 2 ? 16 : 4 } }));
     const limits = (plot.limits || []).map((mark) => ({ name: mark.text, yAxis: mark.at, lineStyle: { ...stroke, color: ink.bad }, label: { ...label, color: ink.bad, position: "insideEndTop" } }));
     return { silent: true, symbol: "none", data: [...marks, ...limits] };
+  }
+  // What is not certain yet stands on hatched ground.
+  function hatched(plot, ink) {
+    const tile = document.createElement("canvas"), side = 8;
+    tile.width = tile.height = side;
+    const pen = tile.getContext("2d");
+    pen.strokeStyle = ink.soft; pen.globalAlpha = 0.4; pen.lineWidth = 1;
+    for (const shift of [-side, 0, side]) { pen.beginPath(); pen.moveTo(shift, side); pen.lineTo(shift + side, 0); pen.stroke(); }
+    return { silent: true, itemStyle: { color: { image: tile, repeat: "repeat" } }, data: (plot.areas || []).map((area) => [{ xAxis: area.from }, { xAxis: area.to }]) };
   }
   const inks = () => ({ text: colour("ink"), soft: colour("soft"), line: colour("line"), bad: colour("bad"), card: colour("card"), font: getComputedStyle(document.body).fontFamily });
   const colours = () => [1, 2, 3, 4, 5, 6].map((number) => colour(`plot-${number}`));
@@ -54,7 +64,7 @@
       const paint = paints[index % paints.length], hollow = new Set(series.hollow || []);
       const data = series.points.map((point, at) => ({ value: point, name: series.names && series.names[at], itemStyle: hollow.has(at) ? { color: ink.card, borderColor: paint, borderWidth: 1.6 } : {} }));
       if (series.band && series.band.length) shown.push(...band(series, paint, index));
-      shown.push({ name: series.name, type: series.kind || "line", data, color: paint, symbol: "circle", symbolSize: series.kind === "scatter" ? 9 : series.points.length > 80 ? 3 : 6, ...(series.kind === "scatter" ? { itemStyle: { opacity: 0.75 } } : {}), silent: Boolean(series.silent), showSymbol: series.points.length <= 200 && !series.silent, lineStyle: { width: 2 }, barMaxWidth: 26, stack: series.stack, ...(index ? {} : { markLine: lines(plot, ink) }) });
+      shown.push({ name: series.name, type: series.kind || "line", data, color: paint, symbol: "circle", symbolSize: series.kind === "scatter" ? 9 : series.points.length > 80 ? 3 : 6, ...(series.kind === "scatter" ? { itemStyle: { opacity: 0.75 } } : {}), silent: Boolean(series.silent), showSymbol: series.points.length <= 200 && !series.silent, lineStyle: { width: 2, type: series.dashed ? "dashed" : "solid" }, barMaxWidth: 26, stack: series.stack, ...(index ? {} : { markLine: lines(plot, ink), markArea: hatched(plot, ink) }) });
     });
     const axis = axes(ink), dots = plot.series.some((series) => series.kind === "scatter"), pair = (item) => `${item.name}\n${plot.unit}: ${short(item.value[0])}\n${plot.side}: ${short(item.value[1])}`;
     return {
@@ -62,7 +72,7 @@
       grid: { left: 8, right: 34, top: (plot.series.length > 1 ? 40 : 16) + ((plot.marks || []).length > 1 ? 14 : 0), bottom: 6, containLabel: true },
       legend: { show: plot.series.length > 1, top: 0, left: 0, icon: "roundRect", itemWidth: 12, itemHeight: 4, textStyle: { color: ink.soft, fontFamily: ink.font }, data: plot.series.map((series) => series.name) },
       tooltip: dots ? { ...tip(ink), trigger: "item", formatter: pair } : tip(ink),
-      xAxis: { ...axis, type: plot.x || "value", scale: dots, splitLine: { show: false }, name: plot.unit || "" , nameLocation: "middle", nameGap: 28, nameTextStyle: { color: ink.soft } },
+      xAxis: { ...axis, type: plot.x || "value", scale: dots, max: plot.areas && plot.areas.length ? plot.areas[plot.areas.length - 1].to : undefined, splitLine: { show: false }, name: plot.unit || "" , nameLocation: "middle", nameGap: 28, nameTextStyle: { color: ink.soft } },
       yAxis: { ...axis, type: "value", scale: true, min: plot.from ?? undefined },
     };
   }
