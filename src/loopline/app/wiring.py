@@ -205,6 +205,13 @@ def owners(loopline: Loopline) -> Callable[[], Mapping[str, Any]]:
     return answer
 
 
+def notify(_: Loopline) -> Callable[[str], Any]:
+    """What answers the channel at an address."""
+    from loopline.adapters.notify import channel_at
+
+    return channel_at
+
+
 def clock(_: Loopline) -> Any:
     from loopline.adapters.clocks import WallClock
 
@@ -229,6 +236,7 @@ ENGINES: dict[str, Callable[[Loopline], Any]] = {
     "blobs": blobs,
     "clock": clock,
     "signer": signer,
+    "notify": notify,
     "runtimes": runtimes,
     "engines": engines,
     "executors": executors,

@@ -5,6 +5,7 @@ Imports the package only when something is sent."""
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import threading
 import warnings
@@ -63,6 +64,7 @@ def _service(address: str) -> Any:
     except ImportError:
         raise Unavailable("Apprise is not installed.", "Run `pip install 'loopline[notify]'`.") from None
     try:
+        logging.getLogger("apprise").propagate = False  # what it says may hold the address
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it imports old modules of Python when its services are first looked for
             found = apprise.Apprise.instantiate(address.strip(), suppress_exceptions=True)

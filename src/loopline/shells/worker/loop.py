@@ -21,6 +21,7 @@ from loopline.core.times import to_text
 from loopline.kit.durable import sweep
 from loopline.shells.worker.chores import Chores
 from loopline.shells.worker.firing import Firings
+from loopline.shells.worker.sending import Sending
 
 BEAT_S = 0.2
 TICK_S = 1.0
@@ -46,6 +47,7 @@ class Worker:
         self._follow = True
         self._packed_until = to_text(datetime.now(UTC) - PACKED_BEFORE)
         self._approved: list[tuple[str, int]] = []
+        self._sending = Sending(home)
 
     def run(self) -> None:
         """Work until the end; the children are ended and the installation is closed when it returns."""
@@ -57,6 +59,7 @@ class Worker:
             finally:
                 firings.close()
                 chores.close()
+                self._sending.close()
 
     def end(self) -> None:
         """Have `run` return soon."""
@@ -78,6 +81,8 @@ class Worker:
         if new or self._time("questions", LOOK_S):
             self._part("questions", lambda: setattr(chores, "asked", loopline.promotion.waiting()))
             self._part("engines", lambda: setattr(chores, "uncompiled", _named(loopline.registry.uncompiled())))
+        if new or self._time("messages", TICK_S):
+            self._part("messages", lambda: self._sending.look(loopline.monitoring.messages.due()))
         if self._follow or self._approved:
             self._part("aliases", lambda: self._followed(loopline))
         self._part("logs", chores.look)

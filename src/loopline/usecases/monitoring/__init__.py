@@ -14,4 +14,8 @@ def build(**needs: Any) -> Any:
     return Monitoring(**needs)
 
 
-PART = Part("monitoring", build=build, needs=("database", "ledger", "clock", "registry", "serving", "projects"))
+PART = Part(
+    "monitoring",
+    build=build,
+    needs=("database", "ledger", "clock", "registry", "serving", "projects", "notify", "home"),
+)

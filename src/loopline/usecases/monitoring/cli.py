@@ -57,29 +57,6 @@ def report(obj: Any, endpoint: str, start: str) -> None:
     obj.show(found["columns"], table=columns, title="Features")
 
 
-@click.command()
-@click.argument("endpoint", required=False, default="")
-@click.option("--all", "everything", is_flag=True, help="Resolved ones too.")
-@click.pass_obj
-def alerts(obj: Any, endpoint: str, everything: bool) -> None:
-    """List alerts, newest first."""
-    found = obj.client.call("monitoring.alerts", endpoint=endpoint, state="" if everything else "open")
-    columns = [("ALERT", "id"), ("STATE", "state"), ("ENDPOINT", "endpoint"), ("CAUSE", "cause"), ("WHAT", "message")]
-    obj.show(found, table=columns, title="Alerts")
-
-
-@click.command()
-@click.argument("alert")
-@click.option("--note", default="", help="What you know about it.")
-@click.option("--resolve", "resolved", is_flag=True, help="Close it instead.")
-@click.pass_obj
-def ack(obj: Any, alert: str, note: str, resolved: bool) -> None:
-    """Acknowledge an alert, or close it."""
-    verb = "resolve" if resolved else "acknowledge"
-    found = obj.client.call(f"monitoring.{verb}", alert=alert, note=note)
-    obj.show(found, text=f"Alert {found['id']} on {found['endpoint']} is {found['state']}.")
-
-
 def glance(summary: dict[str, Any]) -> str:
     """The summary as three lines."""
     delay, limit = summary["label_delay"], summary["limit"]

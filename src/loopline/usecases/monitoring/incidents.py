@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from loopline.core.errors import Conflict, NotFound
+from loopline.core.errors import Conflict, Invalid, NotFound
 from loopline.core.ids import new_id
 from loopline.ports.database import Transaction
 from loopline.usecases.monitoring.model import (
     ACKNOWLEDGED,
     ALERT_ACKNOWLEDGED,
+    ALERT_JUDGED,
     ALERT_OPENED,
     ALERT_RESOLVED,
     OPEN,
@@ -19,9 +20,13 @@ from loopline.usecases.monitoring.model import (
     Alert,
     Finding,
 )
+from loopline.usecases.monitoring.model.messages import CLOSED, OPENED
 from loopline.usecases.monitoring.needs import Ledger
 from loopline.usecases.monitoring.store import alerts as store
+from loopline.usecases.monitoring.store import messages as message_store
 
+VERDICTS = ("real", "false")
+SAID = {ALERT_OPENED: OPENED, ALERT_RESOLVED: CLOSED}
 TOLD = ("endpoint", "cause", "model", "version", "first_window", "last_window", "value", "limit", "message", "note")
 
 
@@ -60,7 +65,7 @@ class Incidents:
 
     def acknowledge(self, tx: Transaction, alert_id: str, actor: str, note: str, at: str) -> Alert:
         """Someone looks after it; again by the same person changes nothing. Conflict when it is resolved."""
-        alert = self._existing(tx, alert_id)
+        alert = self.existing(tx, alert_id)
         if alert.state == RESOLVED:
             raise Conflict(f"The alert {alert_id} is resolved already.", "`loopline alerts` lists those that are open.")
         if alert.state == ACKNOWLEDGED and alert.changed_by == actor:
@@ -69,10 +74,26 @@ class Incidents:
 
     def resolve(self, tx: Transaction, alert_id: str, actor: str, note: str, at: str) -> Alert:
         """Close it by hand; it opens anew only when a later window is wrong too."""
-        alert = self._existing(tx, alert_id)
+        alert = self.existing(tx, alert_id)
         return alert if alert.state == RESOLVED else self._move(tx, alert, RESOLVED, ALERT_RESOLVED, actor, note, at)
 
-    def _existing(self, tx: Transaction, alert_id: str) -> Alert:
+    def judge(self, tx: Transaction, alert_id: str, verdict: str, actor: str, note: str, at: str) -> Alert:
+        """Say whether an alert was "real" or "false"; "" takes it back. Saying the same again changes nothing."""
+        if verdict not in (*VERDICTS, ""):
+            raise Invalid(f"{verdict!r} is no verdict on an alert.", 'Say "real" or "false".')
+        alert = self.existing(tx, alert_id)
+        if alert.verdict == verdict:
+            return alert
+        judged = msgspec.structs.replace(
+            alert, verdict=verdict, judged_by=actor if verdict else "", judged_at=at if verdict else ""
+        )
+        body = {"alert": alert.id, "endpoint": alert.endpoint, "cause": alert.cause, "verdict": verdict, "note": note}
+        self._ledger.append(tx, ALERT_JUDGED, subject_of(alert), actor, body)
+        store.set_alert(tx, judged)
+        return judged
+
+    def existing(self, tx: Transaction, alert_id: str) -> Alert:
+        """The alert of that id; NotFound when there is none."""
         found = store.alert(tx, alert_id)
         if found is None:
             raise NotFound(f"There is no alert {alert_id!r}.", "`loopline alerts` lists them.")
@@ -108,18 +129,27 @@ class Incidents:
             opened_at=at,
             changed_at=at,
             changed_by=actor,
+            details=finding.details,
         )
-        store.add_alert(tx, alert, self._tell(tx, alert, ALERT_OPENED, actor))
+        store.add_alert(tx, alert, self._tell(tx, alert, ALERT_OPENED, actor, at))
 
     def _move(self, tx: Transaction, alert: Alert, state: str, kind: str, actor: str, note: str, at: str) -> Alert:
         moved = msgspec.structs.replace(alert, state=state, note=note or alert.note, changed_at=at, changed_by=actor)
-        self._tell(tx, moved, kind, actor)
+        self._tell(tx, moved, kind, actor, at)
         store.set_alert(tx, moved)
         return moved
 
-    def _tell(self, tx: Transaction, alert: Alert, kind: str, actor: str) -> int:
+    def _tell(self, tx: Transaction, alert: Alert, kind: str, actor: str, at: str) -> int:
         body = {"alert": alert.id} | {name: getattr(alert, name) for name in TOLD}
-        return self._ledger.append(tx, kind, f"endpoint:{alert.endpoint}", actor, body).seq
+        seq = self._ledger.append(tx, kind, subject_of(alert), actor, body).seq
+        if kind in SAID:
+            message_store.post(tx, alert, SAID[kind], seq, at)
+        return seq
+
+
+def subject_of(alert: Alert) -> str:
+    """What facts about an alert are about."""
+    return f"endpoint:{alert.endpoint}" if alert.endpoint else "installation"
 
 
 def _superseded(alert: Alert, model: str, finding: Finding) -> bool:

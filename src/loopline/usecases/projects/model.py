@@ -354,6 +354,12 @@ def monitor_rules(monitor: dict[str, Any]) -> dict[str, Any]:
     return rules
 
 
+def telling(config: dict[str, Any], channel: str) -> list[str]:
+    """The endpoints whose monitors name a channel."""
+    monitors = (config.get("monitors") or {}).values()
+    return sorted({monitor["endpoint"] for monitor in monitors if channel in (monitor.get("notify") or ())})
+
+
 def policies_of(config: dict[str, Any]) -> dict[str, Any]:
     """Policies and schedules together: a schedule is a policy that fires by the clock."""
     schedules = {name: {"on": "schedule", **entry} for name, entry in (config.get("schedules") or {}).items()}

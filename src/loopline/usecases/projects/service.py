@@ -303,6 +303,15 @@ class Projects:
         ]
         return _only(found, f"monitor of the endpoint {endpoint}")
 
+    def channels(self) -> list[dict[str, Any]]:
+        """The channels that applied projects declare: project, name, what is written of it, and `endpoints`, those
+        whose monitors name it."""
+        return [
+            {**(entry or {}), "project": project.name, "name": name, "endpoints": model.telling(project.config, name)}
+            for project in self.projects()
+            for name, entry in (project.config.get("channels") or {}).items()
+        ]
+
     def blobs_in_use(self) -> Iterator[str]:
         """The digests of all blobs that an application, of today or before, refers to: whoever clears up leaves these."""
         for digest in self._database.read(store.code_digests):

@@ -17,9 +17,12 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One incident: an endpoint, a cause, since which window, until which it was still seen.
 
     `cause`: performance, estimate, drift, data_quality, latency, errors, silence (no predictions), truth (none comes),
-    monitor (it does not run) or disk. `value` against `limit` in the last window that showed it. `details` says more:
-    direction, effect, segments, p- and e-values, likely cost, commands to run next. `verdict` is what people said
-    of it afterwards: "real" or "false".
+    monitor (it does not run), schedule (it stands still), channel (messages do not arrive) or disk; the last three are
+    the installation's, with `endpoint` "". `value` against `limit` in the last window that showed it. `details` says
+    more: `direction` (better or worse, higher or lower), `effect` (by how much, in words), `segments` (hit hardest),
+    `truth_share`, `evidence` (p- and e-values), `cost` (likely, a window), `commands` (to run next), `windows` (how many
+    showed it), `also` (other causes of the same incident). `verdict` is what people said of it afterwards: "real" or
+    "false".
     """
 
     id: str
@@ -41,6 +44,16 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str = ""
     judged_by: str = ""
     judged_at: str = ""
+
+
+class Precision(msgspec.Struct, frozen=True, kw_only=True):
+    """Of an endpoint's alerts, how many people judged and how many of these were real; `share` is None without any."""
+
+    endpoint: str
+    alerts: int
+    judged: int
+    real: int
+    share: float | None
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

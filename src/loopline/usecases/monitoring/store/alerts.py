@@ -8,6 +8,7 @@ import msgspec
 
 from loopline.ports.database import Row, Transaction
 from loopline.usecases.monitoring.model import OPEN, Alert
+from loopline.usecases.monitoring.model.alerts import Precision
 
 _ALERT = (
     "id, endpoint, cause, state, model, version, first_window, last_window, value, limit_value, message, opened_at,"
@@ -24,6 +25,8 @@ SET_ALERT = (
     " limit_value = :limit_value, message = :message, changed_at = :changed_at, changed_by = :changed_by, note = :note,"
     " details = :details, verdict = :verdict, judged_by = :judged_by, judged_at = :judged_at WHERE id = :id"
 )
+PRECISION = """SELECT endpoint, count(*) AS alerts, sum(CASE WHEN verdict <> '' THEN 1 ELSE 0 END) AS judged,
+sum(CASE WHEN verdict = 'real' THEN 1 ELSE 0 END) AS really FROM monitoring_alerts {where} GROUP BY endpoint ORDER BY endpoint"""
 
 
 def alert(tx: Transaction, alert_id: str) -> Alert | None:
@@ -47,6 +50,19 @@ def alerts(tx: Transaction, endpoint: str, state: str, limit: int) -> list[Alert
     params = {"endpoint": endpoint, "state": state, "limit": limit}
     asked = {name: value for name, value in params.items() if f":{name}" in f"{where} :limit"}
     return [_alert(row) for row in tx.rows(f"{ALERTS} {where} ORDER BY seq DESC LIMIT :limit", asked)]
+
+
+def precision(tx: Transaction, endpoint: str) -> list[Precision]:
+    """Judged and real alerts by endpoint; '' for all endpoints."""
+    where = "WHERE endpoint = :endpoint" if endpoint else ""
+    rows = tx.rows(PRECISION.format(where=where), {"endpoint": endpoint} if endpoint else {})
+    return [
+        Precision(
+            endpoint=row["endpoint"], alerts=row["alerts"], judged=row["judged"], real=row["really"],
+            share=row["really"] / row["judged"] if row["judged"] else None,
+        )
+        for row in rows
+    ]  # fmt: skip
 
 
 def add_alert(tx: Transaction, alert: Alert, seq: int) -> None:
