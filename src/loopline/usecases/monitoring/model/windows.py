@@ -8,7 +8,9 @@ import msgspec
 class LabelDelay(msgspec.Struct, frozen=True, kw_only=True):
     """How long truth takes after the event (hours) and the share of predictions that ever get one.
 
-    `settled` once enough predictions are older than the longest delay seen; None without any truth.
+    The p-th quantile is the time by which that part of the truth that ever comes has come. `settled` once enough
+    predictions are older than the longest delay seen; None without any truth. `shares[i]` of all predictions have truth
+    `hours[i]` after their event (increasing, both empty while nothing is known); beyond the last hour nothing is known yet.
     """
 
     p50_hours: float | None = None
@@ -16,6 +18,8 @@ class LabelDelay(msgspec.Struct, frozen=True, kw_only=True):
     p99_hours: float | None = None
     expected_share: float | None = None
     settled: bool = False
+    hours: tuple[float, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
