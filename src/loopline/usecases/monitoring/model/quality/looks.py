@@ -1,0 +1,47 @@
+"""Intervals that hold however often one looks. Imports numpy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopline.kit.always_valid import boundary
+from loopline.kit.student import t_quantile
+from loopline.usecases.monitoring.model.arrays import DAY_MS
+from loopline.usecases.monitoring.model.config import MonitorConfig
+from loopline.usecases.monitoring.model.quality.measuring import scores_of
+from loopline.usecases.monitoring.model.quality.scoring import Score, error_of, interval
+from loopline.usecases.monitoring.model.tallies import Tally
+
+TIGHTEST_AT = 30  # days
+
+
+def measured_any(tallies: Mapping[int, Tally], config: MonitorConfig, confidence: float = 0.95) -> dict[str, float]:
+    """`<metric>_low_any` and `<metric>_high_any` of every metric that applies, once at least five days have truth.
+
+    Looking at them after each day, from any first day on, all of them cover the true value with about `confidence`, while of
+    plain intervals one would miss sooner or later. A day is one observation: the asymptotic confidence sequence of
+    Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (Annals of Statistics, 2024) over the days' influences, widened to Student's t
+    with the same tail, because few days tell their own spread badly.
+    """
+    starts = sorted(start for start, tally in tallies.items() if tally.rows)
+    days = np.array(starts, dtype=np.int64) // DAY_MS
+    found: dict[str, float] = {}
+    for score in scores_of([tallies[start] for start in starts], config) if starts else ():
+        span = any_time(score, days, confidence)
+        if span is not None:
+            found |= {f"{score.name}_low_any": span[0], f"{score.name}_high_any": span[1]}
+    return found
+
+
+def any_time(score: Score, days: NDArray[np.int64], confidence: float = 0.95) -> tuple[float, float] | None:
+    """The interval of one metric that holds at every look; None before there are days enough."""
+    error, degrees, blocks = error_of(score, days)
+    if not blocks or len(np.unique(days[score.counts > 0])) != blocks or not math.isfinite(error):
+        return None
+    times = float(boundary(np.array([float(blocks)]), 1 - confidence, TIGHTEST_AT)[0])
+    tail = max(math.erfc(times / math.sqrt(2)) / 2, 1e-12)
+    return interval(score.name, score.value, error, t_quantile(1 - tail, degrees))
