@@ -93,6 +93,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "ack": ("loopline.usecases.monitoring.alerts_cli", "ack", "Acknowledge an alert, or close it."),
     "judge": ("loopline.usecases.monitoring.alerts_cli", "judge", "Say whether an alert was real or false."),
     "channels": ("loopline.usecases.monitoring.alerts_cli", "channels", "List and try where messages go."),
+    "blame": ("loopline.usecases.monitoring.budget_cli", "blame", "Say what explains an alert."),
     "policies": (USECASE.format("automation"), "policies", "List policies and when they fired."),
     "trace": (SHELL.format("lineage"), "trace", "Walk from a prediction back to the data behind it."),
     "impact": (SHELL.format("lineage"), "impact", "Walk from a dataset snapshot to all that it touched."),

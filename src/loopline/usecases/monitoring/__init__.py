@@ -17,5 +17,5 @@ def build(**needs: Any) -> Any:
 PART = Part(
     "monitoring",
     build=build,
-    needs=("database", "ledger", "clock", "registry", "serving", "projects", "notify", "home"),
+    needs=("database", "ledger", "clock", "registry", "serving", "projects", "notify", "home", "datasets"),
 )

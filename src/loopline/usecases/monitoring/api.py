@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
-from loopline.usecases.monitoring import alerts_api, fleet_api
+from loopline.usecases.monitoring import alerts_api, budget_api, fleet_api
 from loopline.usecases.monitoring.model import Alert, MonitorConfig, Summary, Window
 
 
@@ -109,4 +109,5 @@ VERBS: tuple[Verb, ...] = (
     Verb("monitoring.resolve", "POST", _ALERT + "/resolve", Role.EDITOR, Noted, resolve, "Close an alert"),
     *fleet_api.VERBS,
     *alerts_api.VERBS,
+    *budget_api.VERBS,
 )

@@ -15,6 +15,7 @@ from loopline.core.times import from_ms, from_text, to_text
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.monitoring.incidents import Incidents
+from loopline.usecases.monitoring.insights import Insights
 from loopline.usecases.monitoring.messages import Messages, Notify
 from loopline.usecases.monitoring.model import Alert, MonitorConfig, Summary, Window, findings, limits_of, shown_metric
 from loopline.usecases.monitoring.model.alerts import Precision
@@ -34,7 +35,7 @@ ACTOR = "monitor"
 Describe = Callable[[str, int], tuple[Signature | None, Profile | None]]
 
 
-class Monitoring:
+class Monitoring(Insights):
     """Watches endpoints: how good they are once truth has arrived, what their inputs look like, and what to wake for."""
 
     def __init__(
@@ -47,6 +48,7 @@ class Monitoring:
         projects: Projects,
         notify: Notify | None = None,
         home: Path | None = None,
+        datasets: Any = None,
     ) -> None:
         self._database = database
         self.messages = Messages(database, clock, projects, notify, home)
@@ -54,6 +56,7 @@ class Monitoring:
         self._registry = registry
         self._serving = serving
         self._projects = projects
+        self._datasets = datasets
         self._incidents = Incidents(ledger)
         self._profiles: dict[tuple[str, int], Profile] = {}
 

@@ -76,12 +76,14 @@ def segment(rows: Rows, threshold: float, direction: float) -> Found | None:
     if not singles or singles[0].z < threshold:
         return None
     best = singles[0]
-    deeper = [
-        found for one in singles if one.z > 0 for found in [_within(rows, one, blocks, now_blocks, direction)] if found
-    ]
-    pair = max(deeper, key=lambda found: found.z, default=best)
-    surely = pair.z > max(SURELY * best.z, threshold)
-    return pair if surely and direction * pair.excess >= KEEPS * direction * best.excess else best
+    deeper = [_within(rows, one, blocks, now_blocks, direction) for one in singles if one.z > 0]
+    better = [pair for pair in deeper if pair is not None and _narrower(pair, best, threshold, direction)]
+    return max(better, key=lambda found: found.z, default=best)
+
+
+def _narrower(pair: Found, best: Found, threshold: float, direction: float) -> bool:
+    surely = pair.z > max(SURELY * best.z, threshold) and pair.rows().sum() <= NARROWS * best.rows().sum()
+    return surely and direction * pair.excess >= KEEPS * direction * best.excess
 
 
 def threshold(rows: Rows, seed: int = 0, level: float = 0.05) -> float:

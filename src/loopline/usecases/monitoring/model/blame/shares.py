@@ -15,7 +15,7 @@ from math import comb
 
 import numpy as np
 
-from loopline.usecases.monitoring.model.blame.rows import Flags, Floats
+from loopline.usecases.monitoring.model.blame.rows import Flags, Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _change(sums: _Sums) -> float:
     return float(sums.sums[1] / sums.rows[1] - sums.sums[0] / sums.rows[0])
 
 
-def by_value(value: Floats, now: Flags, codes: Floats, count: int) -> list[Share]:
+def by_value(value: Floats, now: Flags, codes: Ints, count: int) -> list[Share]:
     """Each value of one column, with the mean of all rows as the measure: these sum to the whole change too."""
     rows = np.stack([np.bincount(codes[side], minlength=count) for side in (~now, now)]).astype(float)
     sums = np.stack([np.bincount(codes[side], weights=value[side], minlength=count) for side in (~now, now)])

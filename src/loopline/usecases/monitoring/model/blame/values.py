@@ -7,15 +7,31 @@ rows is the metric exactly, and a part of the rows carries its part to first ord
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from loopline.usecases.monitoring.model.blame.rows import Flags, Floats
 
 
-def row_values(metric: str, truth: Floats, predicted: Floats, now: Flags) -> Floats | None:
-    """(n,) values of rows that have truth, each window for itself; None where the metric has no value in either."""
+def row_values(
+    metric: str,
+    truth: Floats,
+    predicted: Floats,
+    now: Flags,
+    threshold: float = 0.5,
+    costs: Mapping[Any, float] | None = None,
+) -> Floats | None:
+    """(n,) values of rows that have truth, each window for itself; None where the metric has no value in one of them."""
     from loopline.kit.scores import influences
 
+    if metric == "accuracy":
+        return np.asarray((predicted > threshold) == (truth > 0.5), dtype=float)
+    if metric == "cost":
+        return _costs(truth > 0.5, predicted > threshold, costs or {})
+    if metric == "bias":
+        return np.asarray(predicted - truth)
     found = np.empty(len(truth))
     for side in (now, ~now):
         try:
@@ -34,3 +50,12 @@ def lead_values(truth: Floats, predicted: Floats, over: Floats, now: Flags) -> F
     ours = row_values("auc", truth, predicted, now)
     theirs = row_values("auc", truth, np.where(np.isfinite(over), over, middle), now)
     return None if ours is None or theirs is None else ours - theirs
+
+
+def _costs(positive: Flags, said: Flags, costs: Mapping[Any, float]) -> Floats:
+    names = {(True, True): "true_positive", (False, True): "false_positive"}
+    names |= {(False, False): "true_negative", (True, False): "false_negative"}
+    found = np.zeros(len(positive))
+    for (truth, claim), name in names.items():
+        found[(positive == truth) & (said == claim)] = costs.get(name, 0.0)
+    return found
