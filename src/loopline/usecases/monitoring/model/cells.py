@@ -1,66 +1,204 @@
-"""The fixed cell table of numbers. Imports numpy: import this module only where profiles are made or compared."""
+"""The fixed cell table of numbers. Imports numpy: import this module only where profiles are made or compared.
+
+A cell is the upper 16 bits of float32 of (x - centre) / scale, rounded to nearest: 128 cells an octave. Two things make
+the table coarser where it would be larger than it may be, and both are exact when tables are added:
+
+- `floor`, fixed with centre and scale: below 2^floor (from the centre, in scales) cells are 2^(floor-7) wide instead of
+  ever narrower. It is chosen so that at most an eighth of the first rows lies there.
+- `level`, 0 to 7: 2^level neighbouring cells are one. It is the smallest at which the bound of `_bytes_at_most` holds.
+  As that bound grows with the rows and with the cells in use, the level of a union is never below that of a part,
+  and does not depend on the order of addition.
+"""
 
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 CELLS = 65_536
-_LARGEST = np.float32(3.3e38)
-_CHUNK = 262_144
+CELL_BYTES = 9_216
+NO_FLOOR = -126
+MOST_LEVEL = 7
+_LARGEST = 3.3e38
+_CHUNK = 65_536
+_TAG = 2
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
-def centre_and_scale(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Fixed once per column: a power of two near its spread, and the multiple of it nearest the median.
+class Grid(NamedTuple):
+    """Where a column's cells lie; fixed once per column."""
 
-    Both being binary round numbers, whole numbers stay exact. From at most 100,000 evenly chosen finite values.
+    centre: float = 0.0
+    scale: float = 1.0
+    floor: int = NO_FLOOR
+
+
+def fitted(values: Floats) -> Grid:
+    """The grid for a column whose first finite values these are (at most 100,000 of them, evenly chosen, are looked at)."""
+    sample = values[:: max(1, len(values) // 100_000)]
+    centre, scale = centre_and_scale(sample)
+    with np.errstate(over="ignore"):
+        apart = np.abs((sample - centre) / scale)
+    apart = apart[(apart > 0) & np.isfinite(apart)]
+    if len(apart) == 0:
+        return Grid(centre, scale)
+    return Grid(centre, scale, int(np.clip(np.floor(np.log2(np.quantile(apart, 0.125))), NO_FLOOR, 64)))
+
+
+def centre_and_scale(values: Floats) -> tuple[float, float]:
+    """A power of two near the spread of finite values, and the multiple of it nearest the median.
+
+    Both being binary round numbers, whole numbers stay exact. At most 100,000 evenly chosen values are looked at.
     """
     sample = values[:: max(1, len(values) // 100_000)]
     if len(sample) == 0:
         return 0.0, 1.0
-    low, median, high = np.quantile(sample, [0.16, 0.5, 0.84])
-    spread = float((high - low) / 2) or float(sample.std()) or 1.0
+    low, median, high = np.quantile(sample / 4, [0.16, 0.5, 0.84]) * 4
+    spread = float(high / 2 - low / 2) or float((sample / 1e150).std() * 1e150) or 1.0
     scale = float(2.0 ** np.clip(np.round(np.log2(spread)), -1000, 1000))
     return float(np.round(median / scale) * scale), scale
 
 
-def cell_numbers(values: NDArray[np.float64], centre: float, scale: float) -> NDArray[np.uint16]:
+def cell_numbers(values: Floats, centre: float, scale: float) -> NDArray[np.uint16]:
     """The cell of each finite value; cells are numbered in the order of the values."""
-    scaled = np.clip((values - centre) / scale, -_LARGEST, _LARGEST).astype(np.float32)
-    bits = scaled.view(np.uint32)
-    bits = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
-    upper = bits.astype(np.uint16)
-    return np.where(upper & 0x8000, ~upper, upper | np.uint16(0x8000))
+    with np.errstate(over="ignore"):
+        scaled = (values - centre) / scale
+    return _numbered(np.clip(scaled, -_LARGEST, _LARGEST).astype(np.float32))
 
 
-def cell_values(cells: NDArray[Any], centre: float, scale: float) -> NDArray[np.float64]:
+def cell_values(cells: NDArray[Any], centre: float, scale: float) -> Floats:
     """The value in the middle of each cell."""
     numbers = cells.astype(np.uint16)
     bits = np.where(numbers & 0x8000, numbers & np.uint16(0x7FFF), ~numbers).astype(np.uint32) << np.uint32(16)
     return bits.view(np.float32).astype(np.float64) * scale + centre
 
 
-def counted(values: NDArray[np.float64], centre: float, scale: float) -> NDArray[np.int64]:
-    """How many values fall in each of the CELLS cells; in chunks that stay in the processor's cache."""
-    counts = np.zeros(CELLS, dtype=np.int64)
-    for start in range(0, len(values), _CHUNK):
-        counts += np.bincount(cell_numbers(values[start : start + _CHUNK], centre, scale), minlength=CELLS)
-    return counts
+def counted_scaled(scaled: Floats) -> Counts:
+    """How many of some values (x - centre) / scale fall in each of the CELLS cells."""
+    numbers = _numbered(np.clip(scaled, -_LARGEST, _LARGEST).astype(np.float32))
+    return np.bincount(numbers, minlength=CELLS)
 
 
-def packed(counts: NDArray[np.int64]) -> bytes:
-    """Counts as bytes, without the empty cells."""
+def packed(counts: Counts, floor: int = NO_FLOOR) -> bytes:
+    """The counts of CELLS cells as at most CELL_BYTES bytes.
+
+    A tag, level and floor, then zlib over variable-length integers: steps between the cells in use, then their counts.
+    """
     cells = np.flatnonzero(counts)
-    steps = np.diff(cells, prepend=0).astype("<u2")
-    return zlib.compress(steps.tobytes() + counts[cells].astype("<i8").tobytes(), 6)
+    return _packed(_grouped(floor)[cells] if floor > NO_FLOOR else cells, counts[cells], floor, 0)
 
 
-def unpacked(content: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(increasing cell numbers, their counts)."""
-    raw = zlib.decompress(content)
-    count = len(raw) // 10
-    steps = np.frombuffer(raw, dtype="<u2", count=count).astype(np.int64)
-    return np.cumsum(steps), np.frombuffer(raw, dtype="<i8", offset=2 * count).astype(np.int64)
+def unpacked(content: bytes) -> tuple[Counts, Counts]:
+    """(increasing cell numbers, their counts); a group of cells is told by the one in its middle."""
+    groups, counts, _, level = _read(content)
+    return (groups << level) + ((1 << level) >> 1), counts
+
+
+def floor_and_level(content: bytes) -> tuple[int, int]:
+    """How coarse packed cells are."""
+    return (NO_FLOOR, 0) if content[:1] != bytes((_TAG,)) else (content[2] - 128, content[1])
+
+
+def added(first: bytes, second: bytes) -> bytes:
+    """The packed cells of both together; both have the same floor."""
+    groups, table, level = _common(first, second)
+    return _packed(groups, table.sum(axis=0), floor_and_level(first)[0], level)
+
+
+def side_by_side(*contents: bytes) -> tuple[Counts, Counts]:
+    """(cell numbers that any of them uses, counts of shape (len(contents), cells)), all as coarse as the coarsest."""
+    groups, table, level = _common(*contents)
+    return (groups << level) + ((1 << level) >> 1), table
+
+
+def _common(*contents: bytes) -> tuple[Counts, Counts, int]:
+    """(groups that any of them uses, counts of shape (len(contents), groups), the level of all)."""
+    level = max(floor_and_level(content)[1] for content in contents)
+    found = [_read(content) for content in contents]
+    parts = [_summed(groups >> (level - own), counts) for groups, counts, _, own in found]
+    groups = np.unique(np.concatenate([groups for groups, _ in parts]))
+    table = np.zeros((len(parts), len(groups)), dtype=np.int64)
+    for row, (own, counts) in zip(table, parts, strict=True):
+        row[np.searchsorted(groups, own)] = counts
+    return groups, table, level
+
+
+def _packed(groups: Counts, counts: Counts, floor: int, level: int) -> bytes:
+    """Increasing groups of a level (they may repeat) and their counts, at the first level from there at which they fit."""
+    first, rows = level, int(counts.sum())
+    while level < MOST_LEVEL and _bytes_at_most(_distinct(groups >> (level - first)), rows) > CELL_BYTES:
+        level += 1
+    found, sums = _summed(groups >> (level - first), counts)
+    content = _variable(np.diff(found, prepend=0)) + _variable(sums)
+    return bytes((_TAG, level, floor + 128)) + zlib.compress(content, 6)
+
+
+def _numbered(scaled: NDArray[np.float32]) -> NDArray[np.uint16]:
+    bits = scaled.view(np.uint32)
+    bits = (bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+    upper = bits.astype(np.uint16)
+    return np.where(upper & 0x8000, ~upper, upper | np.uint16(0x8000))
+
+
+def _distinct(ordered: Counts) -> int:
+    return int((np.diff(ordered) != 0).sum()) + bool(len(ordered))
+
+
+def _summed(ordered: Counts, counts: Counts) -> tuple[Counts, Counts]:
+    """The different numbers among increasing ones, and the sum of the counts of each."""
+    first = np.flatnonzero(np.diff(ordered, prepend=-1) != 0)
+    return ordered[first], np.add.reduceat(counts, first) if len(first) else counts
+
+
+def _bytes_at_most(cells: int, rows: int) -> float:
+    """No `cells` counts of `rows` rows take more bytes than this: one and log2(count)/7 for each count, one for each step
+    and one more for each of the at most 516 that are above 127. It grows with the cells and with the rows."""
+    return 2 * cells + cells * float(np.log2(max(rows, 1) / max(cells, 1))) / 7 + 532
+
+
+@lru_cache(maxsize=256)
+def _grouped(floor: int) -> Counts:
+    """The cell that stands for each cell when those below 2^floor are equally wide."""
+    stands = np.arange(CELLS)
+    finite = stands[0x0080:0xFF80]  # beyond are infinities and what is no number
+    values = cell_values(finite, 0.0, 1.0)
+    inside = finite[np.abs(values) < 2.0**floor]
+    wide = np.rint(cell_values(inside, 0.0, 1.0) * 2.0 ** (7 - floor)) * 2.0 ** (floor - 7) + 0.0
+    stands[inside] = cell_numbers(wide, 0.0, 1.0)
+    return stands
+
+
+def _variable(numbers: Counts) -> bytes:
+    """Numbers >= 0 as LEB128: seven bits a byte, the lowest first, the eighth bit says that more follow."""
+    shifts = np.arange(9, dtype=np.int64) * 7
+    parts = (numbers[:, None] >> shifts) & 127
+    length = np.maximum((numbers[:, None] >> shifts > 0).sum(axis=1), 1)
+    parts |= np.where(np.arange(9) < length[:, None] - 1, 128, 0)
+    return bytes(parts[np.arange(9) < length[:, None]].astype(np.uint8))
+
+
+def _numbers(content: bytes) -> Counts:
+    raw = np.frombuffer(content, dtype=np.uint8).astype(np.int64)
+    last = np.flatnonzero(raw < 128)
+    if len(last) == 0:
+        return np.zeros(0, dtype=np.int64)
+    first = np.concatenate([[0], last[:-1] + 1])
+    places = np.arange(len(raw)) - np.repeat(first, last - first + 1)
+    return np.asarray(np.add.reduceat((raw & 127) << (7 * places), first), dtype=np.int64)
+
+
+def _read(content: bytes) -> tuple[Counts, Counts, int, int]:
+    """(groups, counts, floor, level); reads what was written before there were levels, too."""
+    if content[:1] != bytes((_TAG,)):
+        raw = zlib.decompress(content)
+        count = len(raw) // 10
+        steps = np.frombuffer(raw, dtype="<u2", count=count).astype(np.int64)
+        return np.cumsum(steps), np.frombuffer(raw, dtype="<i8", offset=2 * count).astype(np.int64), NO_FLOOR, 0
+    numbers = _numbers(zlib.decompress(content[3:]))
+    half = len(numbers) // 2
+    return np.cumsum(numbers[:half]), numbers[half:], content[2] - 128, content[1]

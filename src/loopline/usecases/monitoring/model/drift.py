@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopline.usecases.monitoring.model.arrays import floats_of
-from loopline.usecases.monitoring.model.cells import CELLS, cell_numbers, cell_values, unpacked
+from loopline.usecases.monitoring.model.cells import CELLS, cell_numbers, cell_values, side_by_side, unpacked
 from loopline.usecases.monitoring.model.profile import CategoricalColumn, NumericColumn, ProfiledColumn
 
 Counts = NDArray[Any]
@@ -112,14 +112,10 @@ def distances(then: ProfiledColumn, now: ProfiledColumn) -> dict[str, float]:
 
 def aligned(then: NumericColumn, now: NumericColumn) -> tuple[Counts, Counts, Counts]:
     """(cell values, counts then, counts now) over the cells that either has."""
-    first, second = unpacked(then.cells), unpacked(now.cells)
-    cells = np.union1d(first[0], second[0]).astype(np.int64)
+    cells, table = side_by_side(then.cells, now.cells)
     if len(cells) == 0:
         return np.zeros(1), np.zeros(1), np.zeros(1)
-    before, after = np.zeros(len(cells)), np.zeros(len(cells))
-    before[np.searchsorted(cells, first[0])] = first[1]
-    after[np.searchsorted(cells, second[0])] = second[1]
-    return cell_values(cells, then.centre, then.scale), before, after
+    return cell_values(cells, then.centre, then.scale), table[0].astype(float), table[1].astype(float)
 
 
 def aligned_values(then: CategoricalColumn, now: CategoricalColumn) -> tuple[list[str], Counts, Counts]:

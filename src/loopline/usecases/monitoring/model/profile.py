@@ -6,19 +6,25 @@ to nearest. `centre` and `scale` (a power of two) are fixed once per column, in 
 
 from __future__ import annotations
 
+import zlib
+
 import msgspec
 
 from loopline.core.errors import Invalid
 
-FORMAT = 1
+FORMAT = 2
 MOST_VALUES = 1000
+COLUMN_BYTES = 16_384
 
 
 class NumericColumn(msgspec.Struct, frozen=True, kw_only=True, tag="numeric"):
     """Counts of a float, integer or timestamp (milliseconds) column.
 
-    `missing` are null or NaN, `infinite` is apart; `low` and `high` are the extremes of the finite values. `cells` is
-    zlib over the increasing cell numbers (as differences, uint16) followed by their counts (int64), little endian.
+    `missing` are null or NaN, `infinite` is apart; `low` and `high` are the extremes of the finite values. `outside`
+    counts rows that the contract does not allow (infinite, empty where nothing may be empty, beyond a limit); `cells` is
+    what `cells.packed` makes of the counts. `total` is the sum of the finite values, each rounded to scale / 2^20: it
+    follows from `units`, the exact sum of (x - centre) / scale in such steps, written as digits (empty before format 2).
+    `distinct` is a sketch of the different values of an integer column (see `distinct`), empty for others.
     """
 
     name: str
@@ -31,11 +37,29 @@ class NumericColumn(msgspec.Struct, frozen=True, kw_only=True, tag="numeric"):
     high: float | None
     total: float
     cells: bytes
+    units: str = ""
+    outside: int = 0
+    distinct: bytes = b""
+
+    @property
+    def finite(self) -> int:
+        """Rows that hold a finite number."""
+        return self.rows - self.missing - self.infinite
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of the finite values."""
+        return self.total / self.finite if self.finite else None
 
 
 class CategoricalColumn(msgspec.Struct, frozen=True, kw_only=True, tag="categorical"):
-    """Counts of a string or boolean column. Beyond MOST_VALUES distinct values the rarest are folded into `others`
-    rows of `folded` values."""
+    """Counts of a string or boolean column.
+
+    Beyond MOST_VALUES distinct values, or what fits into COLUMN_BYTES, the rarest are folded into `others` rows of at most
+    `folded` values. Where nothing was folded all is exact. Otherwise the count of a value (0 for one not listed) is at
+    most `missed` short, while rows, missing and others stay exact; `distinct` (a sketch) and `sampled` (the counts of some
+    values chosen by their hash) then say how many values there are and how many of them were seen once.
+    """
 
     name: str
     rows: int
@@ -43,6 +67,10 @@ class CategoricalColumn(msgspec.Struct, frozen=True, kw_only=True, tag="categori
     values: dict[str, int]
     others: int = 0
     folded: int = 0
+    missed: int = 0
+    outside: int = 0
+    distinct: bytes = b""
+    sampled: bytes = b""
 
 
 ProfiledColumn = NumericColumn | CategoricalColumn
@@ -77,9 +105,24 @@ def encode(profile: Profile) -> bytes:
     return msgspec.json.encode(profile)
 
 
+def encode_small(profile: Profile) -> bytes:
+    """The profile as zlib over MessagePack, the form for the many that are kept of live traffic."""
+    return zlib.compress(msgspec.msgpack.encode(profile), 6)
+
+
 def decode(content: bytes) -> Profile:
-    """The profile stored in `content`; Invalid when it is none."""
+    """The profile stored in `content`, by `encode` or `encode_small`, of this format or an earlier one; Invalid when it is
+    none."""
     try:
-        return msgspec.json.decode(content, type=Profile)
-    except msgspec.DecodeError as error:
+        if content[:1] == b"{":
+            found = msgspec.json.decode(content, type=Profile)
+        else:
+            found = msgspec.msgpack.decode(zlib.decompress(content), type=Profile)
+    except (msgspec.DecodeError, zlib.error) as error:
         raise Invalid(f"The training profile cannot be read: {error}.", "Register the version again.") from None
+    if found.format > FORMAT:
+        raise Invalid(
+            f"The profile has format {found.format}, and this version of Loopline reads up to {FORMAT}.",
+            "Read it with the version that wrote it, or a newer one.",
+        )
+    return found

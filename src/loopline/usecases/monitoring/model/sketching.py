@@ -2,146 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from loopline.core.errors import Invalid
 from loopline.core.tables import Column, Signature
 from loopline.core.times import from_ms
-from loopline.usecases.monitoring.model.arrays import floats_of, milliseconds, period_of
-from loopline.usecases.monitoring.model.cells import CELLS, centre_and_scale, counted, packed, unpacked
+from loopline.usecases.monitoring.model import numbers, texts
+from loopline.usecases.monitoring.model.arrays import milliseconds, period_of
+from loopline.usecases.monitoring.model.cells import CELLS, unpacked
+from loopline.usecases.monitoring.model.limits import Limits
+from loopline.usecases.monitoring.model.numbers import MILLISECONDS, NumericCounts, grid_of
 from loopline.usecases.monitoring.model.profile import (
-    MOST_VALUES,
     CategoricalColumn,
     NumericColumn,
     Profile,
     ProfiledColumn,
     Usual,
 )
+from loopline.usecases.monitoring.model.texts import TextCounts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_PERIODS = 100
 PREDICTION = Column("prediction", "float", nullable=True)
+LATENCY = Column("latency_ms", "float", nullable=True)
+LOGGED_LATENCY = "latency_us"
+Like = Profile | Sequence[Profile | None] | None
 
 
-def profile(table: pa.Table, signature: Signature, like: Profile | None = None, event_time: str = "") -> Profile:
-    """Profile the signature's inputs (and a column `prediction` when it is there).
+def profile(
+    table: pa.Table,
+    signature: Signature,
+    like: Like = None,
+    event_time: str = "",
+    limits: Mapping[str, Limits] | None = None,
+) -> Profile:
+    """Profile the signature's inputs, and the prediction (column `prediction`) and the latency (milliseconds, from the
+    log's column `latency_us`) when they are there.
 
-    `like` fixes centre and scale, so that both profiles can be compared and merged. With `event_time` (a timestamp
-    column) the profile also says how much the table's own days and weeks differ. Invalid for a missing column or one of
-    another type.
+    `like` fixes centre and scale, so that both profiles can be compared and merged; of several profiles the first one
+    counts that has the column. With `event_time` (a timestamp column) the profile also says how much the table's own
+    days and weeks differ. `limits` say what beyond type and nullability is out of contract. Invalid for a missing column
+    or one of another type.
     """
-    wanted = _columns(table, signature)
-    found = tuple(_profiled(table, column, like) for column in wanted)
-    usual: dict[str, Usual] = {}
-    if event_time and event_time in table.column_names:
-        times = milliseconds(table[event_time])
-        usual = {window: _usual(table, found, times, window) for window in ("day", "week")}
-    return Profile(rows=len(table), columns=found, usual={name: law for name, law in usual.items() if law.rows})
+    profiler = Profiler(signature, like, limits)
+    profiler.add(table)
+    made = profiler.finish()
+    if not event_time or event_time not in table.column_names:
+        return made
+    times = milliseconds(table[event_time])
+    inputs = tuple(column for column in made.columns if column.name in table.column_names)
+    usual = {window: _usual(table, inputs, times, window) for window in ("day", "week")}
+    return msgspec.structs.replace(made, usual={name: law for name, law in usual.items() if law.rows})
 
 
-def merged(one: Profile, other: Profile) -> Profile:
-    """The profile of both tables together (without `usual`). Invalid when columns or cells differ."""
+class Profiler:
+    """A profile of rows that come in batches: memory stays flat, and each row is seen once.
+
+    Without `like`, centre and scale are those of the first batch that has any number in a column: where batches are
+    sorted, give `like`, the profile of a few rows from everywhere.
+    """
+
+    def __init__(self, signature: Signature, like: Like = None, limits: Mapping[str, Limits] | None = None) -> None:
+        self._signature = signature
+        self._like = [one for one in (like if isinstance(like, Sequence) else [like]) if one is not None]
+        self._limits = limits or {}
+        self._columns: list[tuple[str, NumericCounts | TextCounts]] = []
+        self._rows = 0
+
+    def add(self, rows: pa.Table | pa.RecordBatch) -> None:
+        """Count a batch. Invalid when a column is missing or has another type."""
+        if not self._columns:
+            self._columns = [self._begun(rows, column, source) for column, source in _columns(rows, self._signature)]
+        for source, counts in self._columns:
+            if source not in rows.schema.names:
+                raise Invalid(f"The table has no column {source!r}, which the model takes.")
+            counts.add(rows[source])
+        self._rows += rows.num_rows
+
+    def finish(self) -> Profile:
+        """The profile of all batches so far."""
+        return Profile(rows=self._rows, columns=tuple(counts.finish() for _, counts in self._columns))
+
+    def _begun(self, rows: Any, column: Column, source: str) -> tuple[str, NumericCounts | TextCounts]:
+        before = next(filter(None, (one.column(column.name) for one in self._like)), None)
+        limits = self._limits.get(column.name, Limits())
+        if column.type in ("string", "boolean"):
+            known = before.values if isinstance(before, CategoricalColumn) else {}
+            return source, TextCounts(column, limits, known)
+        grid = grid_of(before) if isinstance(before, NumericColumn) else None
+        if column.name == LATENCY.name and source == LOGGED_LATENCY:
+            return source, NumericCounts(column, limits, MILLISECONDS, unit=1000.0)
+        return source, NumericCounts(column, limits, grid, guess=column is PREDICTION)
+
+
+def merged(one: Profile, other: Profile, like: Profile | None = None) -> Profile:
+    """The profile of both tables together (without `usual`). Invalid when columns or cells differ.
+
+    It does not depend on the order of merging, and is exactly the profile of all rows, except for texts that were folded
+    (see `CategoricalColumn`). Values that `like` lists are the last to be folded.
+    """
     if [c.name for c in one.columns] != [c.name for c in other.columns]:
         raise Invalid("These profiles are of different columns and cannot be merged.")
-    columns = tuple(_merged(a, b) for a, b in zip(one.columns, other.columns, strict=True))
+    known = {} if like is None else {column.name: column for column in like.columns}
+    columns = tuple(_merged(a, b, known.get(a.name)) for a, b in zip(one.columns, other.columns, strict=True))
     return Profile(rows=one.rows + other.rows, columns=columns)
 
 
-def _columns(table: pa.Table, signature: Signature) -> list[Column]:
-    missing = [column.name for column in signature.inputs if column.name not in table.column_names]
+def merged_all(profiles: Iterable[Profile], like: Profile | None = None) -> Profile | None:
+    """All of them together, or None when there are none."""
+    found: Profile | None = None
+    for part in profiles:
+        found = part if found is None else merged(found, part, like)
+    return found
+
+
+def _columns(rows: Any, signature: Signature) -> list[tuple[Column, str]]:
+    """What is profiled, and under which name the table has it."""
+    there = rows.schema.names
+    missing = [column.name for column in signature.inputs if column.name not in there]
     if missing:
         raise Invalid(f"The table has no column {missing[0]!r}, which the model takes.")
     names = {column.name for column in signature.inputs}
-    extra = [PREDICTION] if PREDICTION.name in table.column_names and PREDICTION.name not in names else []
-    return [*signature.inputs, *extra]
+    found = [(column, column.name) for column in signature.inputs]
+    if PREDICTION.name in there and PREDICTION.name not in names:
+        found.append((_prediction(rows), PREDICTION.name))
+    for source in (LOGGED_LATENCY, LATENCY.name):
+        if source in there and not names & {source, LATENCY.name}:
+            found.append((LATENCY, source))
+            break
+    return found
 
 
-def _profiled(table: pa.Table, column: Column, like: Profile | None) -> ProfiledColumn:
-    before = None if like is None else like.column(column.name)
-    if column.type in ("string", "boolean"):
-        return _categorical(table[column.name], column.name)
-    return _numeric(floats_of(table[column.name]), column.name, before)
+def _prediction(rows: Any) -> Column:
+    import pyarrow as pa
+
+    kind = rows.schema.field(PREDICTION.name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_boolean(kind)
+    return Column(PREDICTION.name, "string", nullable=True) if texts else PREDICTION
 
 
-def _numeric(values: NDArray[np.float64], name: str, before: ProfiledColumn | None) -> NumericColumn:
-    finite = values if np.isfinite(values.sum()) else values[np.isfinite(values)]
-    missing = int(np.isnan(values).sum()) if len(finite) < len(values) else 0
-    if isinstance(before, NumericColumn):
-        centre, scale = before.centre, before.scale
-    else:
-        centre, scale = centre_and_scale(finite)
-    return NumericColumn(
-        name=name,
-        rows=len(values),
-        missing=missing,
-        infinite=len(values) - len(finite) - missing,
-        centre=centre,
-        scale=scale,
-        low=float(finite.min()) if len(finite) else None,
-        high=float(finite.max()) if len(finite) else None,
-        total=float(finite.sum()),
-        cells=packed(counted(finite, centre, scale)),
-    )
-
-
-def _categorical(column: Any, name: str) -> CategoricalColumn:
-    counts = column.cast("string").drop_null().value_counts()
-    texts, numbers = counts.field("values").to_pylist(), counts.field("counts").to_pylist()
-    return _folded(name, len(column), column.null_count, dict(zip(texts, numbers, strict=True)), 0, 0)
-
-
-def _folded(name: str, rows: int, missing: int, values: dict[str, int], others: int, folded: int) -> CategoricalColumn:
-    ordered = sorted(values.items(), key=lambda pair: (-pair[1], pair[0]))
-    rest = ordered[MOST_VALUES:]
-    return CategoricalColumn(
-        name=name,
-        rows=rows,
-        missing=missing,
-        values=dict(ordered[:MOST_VALUES]),
-        others=others + sum(count for _, count in rest),
-        folded=folded + len(rest),
-    )
-
-
-def _merged(one: ProfiledColumn, other: ProfiledColumn) -> ProfiledColumn:
+def _merged(one: ProfiledColumn, other: ProfiledColumn, like: ProfiledColumn | None) -> ProfiledColumn:
     if isinstance(one, CategoricalColumn) and isinstance(other, CategoricalColumn):
-        values = dict(one.values)
-        for text, count in other.values.items():
-            values[text] = values.get(text, 0) + count
-        rows, missing = one.rows + other.rows, one.missing + other.missing
-        return _folded(one.name, rows, missing, values, one.others + other.others, one.folded + other.folded)
+        return texts.merged(one, other, like.values if isinstance(like, CategoricalColumn) else ())
     if not isinstance(one, NumericColumn) or not isinstance(other, NumericColumn):
         raise Invalid(f"The column {one.name!r} has different types in these profiles.")
-    if (one.centre, one.scale) != (other.centre, other.scale):
-        raise Invalid(f"The cells of {one.name!r} differ in these profiles.", "Profile both like the first.")
-    lows = [column.low for column in (one, other) if column.low is not None]
-    highs = [column.high for column in (one, other) if column.high is not None]
-    return NumericColumn(
-        name=one.name,
-        rows=one.rows + other.rows,
-        missing=one.missing + other.missing,
-        infinite=one.infinite + other.infinite,
-        centre=one.centre,
-        scale=one.scale,
-        low=min(lows, default=None),
-        high=max(highs, default=None),
-        total=one.total + other.total,
-        cells=packed(full_counts([one, other])),
-    )
+    return numbers.merged(one, other)
 
 
 def full_counts(columns: Iterable[NumericColumn]) -> NDArray[np.int64]:
     """The counts of all CELLS cells, summed over columns."""
     counts = np.zeros(CELLS, dtype=np.int64)
     for column in columns:
-        cells, numbers = unpacked(column.cells)
-        counts[cells] += numbers
+        cells, found = unpacked(column.cells)
+        counts[cells] += found
     return counts
 
 
