@@ -88,7 +88,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "truth": (USECASE.format("serving"), "truth", "Send ground truth."),
     "score": (USECASE.format("serving"), "score", "Score a file of rows in batch."),
     "monitor": (USECASE.format("monitoring"), "monitor", "Show performance over time."),
-    "report": (USECASE.format("monitoring"), "report", "Show drift per feature against the training profile."),
+    "report": (
+        "loopline.usecases.monitoring.report_cli",
+        "report",
+        "Report on an endpoint, or on how two tables differ, as one file.",
+    ),
     "alerts": ("loopline.usecases.monitoring.alerts_cli", "alerts", "List alerts; how many were real."),
     "ack": ("loopline.usecases.monitoring.alerts_cli", "ack", "Acknowledge an alert, or close it."),
     "judge": ("loopline.usecases.monitoring.alerts_cli", "judge", "Say whether an alert was real or false."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -9,52 +10,109 @@ import click
 HEADINGS = [("WINDOW", "window"), ("SLICE", "value"), ("ROWS", "predictions"), ("LABELS", "labels"), ("", "state")]
 
 
-@click.command()
+FLEET = [("ENDPOINT", "endpoint"), ("STATE", "said"), ("METRIC", "metric"), ("NEWEST", "value"), ("COURSE", "course")]
+FLEET += [("LIMIT", "limit"), ("ESTIMATE", "estimated"), ("ALERTS", "alerts"), ("TRUTH", "truth"), ("WHY", "why")]
+BARS = "▁▂▃▄▅▆▇█"
+
+
+class Monitor(click.Group):
+    """`loopline monitor`, `loopline monitor ENDPOINT` and `loopline monitor backtest …` side by side."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        first = next((word for word in args if not word.startswith("-")), "")
+        return super().parse_args(ctx, args if first in self.commands else ["show", *args])
+
+
+@click.group(cls=Monitor)
+def monitor() -> None:
+    """Show how models are doing."""
+
+
+@monitor.command(hidden=True)
 @click.argument("endpoint", required=False, default="")
 @click.option("--by", "column", default="", help="A slice column, or version.")
 @click.option("--since", default="", help="First window to show.")
+@click.option("--search", default="", metavar="WORDS", help="Only models whose name, metric or cause has these words.")
+@click.option("--state", default="", help="Only those: alert, acknowledged, near_limit, silent, provisional, fine.")
 @click.option("--no-evaluate", is_flag=True, help="Show what is stored without looking for news.")
 @click.pass_obj
-def monitor(obj: Any, endpoint: str, column: str, since: str, no_evaluate: bool) -> None:
-    """Show performance over time; provisional windows still wait for truth."""
+def show(obj: Any, endpoint: str, column: str, since: str, search: str, state: str, no_evaluate: bool) -> None:
+    """List all models, who needs a look first; or show ENDPOINT over time. Provisional windows still wait for truth.
+
+    `loopline monitor backtest ENDPOINT` replays its history.
+    """
     if not endpoint:
-        found = obj.client.call("monitoring.monitors")
-        columns = [("ENDPOINT", "endpoint"), ("VERSION", "version"), ("PREDICTIONS", "predictions")]
-        columns += [("LABELLED", "labelled"), ("ORPHANS", "orphans"), ("MATURE UNTIL", "mature_until")]
-        obj.show(found, table=columns, title="Monitors")
+        fleet(obj, search, state)
         return
     if not no_evaluate:
         obj.client.call("monitoring.evaluate", endpoint=endpoint)
     summary = obj.client.call("monitoring.summary", endpoint=endpoint)
     windows = obj.client.call("monitoring.windows", endpoint=endpoint, column=column, since=since)
+    rows = obj.client.call("monitoring.fleet", endpoint=endpoint)["rows"]
     if obj.json:
-        obj.show({"summary": summary, "windows": windows})
+        obj.show({"summary": summary, "windows": windows, "glance": rows[0] if rows else None})
         return
-    obj.say(glance(summary))
+    told(obj, summary, windows, rows)
+
+
+def fleet(obj: Any, search: str, state: str) -> None:
+    """All models, page after page; as JSON each with its summary."""
+    rows: list[dict[str, Any]] = []
+    page, pages = 1, 1
+    while page <= pages:
+        found = obj.client.call("monitoring.fleet", q=search, state=state, page=page)
+        rows += found["rows"]
+        page, pages = page + 1, found["pages"]
+    if obj.json:
+        summaries = {one["endpoint"]: one for one in obj.client.call("monitoring.monitors")}
+        obj.show([{**summaries.get(row["endpoint"], {}), **row} for row in rows])
+        return
+    obj.show([fleet_line(row) for row in rows], table=FLEET, title="Monitors")
+
+
+def fleet_line(row: dict[str, Any]) -> dict[str, Any]:
+    """One model as a row of the table: its first metric stands for it."""
+    metric, estimate = row["metrics"][0], row["estimate"]
+    share = row["labelled"] / row["predictions"] if row["predictions"] else 0.0
+    return {
+        "endpoint": row["endpoint"],
+        "said": row["state"].replace("_", " "),
+        "metric": metric["name"],
+        "value": figure(metric["value"]),
+        "course": bars(metric["points"][-16:]),
+        "limit": figure(metric["limit"]),
+        "estimated": figure(estimate["value"]) if estimate else "",
+        "alerts": row["alerts"] or "",
+        "truth": f"{100 * share:.0f} %",
+        "why": row["why"],
+    }
+
+
+def told(obj: Any, summary: dict[str, Any], windows: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    """One model: its state, its course, its alerts, and its windows."""
     metric = summary["metric"]
+    if rows:
+        obj.say(f"{rows[0]['state'].replace('_', ' ').capitalize()}: {rows[0]['why']}")
+        obj.say(f"{metric} {bars(rows[0]['metrics'][0]['points'])}")
+    obj.say(glance(summary))
+    if rows and rows[0]["alerts"]:
+        for alert in obj.client.call("monitoring.alerts", endpoint=summary["endpoint"], state="open"):
+            obj.say(f"{alert['state']} {alert['id']}: {alert['message']}")
     obj.show([line(window, metric) for window in windows], table=headings(metric), title="Windows")
 
 
-@click.command()
-@click.argument("endpoint")
-@click.option("--start", default="", help="First moment of the window; the newest complete one otherwise.")
-@click.pass_obj
-def report(obj: Any, endpoint: str, start: str) -> None:
-    """Show drift per feature against the training profile."""
-    found = obj.client.call("monitoring.drift", endpoint=endpoint, start=start)
-    if obj.json:
-        obj.show(found)
-        return
-    obj.say(
-        f"{found['rows_now']} predictions of the {found['window']} of {found['start'][:10]} against "
-        f"{found['rows_then']} training rows of version {found['version']}"
-    )
-    if found["p_value"] is not None:
-        obj.say(
-            f"As unusual as this: {100 * found['p_value']:.0f} % of the {found['periods']} {found['window']}s in training"
-        )
-    columns = [("FEATURE", "name"), ("CHANGE", "change"), ("TIMES USUAL", "times_usual"), ("BY", "strongest")]
-    obj.show(found["columns"], table=columns, title="Features")
+def bars(values: Sequence[float | None]) -> str:
+    """Values as a line of small bars, a gap where there is none."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    low, span = min(known), (max(known) - min(known)) or 1.0
+    return "".join(" " if value is None else BARS[round((value - low) / span * 7)] for value in values)
+
+
+def figure(value: float | None) -> str:
+    """A metric with three decimals."""
+    return "" if value is None else f"{value:.3f}"
 
 
 def glance(summary: dict[str, Any]) -> str:
