@@ -275,7 +275,7 @@ def _scoring_schemas(signature: Signature, limits: Limits) -> dict[str, Any]:
 def _truth_schemas() -> dict[str, Any]:
     moment = {"type": "string", "format": "date-time"}
     row = {
-        "value": {"type": "number"},
+        "value": {"type": ["number", "boolean", "string"], "description": "A text for classes; true is 1 and false 0."},
         "prediction_id": {"type": "string"},
         "key": {"type": ["string", "integer"]},
         "event_time": moment,

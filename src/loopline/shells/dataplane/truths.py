@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from concurrent.futures import Executor
 from datetime import datetime
@@ -24,9 +25,9 @@ FORM = 'Send {"rows": [{"prediction_id": …, "value": …}]} or rows with key, 
 
 
 class Row(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """One piece of truth as it arrives. `observed_at` defaults to now."""
+    """One piece of truth as it arrives: a number, true or false (1 and 0), or a text. `observed_at` defaults to now."""
 
-    value: float | bool
+    value: float | bool | Annotated[str, Meta(min_length=1, max_length=1000)]
     prediction_id: str | None = None
     key: Annotated[str, Meta(max_length=1000)] | int | None = None
     event_time: datetime | None = None
@@ -43,8 +44,8 @@ _REQUEST = msgspec.json.Decoder(Request)
 _ROW = msgspec.json.Decoder(Row)
 
 
-def parsed(body: bytes, has_key: bool, most_rows: int) -> list[Truth]:
-    """All rows, or a Fault that names each bad one (the first ten)."""
+def parsed(body: bytes, has_key: bool, most_rows: int, texts: bool = True) -> list[Truth]:
+    """All rows, or a Fault that names each bad one (the first ten). Without `texts` a text is a bad one."""
     try:
         request = _REQUEST.decode(body)
     except msgspec.ValidationError as error:
@@ -57,7 +58,7 @@ def parsed(body: bytes, has_key: bool, most_rows: int) -> list[Truth]:
     now, found, wrong = time.time_ns() // 1_000_000, [], []
     for place, raw in enumerate(request.rows):
         try:
-            found.append(_truth(raw, has_key, now))
+            found.append(_truth(raw, has_key, now, texts))
         except Fault as fault:
             wrong.append(f"row {place}: {fault.message}")
     if wrong:
@@ -66,11 +67,13 @@ def parsed(body: bytes, has_key: bool, most_rows: int) -> list[Truth]:
     return found
 
 
-def _truth(raw: msgspec.Raw, has_key: bool, now: int) -> Truth:
+def _truth(raw: msgspec.Raw, has_key: bool, now: int, texts: bool) -> Truth:
     try:
         row = _ROW.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Fault(400, str(error).replace("`", "'").replace(" - at '$.", " in '")) from None
+    if not texts and isinstance(row.value, str):
+        raise Fault(400, "'value' is a text, and this endpoint predicts numbers")
     observed = now if row.observed_at is None else ms_of_time(row.observed_at)
     if row.prediction_id is not None:
         if row.key is not None:
@@ -79,14 +82,18 @@ def _truth(raw: msgspec.Raw, has_key: bool, now: int) -> Truth:
             name = canonical(row.prediction_id)
         except Invalid as error:
             raise Fault(400, error.message.rstrip(".")) from None
-        return Truth(
-            name, None, None if row.event_time is None else ms_of_time(row.event_time), float(row.value), observed
-        )
+        event = None if row.event_time is None else ms_of_time(row.event_time)
+        return Truth(name, None, event, *_value(row, observed))
     if row.key is None or row.event_time is None:
         raise Fault(400, "it has neither a prediction_id nor a key with event_time")
     if not has_key:
         raise Fault(400, "this endpoint has no key, so truth must come by prediction_id")
-    return Truth(None, str(row.key), ms_of_time(row.event_time), float(row.value), observed)
+    return Truth(None, str(row.key), ms_of_time(row.event_time), *_value(row, observed))
+
+
+def _value(row: Row, observed: int) -> tuple[float, int, str | None]:
+    text = isinstance(row.value, str)
+    return math.nan if text else float(row.value), observed, str(row.value) if text else None
 
 
 class Truths:

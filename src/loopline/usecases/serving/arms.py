@@ -24,14 +24,14 @@ MISMATCH = 0.001
 POINTS = 60
 SMALLEST = 1e-15
 JOIN = """
-WITH by_id AS (SELECT prediction_id AS id, arg_max(value, seq) AS value, max(seq) AS seq FROM truth
-               WHERE prediction_id IS NOT NULL GROUP BY 1),
-     by_key AS (SELECT key, event_time, arg_max(value, seq) AS value, max(seq) AS seq FROM truth
-                WHERE key IS NOT NULL GROUP BY 1, 2)
-SELECT p.arm, p.unit, p.prediction, coalesce(i.value, k.value) AS value
+WITH by_id AS (SELECT prediction_id AS id, arg_max_null(value, seq) AS value, arg_max_null(label, seq) AS label,
+                      max(seq) AS seq FROM truth WHERE prediction_id IS NOT NULL GROUP BY 1),
+     by_key AS (SELECT key, event_time, arg_max_null(value, seq) AS value, arg_max_null(label, seq) AS label,
+                       max(seq) AS seq FROM truth WHERE key IS NOT NULL GROUP BY 1, 2)
+SELECT p.arm, p.unit, p.prediction, coalesce(i.value, k.value) AS value, coalesce(i.label, k.label) AS label
 FROM predictions p LEFT JOIN by_id i ON p.id = i.id
 LEFT JOIN by_key k ON i.id IS NULL AND p.key = k.key AND p.event_time = k.event_time
-WHERE coalesce(i.value, k.value) IS NOT NULL ORDER BY coalesce(i.seq, k.seq), p.id
+WHERE coalesce(i.seq, k.seq) IS NOT NULL ORDER BY coalesce(i.seq, k.seq), p.id
 """
 
 
@@ -89,7 +89,7 @@ def outcome(
     if metric and metric not in METRICS:
         raise Invalid(f"There is no metric {metric[:40]!r} here.", f"Use one of {', '.join(METRICS)}.")
     unit, marked = with_units(predictions, traffic.by)
-    found = _joined(marked, truth)
+    found = comparable(_joined(marked, truth))
     metric = metric or default_metric(found)
     arm_of, values, rows = by_unit(found, scored(found, metric))
     names = [LIVE, *(arm.name for arm in traffic.arms)]
@@ -123,10 +123,26 @@ def with_units(predictions: pa.Table, by: str) -> tuple[str, pa.Table]:
     return "request", predictions.append_column("unit", pc.utf8_slice_codeunits(predictions["id"], 0, 21))
 
 
-def default_metric(found: pa.Table) -> str:
-    """Accuracy where the truth is yes or no, else the absolute error."""
+def comparable(found: pa.Table) -> pa.Table:
+    """Joined rows whose truth is of the kind that is predicted: where that is a text, a number as truth is written as one."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
+    if not pa.types.is_string(found["prediction"].type):
+        return found.filter(pc.is_valid(found["value"]))
+    written = pa.array(
+        [None if value is None else f"{value:.17g}" for value in found["value"].to_pylist()], pa.string()
+    )
+    return found.set_column(found.column_names.index("label"), "label", pc.coalesce(found["label"], written))
+
+
+def default_metric(found: pa.Table) -> str:
+    """Accuracy where the truth is yes or no, or a text, else the absolute error."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_string(found["prediction"].type):
+        return "accuracy"
     values = set(pc.unique(found["value"]).to_pylist()[:3])
     return "accuracy" if values <= {0.0, 1.0} else "absolute_error"
 
@@ -135,12 +151,19 @@ def scored(found: pa.Table, metric: str) -> Any:
     """The metric of each row. Invalid where predictions are text and the metric needs numbers."""
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    if pa.types.is_string(found["prediction"].type):
+        if metric == "accuracy" and _same_words(found):
+            said = pc.fill_null(pc.equal(found["prediction"], found["label"]), False)
+            return said.to_numpy().astype(np.float64)
+        if metric != "truth" or found["value"].null_count:
+            raise Invalid(
+                "The predictions are text, the truth is not of their words.", "Compare the arms by --metric truth."
+            )
     value = found["value"].to_numpy()
     if metric == "truth":
         return value
-    if pa.types.is_string(found["prediction"].type):
-        raise Invalid("The predictions are text, the truth is a number.", "Compare the arms by --metric truth.")
     predicted = found["prediction"].to_numpy().astype(np.float64)
     if metric == "absolute_error":
         return np.abs(predicted - value)
@@ -149,6 +172,14 @@ def scored(found: pa.Table, metric: str) -> Any:
         return -np.where(value >= 0.5, np.log(sure), np.log1p(-sure))
     binary = bool(np.isin(value, (0.0, 1.0)).all() and ((predicted >= 0) & (predicted <= 1)).all())
     return ((predicted >= 0.5) == (value >= 0.5) if binary else predicted == value).astype(np.float64)
+
+
+def _same_words(found: pa.Table) -> bool:
+    """Whether any truth is one of the texts that are predicted (or there is none yet): else the two speak of other things."""
+    import pyarrow.compute as pc
+
+    seen = pc.unique(found["prediction"])
+    return not found.num_rows or bool(pc.any(pc.is_in(found["label"], value_set=seen)).as_py())
 
 
 def by_unit(found: pa.Table, scores: Any) -> tuple[Any, Any, Any]:
@@ -206,7 +237,9 @@ def _joined(predictions: pa.Table, truth: pa.Table) -> pa.Table:
     prediction, value."""
     import duckdb
 
+    from loopline.usecases.serving.records.tables import completed_truth
+
     with duckdb.connect() as connection:
         connection.register("predictions", predictions)
-        connection.register("truth", truth)
+        connection.register("truth", completed_truth(truth))
         return connection.sql(JOIN).to_arrow_table()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -80,7 +81,7 @@ def predict(
 @click.command()
 @click.argument("endpoint")
 @click.argument("prediction_id", required=False)
-@click.argument("value", required=False, type=float)
+@click.argument("value", required=False)
 @click.option("--observed-at", metavar="TIME", help="When it became known (default: now).")
 @click.option(
     "--rows", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A JSON file of rows instead."
@@ -88,15 +89,18 @@ def predict(
 @click.option("--serving-url", metavar="URL", help="The data plane's address, where it is on another machine.")
 @click.pass_obj
 def truth(
-    obj: Any, endpoint: str, prediction_id: str | None, value: float | None, observed_at: str | None,
+    obj: Any, endpoint: str, prediction_id: str | None, value: str | None, observed_at: str | None,
     rows: Path | None, serving_url: str | None,
 ) -> None:  # fmt: skip
-    """Send ground truth to ENDPOINT: for one prediction, or --rows with prediction_id (or key and event_time) and value."""
+    """Send ground truth to ENDPOINT: for one prediction, or --rows with prediction_id (or key and event_time) and value.
+
+    VALUE is a number, true or false, or the text of a class.
+    """
     from loopline.usecases.serving.row_files import from_json
 
     if rows is None and (prediction_id is None or value is None):
         raise Invalid("Say which prediction and its true value.", "`loopline truth ENDPOINT ID VALUE`, or --rows FILE.")
-    one = {"prediction_id": prediction_id, "value": value, "observed_at": observed_at}
+    one = {"prediction_id": prediction_id, "value": value and true_value(value), "observed_at": observed_at}
     given = from_json(rows.read_bytes(), str(rows)) if rows else [{k: v for k, v in one.items() if v is not None}]
     with _endpoint(obj, endpoint, serving_url, 60.0) as asked:
         answer = asked.truth(given)
@@ -117,6 +121,17 @@ def score(obj: Any, version: str, source: Path, target: Path, key: str | None, e
         raise Invalid("Files are scored where the installation is.", "Leave out --url and name it with --home.")
     done = opened.serving.score(version, source.absolute(), target.absolute(), key, event_time)
     obj.show(done, text=f"{done['rows']} rows scored by {done['model']}/{done['version']} into {target}.")
+
+
+def true_value(text: str) -> float | bool | str:
+    """What was written on the command line, as a number where it is one."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return number if math.isfinite(number) else text
 
 
 def _told(revision: dict[str, Any] | None) -> str:

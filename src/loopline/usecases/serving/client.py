@@ -91,7 +91,7 @@ class Endpoint:
     def truth(
         self, rows: Any = None, value: Any = None, *, observed_at: Any = None, chunk_rows: int = CHUNK_ROWS
     ) -> dict[str, int]:
-        """Tell what turned out to be true: of one prediction by its id (`truth(id, 1.0)`), or rows with prediction_id (or
+        """Tell what turned out to be true: of one prediction by its id (`truth(id, 1.0)`, or a text: `truth(id, "refund")`), or rows with prediction_id (or
         key and event_time), value and maybe observed_at. Answers how many rows were `accepted`, which are on the server's
         disk then. Not sent again when a connection is lost underway; telling the same once more does no harm."""
         if isinstance(rows, str):

@@ -16,4 +16,6 @@ def routes(name: bytes) -> list[tuple[bytes, bytes, Role, Any]]:
 
 def truth(app: Any, exchange: Any, served: Any) -> None:
     """Take ground truth; it is answered once it is on disk."""
-    app.truths.take(exchange, served.name, parsed(only_json(exchange), served.has_key, app.limits.rows))
+    texts = served.live is None or served.live.signature.output.type in ("string", "timestamp")
+    records = parsed(only_json(exchange), served.has_key, app.limits.rows, texts)
+    app.truths.take(exchange, served.name, records)

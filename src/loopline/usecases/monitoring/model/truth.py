@@ -24,7 +24,8 @@ Floats = NDArray[np.float64]
 class Joined:
     """Truth per prediction, in the order of the predictions.
 
-    `value`: the record received last, NaN where none. `known_ms`: when truth first became known (event clock), NO_TIME
+    `value`: the record received last, NaN where none or where it is a text; then it is the `label` (None for all when no
+    truth is a text). `known_ms`: when truth first became known (event clock), NO_TIME
     where never. `records` were received in all; `duplicates` repeat the value that their target already had,
     `corrections` change it, `orphans` name no prediction that was logged.
     """
@@ -35,6 +36,7 @@ class Joined:
     duplicates: int
     corrections: int
     orphans: int
+    label: NDArray[Any] | None = None
 
 
 def joined(predictions: pa.Table, truth: pa.Table) -> Joined:
@@ -59,7 +61,8 @@ def joined(predictions: pa.Table, truth: pa.Table) -> Joined:
     known = milliseconds(truth["observed_at"])
     known = np.where(known == NO_TIME, milliseconds(truth["received_at"]), known)
     has = last >= 0
-    duplicates, corrections = _repeats(truth, by_id, value)
+    said = _codes(truth["label"]) if "label" in truth.column_names else np.full(rows, -1, dtype=np.int64)
+    duplicates, corrections = _repeats(truth, by_id, value, said)
     return Joined(
         value=np.where(has, value[np.maximum(last, 0)], np.nan) if rows else np.full(len(predictions), np.nan),
         known_ms=np.where(has, known[np.minimum(first, rows - 1)], NO_TIME)
@@ -69,7 +72,15 @@ def joined(predictions: pa.Table, truth: pa.Table) -> Joined:
         duplicates=duplicates,
         corrections=corrections,
         orphans=int((~np.where(by_id, at >= 0, np.isin(pairs, of_prediction[paired]) & (pairs >= 0))).sum()),
+        label=_labels(truth, last) if (said >= 0).any() else None,
     )
+
+
+def _labels(truth: pa.Table, last: Ints) -> NDArray[Any]:
+    """The text of the record received last, None where none or where it is a number."""
+    texts = np.empty(len(truth) + 1, dtype=object)  # the last one stays None
+    texts[:-1] = truth["label"].to_pylist()
+    return texts[last]
 
 
 def _valid(column: Any) -> NDArray[np.bool_]:
@@ -107,7 +118,7 @@ def _pairs(predictions: pa.Table, truth: pa.Table) -> tuple[Ints, Ints]:
     return np.where(whole[0], dense[:split], -1), np.where(whole[1], dense[split:], -1)
 
 
-def _repeats(truth: pa.Table, by_id: NDArray[np.bool_], value: Floats) -> tuple[int, int]:
+def _repeats(truth: pa.Table, by_id: NDArray[np.bool_], value: Floats, said: Ints) -> tuple[int, int]:
     """(duplicates, corrections): records whose target had a value before, the same one or another."""
     if not len(truth):
         return 0, 0
@@ -118,6 +129,7 @@ def _repeats(truth: pa.Table, by_id: NDArray[np.bool_], value: Floats) -> tuple[
     same = np.all([part[order][1:] == part[order][:-1] for part in target], axis=0)
     before, after = value[order][:-1], value[order][1:]
     equal = (before == after) | (np.isnan(before) & np.isnan(after))
+    equal &= said[order][:-1] == said[order][1:]
     return int((same & equal).sum()), int((same & ~equal).sum())
 
 

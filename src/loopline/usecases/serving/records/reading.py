@@ -13,7 +13,13 @@ from loopline.usecases.serving.records import layout
 from loopline.usecases.serving.records.conditions import Condition, expression
 from loopline.usecases.serving.records.layout import PARQUET
 from loopline.usecases.serving.records.segments import names, read
-from loopline.usecases.serving.records.tables import completed, prediction_schema, prediction_table, truth_table
+from loopline.usecases.serving.records.tables import (
+    completed,
+    completed_truth,
+    prediction_schema,
+    prediction_table,
+    truth_table,
+)
 from loopline.usecases.serving.records.tables import truth_schema as truth_schema
 from loopline.usecases.serving.records.writing import PREDICTIONS, TRUTH
 
@@ -189,7 +195,8 @@ def _truth_now(folder: Path) -> list[pa.Table]:
     first = min((_first(name) for name in segments), default=None)
     later = [name for name in sealed if first is not None and layout.span(name)[1] >= first]
     within = {each for name in later for each in layout.listed(layout.footer(folder / name), layout.SOURCES)}
-    tables = [pq.read_table(folder / name, partitioning=None).replace_schema_metadata() for name in sealed]
+    read_all = (pq.read_table(folder / name, partitioning=None).replace_schema_metadata() for name in sealed)
+    tables = [completed_truth(table) for table in read_all]
     for name in segments:
         found = None if name in within else read(folder / name)
         if found is not None and found[1]:

@@ -35,14 +35,14 @@ def prediction_schema() -> pa.Schema:
 
 
 def truth_schema() -> pa.Schema:
-    """The columns of ground truth."""
+    """The columns of ground truth: a number is its `value`, a text its `label`, and the other of both is null."""
     import pyarrow as pa
 
     moment = pa.timestamp("ms", tz="UTC")
     return pa.schema(
         [
             ("prediction_id", pa.string()), ("key", pa.string()), ("event_time", moment), ("value", pa.float64()),
-            ("observed_at", moment), ("received_at", moment), ("seq", pa.int64()),
+            ("observed_at", moment), ("received_at", moment), ("seq", pa.int64()), ("label", pa.string()),
         ]
     )  # fmt: skip
 
@@ -60,6 +60,15 @@ def truth_table(header: Header, found: list[list[Any]]) -> pa.Table:
     import pyarrow as pa
 
     return pa.concat_tables([_truth_block(block) for block in found])
+
+
+def completed_truth(table: pa.Table) -> pa.Table:
+    """A table of truth of any age with the columns of today."""
+    import pyarrow as pa
+
+    if "label" in table.column_names:
+        return table
+    return table.append_column("label", pa.nulls(table.num_rows, pa.string()))
 
 
 def completed(table: pa.Table, endpoint: str) -> pa.Table:
@@ -155,16 +164,18 @@ def _truth_block(block: list[Any]) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
-    rows, first, received, ids, keys, events, values, observed = block
+    rows, first, received, ids, keys, events, values, observed, *last = block
+    labels = pa.array(last[0] if last else [None] * rows, pa.string())
     moment = pa.timestamp("ms", tz="UTC")
     arrays = [
         pa.array(ids, pa.string()),
         pa.array(keys, pa.string()),
         pa.array(events, pa.int64()).cast(moment),
-        pa.array(np.frombuffer(values, np.float64)),
+        pa.array(np.frombuffer(values, np.float64), mask=np.asarray(labels.is_valid())),
         pa.array(np.frombuffer(observed, np.int64)).cast(moment),
         pa.repeat(pa.scalar(received, pa.int64()), rows).cast(moment),
         pa.array(np.arange(first, first + rows, dtype=np.int64)),
+        labels,
     ]
     return pa.table(arrays, schema=truth_schema())
 

@@ -45,13 +45,15 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
 
 
 class Truth(msgspec.Struct, frozen=True):
-    """One piece of ground truth: for a prediction, or for a key at an event time. Times in milliseconds."""
+    """One piece of ground truth: for a prediction, or for a key at an event time. Times in milliseconds. One that is a text is
+    the `label`, and its value is NaN."""
 
     prediction_id: str | None
     key: str | None
     event: int | None
     value: float
     observed: int
+    label: str | None = None
 
 
 def prediction_header(
@@ -175,6 +177,7 @@ class TruthLog:
                 [record.event for record in records],
                 array("d", [record.value for record in records]).tobytes(),
                 array("q", [record.observed for record in records]).tobytes(),
+                *_labels(records),
             ]
         )
         if self._segment is None:
@@ -198,6 +201,12 @@ class TruthLog:
         if self._segment is not None:
             self._segment.close()
             self._segment = None
+
+
+def _labels(records: Sequence[Truth]) -> list[list[str | None]]:
+    """One more value of the block, where a text is among the truth."""
+    labels = [record.label for record in records]
+    return [] if all(label is None for label in labels) else [labels]
 
 
 def last_seq(folder: Path) -> int:
