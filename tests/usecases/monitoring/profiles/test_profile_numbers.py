@@ -15,7 +15,7 @@ from scipy.stats import ks_2samp, wasserstein_distance
 
 from loopline.core.errors import Invalid
 from loopline.core.tables import Column, Signature
-from loopline.usecases.monitoring.model import cells, distinct, sketching
+from loopline.usecases.monitoring.model import cells, distinct, numbers, sketching
 from loopline.usecases.monitoring.model.limits import Limits
 from loopline.usecases.monitoring.model.profile import COLUMN_BYTES, NumericColumn, Profile, decode, encode
 
@@ -108,7 +108,7 @@ def test_all_cells_in_use_still_fit_whatever_the_counts(rows: int, floor: int) -
     content = cells.packed(counts, floor)
     assert len(content) <= cells.CELL_BYTES
     assert cells.unpacked(content)[1].sum() == counts.sum()
-    assert cells.packed(counts * 2, floor) == cells.added(content, content)
+    assert cells.packed(counts * 2, floor) == cells.added(content, content, floor)
 
 
 COLUMNS = {
@@ -171,6 +171,16 @@ def test_empty_missing_infinite_and_constant_columns_have_profiles(values: list[
     assert decode(encode(profiled(values))).columns[0] == column
     both = sketching.merged(profiled(values, profiled([1.0, 2.0])), profiled([1.0], profiled([1.0, 2.0])))
     assert both.rows == len(values) + 1
+
+
+def test_what_holds_no_number_adds_up_with_any_cells() -> None:
+    empty, some = profiled([None, math.nan]), profiled([1e9, 1e9 + 7])
+    both = sketching.merged(empty, some)
+    assert both == sketching.merged(some, empty)
+    assert numbers.grid_of(both.columns[0]) == numbers.grid_of(some.columns[0])  # type: ignore[arg-type]
+    assert sketching.merged(both, profiled([1e9], some)).rows == 5
+    fitted = sketching.profile(pa.table({"x": [1e9 + 3]}), FLOAT, (empty, some))
+    assert sketching.merged(fitted, some).rows == 3
 
 
 def test_a_mean_far_above_its_spread_is_exact() -> None:

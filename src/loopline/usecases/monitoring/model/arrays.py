@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from loopline.core.errors import Invalid
 
+MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 NO_TIME = np.iinfo(np.int64).min
@@ -26,9 +27,10 @@ def milliseconds(column: Any) -> NDArray[np.int64]:
 
 
 def period_of(times_ms: NDArray[np.int64], window: str) -> NDArray[np.int64]:
-    """The first millisecond of the hour, day, ISO week (Monday 00:00 UTC) or month in which each time lies."""
-    if window == "hour":
-        return times_ms // HOUR_MS * HOUR_MS
+    """The first millisecond of the minute, hour, day, ISO week (Monday 00:00 UTC) or month in which each time lies."""
+    if window in ("minute", "hour"):
+        length = MINUTE_MS if window == "minute" else HOUR_MS
+        return times_ms // length * length
     if window == "month":
         return times_ms.astype("datetime64[ms]").astype("datetime64[M]").astype("datetime64[ms]").astype(np.int64)
     days = times_ms // DAY_MS
@@ -36,12 +38,12 @@ def period_of(times_ms: NDArray[np.int64], window: str) -> NDArray[np.int64]:
 
 
 def next_period(start_ms: int, window: str) -> int:
-    """The first millisecond after the hour, day, week or month that begins at `start_ms`."""
+    """The first millisecond after the minute, hour, day, week or month that begins at `start_ms`."""
     if window == "month":
         return int(
             (np.datetime64(start_ms, "ms").astype("datetime64[M]") + 1).astype("datetime64[ms]").astype(np.int64)
         )
-    return start_ms + {"hour": HOUR_MS, "day": DAY_MS, "week": 7 * DAY_MS}[window]
+    return start_ms + {"minute": MINUTE_MS, "hour": HOUR_MS, "day": DAY_MS, "week": 7 * DAY_MS}[window]
 
 
 def floats_of(column: Any) -> NDArray[np.float64]:

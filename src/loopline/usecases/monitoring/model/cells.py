@@ -104,10 +104,10 @@ def floor_and_level(content: bytes) -> tuple[int, int]:
     return (NO_FLOOR, 0) if content[:1] != bytes((_TAG,)) else (content[2] - 128, content[1])
 
 
-def added(first: bytes, second: bytes) -> bytes:
-    """The packed cells of both together; both have the same floor."""
+def added(first: bytes, second: bytes, floor: int) -> bytes:
+    """The packed cells of both together; those that hold anything have that floor."""
     groups, table, level = _common(first, second)
-    return _packed(groups, table.sum(axis=0), floor_and_level(first)[0], level)
+    return _packed(groups, table.sum(axis=0), floor, level)
 
 
 def side_by_side(*contents: bytes) -> tuple[Counts, Counts]:

@@ -92,9 +92,11 @@ class NumericCounts:
 
 
 def merged(one: NumericColumn, other: NumericColumn) -> NumericColumn:
-    """Both together. Invalid when their cells differ."""
-    if grid_of(one) != grid_of(other):
+    """Both together. Invalid when their cells differ; one that holds no number takes those of the other."""
+    grids = {grid_of(column) for column in (one, other) if column.finite} or {max(grid_of(one), grid_of(other))}
+    if len(grids) > 1:
         raise Invalid(f"The cells of {one.name!r} differ in these profiles.", "Profile both like the first.")
+    grid = next(iter(grids))
     lows = [column.low for column in (one, other) if column.low is not None]
     highs = [column.high for column in (one, other) if column.high is not None]
     known = bool(one.units and other.units)
@@ -105,12 +107,12 @@ def merged(one: NumericColumn, other: NumericColumn) -> NumericColumn:
         rows=one.rows + other.rows,
         missing=one.missing + other.missing,
         infinite=one.infinite + other.infinite,
-        centre=one.centre,
-        scale=one.scale,
+        centre=grid.centre,
+        scale=grid.scale,
         low=min(lows, default=None),
         high=max(highs, default=None),
-        total=total_of(seen, units, one.centre, one.scale) if known else one.total + other.total,
-        cells=cells.added(one.cells, other.cells),
+        total=total_of(seen, units, grid.centre, grid.scale) if known else one.total + other.total,
+        cells=cells.added(one.cells, other.cells, grid.floor),
         units=str(units) if known else "",
         outside=one.outside + other.outside,
         distinct=distinct.together(one.distinct, other.distinct) if one.distinct or other.distinct else b"",

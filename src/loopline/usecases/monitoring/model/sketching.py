@@ -91,7 +91,10 @@ class Profiler:
         return Profile(rows=self._rows, columns=tuple(counts.finish() for _, counts in self._columns))
 
     def _begun(self, rows: Any, column: Column, source: str) -> tuple[str, NumericCounts | TextCounts]:
-        before = next(filter(None, (one.column(column.name) for one in self._like)), None)
+        known = [one for one in (like.column(column.name) for like in self._like) if one is not None]
+        # A column that was always empty has no cells of its own to go by.
+        told = [one for one in known if isinstance(one, CategoricalColumn) or one.finite]
+        before = next(iter(told or known), None)
         limits = self._limits.get(column.name, Limits())
         if column.type in ("string", "boolean"):
             known = before.values if isinstance(before, CategoricalColumn) else {}

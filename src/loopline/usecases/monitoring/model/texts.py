@@ -1,20 +1,23 @@
-"""Counts of texts that stay small: the frequent values by name, the rest by number. Imports pyarrow when tables are read."""
+"""Counts of texts that stay small: the frequent values by name, the rest by number. Imports numpy."""
 
 from __future__ import annotations
 
-import struct
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from hashlib import blake2b
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from loopline.core.tables import Column
 from loopline.usecases.monitoring.model import distinct
 from loopline.usecases.monitoring.model.limits import Limits
 from loopline.usecases.monitoring.model.profile import MOST_VALUES, CategoricalColumn
 
+Hashes = NDArray[np.uint32]
+Counts = NDArray[np.int64]
 VALUE_BYTES = 12_000
 LONGEST_NAME = 64
 MOST_SAMPLED = 96
@@ -79,7 +82,7 @@ def merged(one: CategoricalColumn, other: CategoricalColumn, known: Collection[s
         missed=one.missed + other.missed,
         outside=one.outside + other.outside,
         distinct=distinct.together(_distinct(one), _distinct(other)) if some else b"",
-        sampled=_written(_smallest(_sample(one), _sample(other))) if some else b"",
+        sampled=_smallest(*map(np.concatenate, zip(_sample(one), _sample(other), strict=True))) if some else b"",
     )
     return folded(whole, known)
 
@@ -87,24 +90,21 @@ def merged(one: CategoricalColumn, other: CategoricalColumn, known: Collection[s
 def folded(column: CategoricalColumn, known: Collection[str] = ()) -> CategoricalColumn:
     """The same column with at most MOST_VALUES values in at most VALUE_BYTES."""
     if len(column.values) <= MOST_VALUES and sum(map(_cost, column.values.items())) <= VALUE_BYTES:
-        ordered = dict(sorted(column.values.items(), key=lambda pair: (-pair[1], pair[0])))
-        return _with(column, values=ordered)
-    ranked = sorted(column.values.items(), key=lambda pair: (pair[0] not in known, -pair[1], pair[0]))
-    kept, left = [], VALUE_BYTES
-    for pair in ranked[:MOST_VALUES]:
-        left -= _cost(pair)
-        if left < 0:
-            break
-        kept.append(pair)
-    rest = ranked[len(kept) :]
-    return _with(
+        return msgspec.structs.replace(column, values=_ordered(column.values.items()))
+    names, counts = list(column.values), np.fromiter(column.values.values(), dtype=np.int64)
+    hashes = _hashes(names)
+    rare = np.fromiter((name not in known for name in names), dtype=np.bool_)
+    ranked = np.lexsort((hashes, -counts, rare))
+    kept = _fitting([(names[at], int(counts[at])) for at in ranked[:MOST_VALUES]])
+    rest = counts[ranked[len(kept) :]]
+    return msgspec.structs.replace(
         column,
-        values=dict(sorted(kept, key=lambda pair: (-pair[1], pair[0]))),
-        others=column.others + sum(count for _, count in rest),
+        values=_ordered(kept),
+        others=column.others + int(rest.sum()),
         folded=column.folded + len(rest),
-        missed=column.missed + max((count for _, count in rest), default=0),
-        distinct=column.distinct or _distinct(column),
-        sampled=column.sampled or _written(_sample(column)),
+        missed=column.missed + int(rest.max(initial=0)),
+        distinct=column.distinct or distinct.of(names),
+        sampled=column.sampled or _smallest(hashes, counts),
     )
 
 
@@ -117,8 +117,8 @@ def seen_once(column: CategoricalColumn) -> float:
     """How many values were seen exactly once: exact where nothing was folded, else estimated from a sample by hash."""
     if not column.folded:
         return float(sum(count == 1 for count in column.values.values()))
-    sample = _sample(column)
-    return distinct_values(column) * sum(count == 1 for count in sample.values()) / max(len(sample), 1)
+    counts = _opened(column.sampled)[1]
+    return distinct_values(column) * float((counts == 1).mean()) if len(counts) else 0.0
 
 
 def expected_new(column: CategoricalColumn) -> float:
@@ -135,8 +135,19 @@ def named(text: str) -> str:
     return f"{text[:44]}…{blake2b(text.encode(errors='replace'), digest_size=8).hexdigest()}"
 
 
-def _with(column: CategoricalColumn, **changes: Any) -> CategoricalColumn:
-    return msgspec.structs.replace(column, **changes)
+def _ordered(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
+
+
+def _fitting(pairs: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The first of them, as many as fit."""
+    kept, left = [], VALUE_BYTES
+    for pair in pairs:
+        left -= _cost(pair)
+        if left < 0:
+            break
+        kept.append(pair)
+    return kept
 
 
 def _cost(pair: tuple[str, int]) -> int:
@@ -150,37 +161,33 @@ def _distinct(column: CategoricalColumn) -> bytes:
     return column.distinct or distinct.of(column.values)
 
 
-def _sample(column: CategoricalColumn) -> dict[int, int]:
+def _sample(column: CategoricalColumn) -> tuple[Hashes, Counts]:
     """Counts by the hash of a value: of the MOST_SAMPLED values with the smallest hashes.
 
     A value among the smallest of a union is among the smallest of each part that has it: its count is exact.
     """
     if column.sampled:
-        found = struct.unpack(f"<{len(column.sampled) // 12 * 'IQ'}", column.sampled)
-        return dict(zip(found[::2], found[1::2], strict=True))
-    return _smallest(*({_hash(text): count} for text, count in column.values.items()))
+        return _opened(column.sampled)
+    return _hashes(column.values), np.fromiter(column.values.values(), dtype=np.int64)
 
 
-def _smallest(*parts: Mapping[int, int]) -> dict[int, int]:
-    total: dict[int, int] = {}
-    for part in parts:
-        for key, count in part.items():
-            total[key] = total.get(key, 0) + count
-    return {key: total[key] for key in sorted(total)[:MOST_SAMPLED]}
+def _smallest(hashes: Hashes, counts: Counts) -> bytes:
+    """The counts of the smallest hashes (those of equal hashes added up), as bytes."""
+    found, place = np.unique(hashes, return_inverse=True)
+    sums = np.bincount(place, weights=counts, minlength=len(found)).astype("<u8")
+    return found[:MOST_SAMPLED].astype("<u4").tobytes() + sums[:MOST_SAMPLED].tobytes()
 
 
-def _written(sample: Mapping[int, int]) -> bytes:
-    return struct.pack(f"<{len(sample) * 'IQ'}", *_flat(sample.items()))
+def _opened(sampled: bytes) -> tuple[Hashes, Counts]:
+    count = len(sampled) // 12
+    hashes = np.frombuffer(sampled, dtype="<u4", count=count)
+    return hashes, np.frombuffer(sampled, dtype="<u8", offset=4 * count).astype(np.int64)
 
 
-def _flat(pairs: Iterable[tuple[int, int]]) -> Iterable[int]:
-    for pair in pairs:
-        yield from pair
-
-
-def _hash(text: str) -> int:
-    """32 bits spread evenly (the finalizer of MurmurHash3 over CRC-32)."""
-    found = zlib.crc32(text.encode(errors="replace"))
-    found = (found ^ (found >> 16)) * 0x85EBCA6B & 0xFFFFFFFF
-    found = (found ^ (found >> 13)) * 0xC2B2AE35 & 0xFFFFFFFF
+def _hashes(texts: Collection[str]) -> Hashes:
+    """32 bits spread evenly for each text (the finalizer of Appleby's MurmurHash3 over CRC-32)."""
+    codes = (zlib.crc32(text.encode(errors="replace")) for text in texts)
+    found = np.fromiter(codes, dtype=np.uint32, count=len(texts))
+    found = (found ^ (found >> 16)) * np.uint32(0x85EBCA6B)
+    found = (found ^ (found >> 13)) * np.uint32(0xC2B2AE35)
     return found ^ (found >> 16)
