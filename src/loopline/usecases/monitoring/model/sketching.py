@@ -97,8 +97,7 @@ class Profiler:
         before = next(iter(told or known), None)
         limits = self._limits.get(column.name, Limits())
         if column.type in ("string", "boolean"):
-            known = before.values if isinstance(before, CategoricalColumn) else {}
-            return source, TextCounts(column, limits, known)
+            return source, TextCounts(column, limits, before.values if isinstance(before, CategoricalColumn) else ())
         grid = grid_of(before) if isinstance(before, NumericColumn) else None
         if column.name == LATENCY.name and source == LOGGED_LATENCY:
             return source, NumericCounts(column, limits, MILLISECONDS, unit=1000.0)

@@ -82,7 +82,7 @@ def merged(one: CategoricalColumn, other: CategoricalColumn, known: Collection[s
         missed=one.missed + other.missed,
         outside=one.outside + other.outside,
         distinct=distinct.together(_distinct(one), _distinct(other)) if some else b"",
-        sampled=_smallest(*map(np.concatenate, zip(_sample(one), _sample(other), strict=True))) if some else b"",
+        sampled=_both(_sample(one), _sample(other)) if some else b"",
     )
     return folded(whole, known)
 
@@ -178,6 +178,10 @@ def _smallest(hashes: Hashes, counts: Counts) -> bytes:
     return found[:MOST_SAMPLED].astype("<u4").tobytes() + sums[:MOST_SAMPLED].tobytes()
 
 
+def _both(one: tuple[Hashes, Counts], other: tuple[Hashes, Counts]) -> bytes:
+    return _smallest(np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]]))
+
+
 def _opened(sampled: bytes) -> tuple[Hashes, Counts]:
     count = len(sampled) // 12
     hashes = np.frombuffer(sampled, dtype="<u4", count=count)
@@ -187,7 +191,7 @@ def _opened(sampled: bytes) -> tuple[Hashes, Counts]:
 def _hashes(texts: Collection[str]) -> Hashes:
     """32 bits spread evenly for each text (the finalizer of Appleby's MurmurHash3 over CRC-32)."""
     codes = (zlib.crc32(text.encode(errors="replace")) for text in texts)
-    found = np.fromiter(codes, dtype=np.uint32, count=len(texts))
-    found = (found ^ (found >> 16)) * np.uint32(0x85EBCA6B)
-    found = (found ^ (found >> 13)) * np.uint32(0xC2B2AE35)
-    return found ^ (found >> 16)
+    found: Hashes = np.fromiter(codes, dtype=np.uint32, count=len(texts))
+    found = (found ^ (found >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    found = (found ^ (found >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return found ^ (found >> np.uint32(16))
