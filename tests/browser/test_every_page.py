@@ -29,6 +29,7 @@ def place(site: Any, path: str) -> str:
         "{version}": "1",
         "{number}": "1",
         "{endpoint}": "late",
+        "{feature:path}": "strong",
         "{digest}": site.names["snapshot"],
         "{ref}": site.names["release"],
         "{prediction}": site.names["predictions"][-1],

@@ -132,8 +132,15 @@ def _tall(plot: Plot) -> tuple[float, float]:
 
 def _across(scale: Scale, plot: Plot) -> list[dict[str, Any]]:
     if plot.get("x") == "time":
-        return [{"at": scale(at), "text": text} for at, text in ticks.times(scale.low, scale.high)]
-    return [{"at": scale(value), "text": ticks.number_text(value)} for value in ticks.numbers(scale.low, scale.high, 7)]
+        told = ticks.times(scale.low, scale.high)
+    else:
+        told = [(value, ticks.number_text(value)) for value in ticks.numbers(scale.low, scale.high, 7)]
+    return [{"at": scale(at), "text": text, "anchor": _anchor(scale(at), text, scale)} for at, text in told]
+
+
+def _anchor(x: float, text: str, scale: Scale) -> str:
+    """On which side of its place a label stands, so that the drawing's edge does not cut it."""
+    return "end" if x + LETTER * len(text) / 2 > scale.end + RIGHT else "middle"
 
 
 def _series(series: Mapping[str, Any], place: int, across: Scale, upward: Scale, where: Any) -> dict[str, Any]:

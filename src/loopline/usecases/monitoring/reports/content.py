@@ -7,7 +7,7 @@ from typing import Any
 
 from loopline.core.errors import NotFound
 from loopline.core.pages import Call, attempted
-from loopline.usecases.monitoring.web_drift import chosen_window, quality
+from loopline.usecases.monitoring.web_drift import chosen_window, history, quality
 from loopline.usecases.monitoring.web_monitor import windows_of
 
 KIND = "loopline.report/1"
@@ -35,6 +35,7 @@ def on_endpoint(call: Call, endpoint: str, start: str = "") -> dict[str, Any]:
         "summary": call("monitoring.summary", endpoint=endpoint),
         "glance": rows[0] if rows else None,
         "drift_missing": why,
+        "history": history(call, endpoint),
         "windows": windows,
         "chosen": chosen,
         "quality": quality(chosen),

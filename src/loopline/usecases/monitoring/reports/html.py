@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from loopline.core.errors import Invalid
+from loopline.usecases.monitoring.drawing.heat import heat
 from loopline.usecases.monitoring.drawing.lines import drawn
 from loopline.usecases.monitoring.reports.words import FILTERS
 from loopline.usecases.monitoring.web_fleet import FLEET_WORDS, TONES
@@ -41,6 +42,7 @@ def of_endpoint(report: Mapping[str, Any], made_at: str) -> str:
             "report": report,
             "metric": metric,
             "plot": drawn(plot),
+            "heat": heat(report["history"], 40, 40),
             "shown": report["windows"][-SHOWN_WINDOWS:][::-1],
             "columns": report["columns"][:MOST_COLUMNS],
             "words_of": FLEET_WORDS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 DASH = "–"
 
@@ -32,6 +33,11 @@ def words(name: Any) -> str:
     return str(name).replace("_", " ")
 
 
+def part(text: Any) -> str:
+    """A name as one piece of a path."""
+    return quote(str(text), safe="")
+
+
 def day(at: Any) -> str:
     """The day of a time."""
     return str(at or DASH)[:10]
@@ -45,6 +51,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "number": number,
     "fixed": fixed,
     "percent": percent,
+    "part": part,
     "words": words,
     "day": day,
 }
