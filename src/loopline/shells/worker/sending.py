@@ -23,7 +23,8 @@ class Sending:
         """Start it if it is needed; one that ended is started again after a few seconds at the earliest."""
         now = time.monotonic()
         if self._child is not None and self._child.poll() is not None:
-            self._child, self._not_before = None, now + (AGAIN_S if self._child.returncode else 0.0)
+            self._not_before = now + (AGAIN_S if self._child.returncode else 0.0)
+            self._child = None
         if due and self._child is None and now >= self._not_before:
             self._child = subprocess.Popen(
                 [sys.executable, "-P", "-m", "loopline.shells.worker.send", "--home", str(self._home)],

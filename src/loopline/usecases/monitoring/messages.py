@@ -117,7 +117,10 @@ class Messages:
         """Decide where new notes go, and put together what is more than a channel takes in an hour."""
         fresh, now = store.unaddressed(tx), self._clock.text()
         if fresh:
-            store.add(tx, [one for note in rules.reduced(fresh) for one in _addressed(note, declared, now)])
+            kept = rules.reduced(fresh)
+            for note in kept:
+                store.renew(tx, note)
+            store.add(tx, [one for note in kept for one in _addressed(note, declared, now)])
             store.addressed(tx, [note.id for note in fresh])
         waiting = sorted(store.waiting(tx), key=lambda one: (one.channel, one.seq))
         for key, of_channel in groupby(waiting, lambda one: one.channel):

@@ -185,7 +185,7 @@ class Monitoring(Insights):
         summary = self._summarized(endpoint, config, found)
         wrong = findings(
             [window for _, window in found.windows], config, summary.limits, found.live_at,
-            _usual_missing(describe, found.live),
+            _usual_missing(describe, found.live), found.delay,
         )  # fmt: skip
         at = self._clock.text()
 

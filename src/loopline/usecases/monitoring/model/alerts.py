@@ -8,6 +8,7 @@ import msgspec
 
 ALERT_OPENED = "alert.opened"
 ALERT_ACKNOWLEDGED = "alert.acknowledged"
+ALERT_GREW = "alert.grew"  # one more cause of the same incident
 ALERT_RESOLVED = "alert.resolved"
 ALERT_JUDGED = "alert.judged"
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
@@ -58,7 +59,8 @@ class Precision(msgspec.Struct, frozen=True, kw_only=True):
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What one window says about one cause: "wrong" (with enough windows in a row before it), "well", or "wait" (wrong,
-    but not yet often enough). `first_window` is where the run of wrong windows begins; `version` served the window."""
+    but not yet often enough). `first_window` is where the run of wrong windows begins; `version` served the window; `due`
+    is when it could be known ("": when other findings of the window are)."""
 
     cause: str
     state: Literal["wrong", "well", "wait"]
@@ -69,3 +71,4 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     limit: float | None
     message: str
     details: dict[str, Any] = {}
+    due: str = ""

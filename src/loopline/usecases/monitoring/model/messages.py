@@ -99,11 +99,14 @@ def addressees(alert: Alert, named: Sequence[str], channels: Iterable[ChannelRul
 
 
 def reduced(notes: Sequence[Note]) -> list[Note]:
-    """Notes about one alert that nobody was told of yet: where it was resolved meanwhile, only that is told."""
-    closed = {note.alert.id: note for note in notes if note.state == CLOSED}
-    newest = {note.alert.id: note for note in notes}
-    kept = [note for note in notes if note.alert.id not in closed or note is closed[note.alert.id]]
-    return [note for note in kept if note.state != GREW or note is newest[note.alert.id]]
+    """Notes that nobody was told of yet: of each alert only its end, or else what came first, as the alert is now."""
+    of_alert: dict[str, list[Note]] = {}
+    for note in notes:
+        of_alert.setdefault(note.alert.id, []).append(note)
+    return [
+        last if last.state == CLOSED else msgspec.structs.replace(first, alert=last.alert)
+        for first, last in ((together[0], together[-1]) for together in of_alert.values())
+    ]
 
 
 def delay_s(tries: int, luck: float | None = None) -> float:

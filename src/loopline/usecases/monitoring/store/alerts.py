@@ -21,7 +21,7 @@ ADD_ALERT = (
     " :judged_by, :judged_at, :seq)"
 )
 SET_ALERT = (
-    "UPDATE monitoring_alerts SET state = :state, last_window = :last_window, value = :value,"
+    "UPDATE monitoring_alerts SET cause = :cause, version = :version, first_window = :first_window, state = :state, last_window = :last_window, value = :value,"
     " limit_value = :limit_value, message = :message, changed_at = :changed_at, changed_by = :changed_by, note = :note,"
     " details = :details, verdict = :verdict, judged_by = :judged_by, judged_at = :judged_at WHERE id = :id"
 )
@@ -42,9 +42,15 @@ def newest_alert(tx: Transaction, endpoint: str, cause: str) -> Alert | None:
     return None if row is None else _alert(row)
 
 
-def alerts(tx: Transaction, endpoint: str, state: str, limit: int) -> list[Alert]:
-    """Alerts, newest first; '' leaves endpoint or state open, `open` includes acknowledged ones."""
-    conditions = ["endpoint = :endpoint"] * bool(endpoint)
+def seq_of(tx: Transaction, alert_id: str) -> int:
+    """The number of the fact with which an alert opened."""
+    row = tx.row("SELECT seq FROM monitoring_alerts WHERE id = :id", {"id": alert_id})
+    return 0 if row is None else int(row["seq"])
+
+
+def alerts(tx: Transaction, endpoint: str, state: str, limit: int, exact: bool = False) -> list[Alert]:
+    """Alerts, newest first; '' leaves endpoint (unless `exact`) or state open, `open` includes acknowledged ones."""
+    conditions = ["endpoint = :endpoint"] * (bool(endpoint) or exact)
     conditions += ["state <> 'resolved'" if state == OPEN else "state = :state"] * bool(state)
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     params = {"endpoint": endpoint, "state": state, "limit": limit}
@@ -75,6 +81,9 @@ def set_alert(tx: Transaction, alert: Alert) -> None:
     row = _alert_row(alert)
     names: tuple[str, ...] = (
         "id",
+        "cause",
+        "version",
+        "first_window",
         "state",
         "last_window",
         "value",

@@ -17,12 +17,12 @@ COLUMNS = ", ".join(FIELDS)
 ADD_NOTE = """INSERT INTO monitoring_messages (id, seq, alert, endpoint, state, content, created_at, addressed)
 VALUES (:id, :seq, :alert, :endpoint, :state, :content, :created_at, 0) ON CONFLICT (id) DO NOTHING"""
 NOTES = "SELECT id, seq, state, content, created_at FROM monitoring_messages"
-UNADDRESSED = f"{NOTES} WHERE addressed = 0 ORDER BY seq, id LIMIT :limit"
+UNADDRESSED = f"{NOTES} WHERE addressed = 0 ORDER BY seq, state DESC LIMIT :limit"
 ADDRESSED = "UPDATE monitoring_messages SET addressed = 1 WHERE id = :id"
 ADD = f"""INSERT INTO monitoring_deliveries ({COLUMNS}) VALUES ({", ".join(f":{name}" for name in FIELDS)})
 ON CONFLICT (id) DO NOTHING"""
 DELIVERIES = f"SELECT {COLUMNS} FROM monitoring_deliveries"
-ALL_WAITING = f"{DELIVERIES} WHERE state = 'waiting' ORDER BY seq, id LIMIT 5000"
+ALL_WAITING = f"{DELIVERIES} WHERE state = 'waiting' ORDER BY seq, id DESC LIMIT 5000"
 DUE = "SELECT min(not_before) AS at FROM monitoring_deliveries WHERE state = 'waiting'"
 SENT_SINCE = """SELECT ended_at FROM monitoring_deliveries WHERE channel = :channel AND ended_at > :since AND state = 'sent'
 ORDER BY ended_at DESC LIMIT :limit"""
@@ -55,10 +55,16 @@ def addressed(tx: Transaction, notes: Iterable[str]) -> None:
     tx.run_many(ADDRESSED, [{"id": note} for note in notes])
 
 
+def renew(tx: Transaction, note: Note) -> None:
+    """Have a note tell of its alert as it is now."""
+    content = msgspec.json.encode(note.alert).decode()
+    tx.run("UPDATE monitoring_messages SET content = :content WHERE id = :id", {"id": note.id, "content": content})
+
+
 def notes(tx: Transaction, ids: Sequence[str]) -> list[Note]:
     """Notes by id, in the order in which they came."""
     where, params = among("id", ids)
-    return [_note(row) for row in tx.rows(f"{NOTES} WHERE {where} ORDER BY seq, id", params)]
+    return [_note(row) for row in tx.rows(f"{NOTES} WHERE {where} ORDER BY seq, state DESC", params)]
 
 
 def add(tx: Transaction, deliveries: Iterable[Delivery]) -> None:
