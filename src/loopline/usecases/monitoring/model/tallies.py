@@ -13,7 +13,7 @@ import msgspec
 from loopline.core.errors import Invalid
 from loopline.usecases.monitoring.model.config import MonitorConfig
 
-FORMAT = 1
+FORMAT = 2
 BINS = 10
 MOST_CLASSES = 200
 NEVER_MS = -(1 << 63)
@@ -96,7 +96,8 @@ class Naive(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of the rows of one bucket of time and one segment. Two of them add up.
 
-    `failed` rows have no prediction. `numbered` predictions are numbers, their sum is `predicted`. `binary` is there as
+    `failed` rows have no prediction. `numbered` predictions are numbers, their sum is `predicted`; `called` of them are above
+    the threshold. `binary` is there as
     long as all truth is 0 or 1. `latency` (microseconds) and `delays` (from the event until truth was first known) are
     counts by key, packed. `last_event_ms` and `last_known_ms` are the latest moments seen, NEVER_MS where none.
     """
@@ -106,6 +107,7 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     numbered: int = 0
     predicted: float = 0.0
+    called: int = 0
     binary: Binary | None = None
     numbers: Numbers | None = None
     classes: Classes | None = None

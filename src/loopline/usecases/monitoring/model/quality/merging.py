@@ -41,6 +41,7 @@ def merged(one: Tally, other: Tally) -> Tally:
         failed=one.failed + other.failed,
         numbered=one.numbered + other.numbered,
         predicted=one.predicted + other.predicted,
+        called=one.called + other.called,
         binary=binary,
         numbers=numbers,
         classes=_both(one.classes, other.classes, both_of),

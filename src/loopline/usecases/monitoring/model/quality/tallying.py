@@ -74,6 +74,7 @@ def tallied(rows: Rows, config: MonitorConfig) -> Tally:
         failed=int(rows.failed.sum()),
         numbered=int(numbered.sum()),
         predicted=float(rows.predicted[numbered].sum()),
+        called=int((rows.predicted > config.threshold).sum()),
         binary=binary,
         numbers=numbers,
         classes=classes_of(rows.predicted_text, rows.truth, rows.labels),
