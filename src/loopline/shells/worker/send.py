@@ -14,7 +14,7 @@ from loopline.core.errors import LooplineError
 from loopline.kit.processes import die_with_parent
 
 LESS_URGENT = 5
-LINGER_S, LOOK_S = 5.0, 0.5
+LINGER_S, LOOK_S = 2.0, 0.2
 
 
 def main() -> int:
