@@ -1,0 +1,248 @@
+"""Performance before its truth: estimates of every window whose truth is not mature, and later how wrong they were."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from loopline.core.performance import LOSSES
+from loopline.core.times import from_ms, to_ms
+from loopline.ports.database import Transaction
+from loopline.usecases.monitoring.model.alerts import Finding
+from loopline.usecases.monitoring.model.config import MonitorConfig
+from loopline.usecases.monitoring.model.estimates.speaking import MIX, Said, as_first, silent, spoken
+from loopline.usecases.monitoring.model.estimates.values import Estimate
+from loopline.usecases.monitoring.model.looking import Look
+from loopline.usecases.monitoring.model.windows import Window
+from loopline.usecases.monitoring.store import estimates as store
+
+if TYPE_CHECKING:
+    from loopline.usecases.monitoring.estimating_rows import Reader
+    from loopline.usecases.monitoring.model.estimates.binary import Belief
+    from loopline.usecases.monitoring.model.estimates.forecasts import Forecast
+    from loopline.usecases.monitoring.model.estimates.regression import NumericBelief
+    from loopline.usecases.monitoring.model.estimates.rows import Rows
+
+MOST_WINDOWS, LEAST_NEWS, LEAST_OF_VERSION, LEAST_IN_WINDOW = 26, 0.02, 1_000, 20
+USUAL = ("auc", "accuracy", "log_loss", "brier")
+NO_TRUTH = "no truth has arrived yet: there is nothing to calibrate with"
+TEXTS = "predictions are texts: without their probabilities nothing can be said before the truth"
+
+
+@dataclass
+class Estimated:
+    """What this look found, and the rows that it changes."""
+
+    endpoint: str
+    findings: Sequence[Finding] = ()
+    changed: list[tuple[str, Estimate]] = field(default_factory=list)
+
+    def keep(self, tx: Transaction, at: str) -> None:
+        """Write what changed."""
+        store.put(tx, self.endpoint, self.changed, at)
+
+
+def look(look: Look) -> Estimated:
+    """Estimate the windows that are new or have news, fill in what came true, and say which are beyond their limit.
+
+    Of each window that is over it is kept what could be said at its end (from labels known by then, however late one
+    looks), and what was said last before its truth was mature. Nothing that was said is changed later.
+    """
+    if look.config.estimates.off:
+        return Estimated(look.endpoint)
+    whole = [w for w in look.windows if w.column == "" and w.predictions >= LEAST_IN_WINDOW][-MOST_WINDOWS:]
+    kept = look.read(lambda tx: store.estimates(tx, look.endpoint))
+    rules = f"{zlib.crc32(repr((look.config.window, asked_metrics(look.config), look.config.threshold)).encode()):08x}"
+    round_ = Round(look, rules, kept)
+    for window in whole:
+        round_.take(window)
+    changed = [
+        (basis, entry) for key, (basis, entry) in round_.kept.items() if round_.before.get(key) != (basis, entry)
+    ]
+    return Estimated(look.endpoint, list(findings(look, (entry for _, entry in round_.kept.values()))), changed)
+
+
+def asked_metrics(config: MonitorConfig) -> tuple[str, ...]:
+    """The metrics to estimate: those that the monitor names, and the usual ones."""
+    return tuple(dict.fromkeys((config.metric, *(entry.metric for entry in config.quality), *config.metrics, *USUAL)))
+
+
+class Round:
+    """One look at the windows, oldest first."""
+
+    def __init__(self, look: Look, rules: str, kept: Sequence[tuple[str, Estimate]]) -> None:
+        self.kept = {(entry.start, entry.metric, entry.method): (basis, entry) for basis, entry in kept}
+        self.before = dict(self.kept)
+        self._look, self._rules = look, rules
+        hours = look.config.label_delay_hours
+        hours = look.delay.p99_hours if hours is None else hours
+        self._delay_ms = None if hours is None else int(hours * 3_600_000)
+        self._metrics = asked_metrics(look.config)
+        self._last: tuple[object, Belief | NumericBelief | str, list[str]] | None = None
+
+    def take(self, window: Window) -> None:
+        """Say what there is to say of a window."""
+        said = {key[1:]: entry for key, (basis, entry) in self.kept.items() if key[0] == window.start}
+        bases = {basis for key, (basis, _) in self.kept.items() if key[0] == window.start}
+        if any(entry.mature for entry in said.values()):
+            return
+        same_rules = all(basis.endswith(self._rules) for basis in bases)
+        if window.mature:
+            self._settle(window, said if same_rules else {})
+        elif not said or not same_rules or self._news(window, said, bases):
+            self._say(window, said if same_rules else {})
+
+    def _news(self, window: Window, said: Said, bases: set[str]) -> bool:
+        if window.complete and not all(entry.complete for entry in said.values()):
+            return True
+        rows, labels = (int(part) for part in min(bases).split()[:2])
+        moved = max(abs(window.predictions - rows), abs(window.labelled - labels))
+        return moved > LEAST_NEWS * max(window.predictions, 1)
+
+    def _say(self, window: Window, said: Said) -> None:
+        """What is to be said now, and with it what was to be said at the window's end."""
+        first = {key: as_first(entry) for key, entry in said.items() if entry.complete}
+        now = min(self._look.watermark_ms, to_ms(window.end)) if not window.complete else self._look.watermark_ms
+        if window.complete and not first:
+            ended = self._estimates(window, to_ms(window.end))
+            first = {key: as_first(entry) for key, entry in ended.items()}
+        self._put(window, self._estimates(window, now), first)
+
+    def _settle(self, window: Window, said: Said) -> None:
+        """The truth is mature: fill in what came true beside what was said, which stays as it is."""
+        if not said:
+            said = self._estimates(window, to_ms(window.end))
+        elif not all(entry.complete for entry in said.values()):
+            ended = self._estimates(window, to_ms(window.end))
+            said = {key: msgspec.structs.replace(entry, **as_first(entry)) for key, entry in ended.items()}
+        first = {key: as_first(entry) if entry.first_value is None else {} for key, entry in said.items()}
+        real = self._realized(window)
+        self._put(window, {k: msgspec.structs.replace(e, realized=real.get(k[0])) for k, e in said.items()}, first)
+
+    def _put(self, window: Window, found: Said, first: dict[tuple[str, str], dict[str, float | None]]) -> None:
+        basis = f"{window.predictions} {window.labelled} {self._rules}"
+        for key, entry in found.items():
+            values = {"complete": window.complete, "mature": window.mature, **first.get(key, {})}
+            self.kept[window.start, *key] = (basis, msgspec.structs.replace(entry, **values))
+
+    def _estimates(self, window: Window, moment_ms: int) -> Said:
+        """What the labels known at a moment say of a window."""
+        forecast, version, warning = self._forecast(window, moment_ms)
+        share = window.labelled / max(window.predictions, 1)
+        blank = Estimate(
+            start=window.start, end=window.end, metric="", method="", rows=window.predictions, share=share,
+            as_of=from_ms(moment_ms), version=version,
+        )  # fmt: skip
+        if isinstance(forecast, str):
+            return silent((self._look.config.metric,), blank, forecast)
+        found = spoken(forecast, self._past(moment_ms), blank, warning)
+        judged = {self._look.config.metric, *self._look.limits}
+        return found | silent(sorted(judged - forecast.values.keys()), blank, "this metric cannot be estimated")
+
+    def _forecast(self, window: Window, moment_ms: int) -> tuple[Forecast | str, int | None, list[str]]:
+        from loopline.usecases.monitoring.model.estimates.learning import asked, predicted
+
+        if self._delay_ms is None:
+            return NO_TRUTH, None, []
+        if self._reader.is_text():
+            return TEXTS, None, []
+        rows = self._reader.window(window)
+        rows = rows.where(rows.event_ms < moment_ms)
+        if not len(rows):
+            return "no row of this window has a number as its prediction", None, []
+        belief, warning = self._belief(rows, moment_ms)
+        version = rows.main_version()
+        if isinstance(belief, str):
+            return belief, version, []
+        return predicted(belief, rows, asked(self._look.config, self._metrics)), version, warning
+
+    def _belief(self, rows: Rows, moment_ms: int) -> tuple[Belief | NumericBelief | str, list[str]]:
+        """What was learned by a moment for the versions that served some rows; the last one is kept."""
+        from loopline.usecases.monitoring.estimating_rows import of_versions
+        from loopline.usecases.monitoring.model.estimates.learning import learned
+
+        key = (moment_ms, rows.versions())
+        if self._last is None or self._last[0] != key:
+            delay_ms = self._delay_ms or 0
+            history, warning = of_versions(self._reader.before(moment_ms), rows, moment_ms, delay_ms, LEAST_OF_VERSION)
+            belief = learned(history, moment_ms, delay_ms, self._look.config.window)
+            self._last = key, belief, [warning] if warning else []
+        return self._last[1], self._last[2]
+
+    def _realized(self, window: Window) -> dict[str, float]:
+        from loopline.usecases.monitoring.model.estimates.learning import asked, realized
+
+        rows = self._reader.window(window)
+        return realized(rows.where(rows.known(self._look.watermark_ms)), asked(self._look.config, self._metrics))
+
+    def _past(self, moment_ms: int) -> list[Said]:
+        """What was said at the ends of windows whose truth was mature at a moment, oldest first."""
+        found: dict[str, Said] = {}
+        for (start, metric, method), (_, entry) in sorted(self.kept.items(), key=lambda pair: pair[0]):
+            if entry.mature and to_ms(entry.end) + (self._delay_ms or 0) <= moment_ms:
+                found.setdefault(start, {})[metric, method] = entry
+        return list(found.values())
+
+    @cached_property
+    def _reader(self) -> Reader:
+        from loopline.usecases.monitoring.estimating_rows import Reader
+
+        return Reader(self._look, self._delay_ms or 0)
+
+
+def findings(look: Look, kept: Iterable[Estimate]) -> Iterator[Finding]:
+    """Where the monitor asks for it: windows that are over and whose whole interval lies beyond the limit of its metric."""
+    if not look.config.estimates.alert:
+        return
+    windows: dict[str, list[Estimate]] = {}
+    for entry in kept:
+        if entry.method == MIX and entry.complete and entry.value is not None and entry.metric in look.limits:
+            windows.setdefault(entry.start, []).append(entry)
+    run: list[str] = []
+    for start, entries in sorted(windows.items()):
+        wrong = [entry for entry in entries if _beyond(entry, look.limits[entry.metric])]
+        run = [*run, start] if wrong else []
+        state: Literal["wrong", "well", "wait"] = "well" if not run else "wait"
+        state = "wrong" if len(run) >= look.config.consecutive else state
+        yield _finding(look, (wrong or entries)[0], "; ".join(_told(e, look) for e in wrong or entries[:1]), state, run)
+
+
+def _finding(
+    look: Look, entry: Estimate, message: str, state: Literal["wrong", "well", "wait"], run: Sequence[str]
+) -> Finding:
+    return Finding(
+        cause="estimate",
+        state=state,
+        first_window=run[0] if run else entry.start,
+        window=entry.start,
+        version=look.live_at.get(entry.start),
+        value=entry.value,
+        limit=look.limits[entry.metric],
+        message=message,
+        details={
+            "metric": entry.metric, "estimate": entry.value, "low": entry.low, "high": entry.high,
+            "method": entry.method, "share_arrived": entry.share, "as_of": entry.as_of, "warning": entry.warning,
+        },
+    )  # fmt: skip
+
+
+def _beyond(entry: Estimate, limit: float) -> bool:
+    if entry.mature and entry.realized is not None:  # what came true says more than what was thought
+        return entry.realized > limit if entry.metric in LOSSES else entry.realized < limit
+    edge = entry.low if entry.metric in LOSSES else entry.high
+    return edge is not None and (edge > limit if entry.metric in LOSSES else edge < limit)
+
+
+def _told(entry: Estimate, look: Look) -> str:
+    limit = look.limits[entry.metric]
+    relation = ("above" if entry.metric in LOSSES else "below") if _beyond(entry, limit) else "not surely beyond"
+    return (
+        f"{entry.metric} of the {look.config.window} of {entry.start[:10]} is estimated as {entry.value:.3f}"
+        f" ({entry.low:.3f} to {entry.high:.3f}), {relation} the limit {limit:.3f};"
+        f" {100 * entry.share:.0f} % of its truth has arrived"
+    )

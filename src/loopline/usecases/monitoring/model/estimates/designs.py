@@ -1,0 +1,128 @@
+"""Rows as the columns of an additive model: the score as a broken line, each input as a step function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopline.usecases.monitoring.model.estimates.rows import Floats, Rows
+
+BINS, MOST_TEXTS, MOST_INPUTS = 6, 20, 40
+SCORE_PENALTY, KNOT_PENALTY, STEP_PENALTY = 1.0, 3.0, 200.0
+
+
+def logit(probability: Floats) -> Floats:
+    """log odds; probabilities are kept 1e-4 away from 0 and 1, which no calibration can tell from them."""
+    sure = np.clip(probability, 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(sure / (1 - sure)))
+
+
+@dataclass(frozen=True)
+class Design:
+    """Where the broken line bends (`knots`, in units of the transformed score) and the steps of each input."""
+
+    centre: float
+    scale: float
+    odds: bool
+    knots: Floats
+    edges: dict[str, Floats]
+    words: dict[str, dict[str, int]]
+
+    def line(self, rows: Rows) -> Floats:
+        """(n, 2 + knots): 1, the score, and what it exceeds each knot by."""
+        z = self.position(rows.score)
+        return np.column_stack([np.ones(len(z)), z, *(np.maximum(z - knot, 0) for knot in self.knots)])
+
+    def position(self, score: Floats) -> Floats:
+        """The score, centred (log odds for probabilities)."""
+        return np.asarray(((logit(score) if self.odds else score) - self.centre) / self.scale)
+
+    def steps(self, rows: Rows) -> list[tuple[NDArray[np.int64], int]]:
+        """For each input the step of each row, and how many steps there are."""
+        numbers = [(codes_of(rows.numbers[name], edges), len(edges) + 2) for name, edges in self.edges.items()]
+        texts = [(_word_codes(rows.texts[name], words), len(words) + 1) for name, words in self.words.items()]
+        return numbers + texts
+
+    def matrix(self, rows: Rows) -> Floats:
+        """(n, width): the line, then a 0/1 column for each step."""
+        parts: list[Floats] = [self.line(rows)]
+        for codes, count in self.steps(rows):
+            part = np.zeros((len(codes), count))
+            part[np.arange(len(codes)), codes] = 1.0
+            parts.append(part)
+        return np.concatenate(parts, axis=1)
+
+    def sum(self, rows: Rows, weights: Floats) -> Floats:
+        """The matrix times `weights`, without making it."""
+        line = self.line(rows)
+        total, place = line @ weights[: line.shape[1]], line.shape[1]
+        for codes, count in self.steps(rows):
+            total = total + weights[place : place + count][codes]
+            place += count
+        return np.asarray(total)
+
+    def penalties(self) -> Floats:
+        """What each squared weight costs; the constant is free."""
+        line = [0.0, SCORE_PENALTY] + [KNOT_PENALTY] * len(self.knots)
+        counts = [len(edges) + 2 for edges in self.edges.values()] + [len(words) + 1 for words in self.words.values()]
+        return np.array(line + [STEP_PENALTY] * sum(counts))
+
+
+def design(rows: Rows, odds: bool, residual: Floats | None) -> Design:
+    """Steps at the quantiles of each input. `residual` (one value a row) chooses the MOST_INPUTS inputs that explain it
+    best; None leaves all inputs out."""
+    z = logit(rows.score) if odds else rows.score
+    centre = float(z.mean())
+    scale = 1.0 if odds else float(z.std()) or 1.0
+    knots = np.unique(np.quantile((z - centre) / scale, [0.2, 0.4, 0.6, 0.8, 0.95]))
+    edges: dict[str, Floats] = {}
+    words: dict[str, dict[str, int]] = {}
+    if residual is not None:
+        edges = {name: _edges(values) for name, values in rows.numbers.items()}
+        words = {name: _words(values) for name, values in rows.texts.items()}
+        kept = _best(rows, edges, words, residual)
+        edges = {name: found for name, found in edges.items() if name in kept and len(found)}
+        words = {name: found for name, found in words.items() if name in kept and found}
+    return Design(centre, scale, odds, knots, edges, words)
+
+
+def codes_of(values: Floats, edges: Floats) -> NDArray[np.int64]:
+    """The step of each value; empty ones have the last."""
+    codes = np.searchsorted(edges, values)
+    return np.where(np.isnan(values), len(edges) + 1, codes).astype(np.int64)
+
+
+def _edges(values: Floats) -> Floats:
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return np.zeros(0)
+    found = np.unique(np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1]))
+    return found if finite.min() < finite.max() else np.zeros(0)
+
+
+def _words(values: NDArray[Any]) -> dict[str, int]:
+    names, counts = np.unique(values[values != np.array(None)].astype(str), return_counts=True)
+    common = names[np.argsort(-counts, kind="stable")[:MOST_TEXTS]]
+    return {str(name): place + 1 for place, name in enumerate(common)}
+
+
+def _word_codes(values: NDArray[Any], words: dict[str, int]) -> NDArray[np.int64]:
+    return np.fromiter((words.get(value, 0) for value in values), dtype=np.int64, count=len(values))
+
+
+def _best(rows: Rows, edges: dict[str, Floats], words: dict[str, dict[str, int]], residual: Floats) -> set[str]:
+    if len(edges) + len(words) <= MOST_INPUTS:
+        return {*edges, *words}
+    codes = {name: codes_of(rows.numbers[name], found) for name, found in edges.items()}
+    codes |= {name: _word_codes(rows.texts[name], found) for name, found in words.items()}
+    gains = {name: _explained(code, residual) for name, code in codes.items()}
+    return set(sorted(gains, key=lambda name: -gains[name])[:MOST_INPUTS])
+
+
+def _explained(codes: NDArray[np.int64], residual: Floats) -> float:
+    counts = np.bincount(codes)
+    sums = np.bincount(codes, weights=residual)
+    return float((sums**2 / np.maximum(counts, 1)).sum() - (counts > 0).sum() * residual.var())
