@@ -119,3 +119,20 @@ def _more(side: tuple[Ints, Ints], middle: int, one: Binary | Naive | None, posi
         return side
     missing = one.missing_positives if positive else one.missing_negatives
     return keys.summed([side, (np.array([middle]), np.array([missing]))]) if missing else side
+
+
+def by_score(found: Spread, parts: int) -> list[tuple[Score, float]]:
+    """Rows ordered by score in `parts` of about equal size (rows with equal scores stay together): each with how many turned out
+    positive, as a Score, and its mean score."""
+    rows = found.negative + found.positive
+    before = np.cumsum(rows) - rows / 2
+    place = np.minimum((before / max(float(rows.sum()), 1.0) * parts).astype(np.int64), parts - 1)
+    values = keys.score_values(found.keys, found.coarse)
+    told = []
+    for part in np.unique(place):
+        mine = place == part
+        tops = np.array([float(n[mine[b]].sum()) for _, (b, n) in found.parts])
+        units = tops + np.array([float(m[mine[a]].sum()) for (a, m), _ in found.parts])
+        mean = float(values[mine] @ rows[mine] / rows[mine].sum())
+        told.append((ratio("label_mean", tops, units, float(tops.sum())), mean))
+    return told

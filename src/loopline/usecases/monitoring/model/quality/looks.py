@@ -8,15 +8,36 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from loopline.core.times import from_ms
 from loopline.kit.always_valid import boundary
 from loopline.kit.student import t_quantile
 from loopline.usecases.monitoring.model.arrays import DAY_MS
 from loopline.usecases.monitoring.model.config import MonitorConfig
 from loopline.usecases.monitoring.model.quality.measuring import scores_of
+from loopline.usecases.monitoring.model.quality.results import LookAt
 from loopline.usecases.monitoring.model.quality.scoring import Score, error_of, interval
 from loopline.usecases.monitoring.model.tallies import Tally
 
 TIGHTEST_AT = 30  # days
+
+
+def course(
+    tallies: Mapping[int, Tally], metric: str, config: MonitorConfig, most: int, confidence: float = 0.95
+) -> list[LookAt]:
+    """The metric of all days so far, as it stood at the end of each day (of `most` of them, evenly spread, and the last)."""
+    starts = sorted(start for start, tally in tallies.items() if tally.rows)
+    days = np.array(starts, dtype=np.int64) // DAY_MS
+    ends = np.flatnonzero(np.diff(days, append=days[-1:] + 1)) + 1
+    found = []
+    for end in ends[np.unique(np.linspace(0, len(ends) - 1, most).astype(int))] if len(ends) else ends:
+        scores = scores_of([tallies[start] for start in starts[:end]], config)
+        score = next((one for one in scores if one.name == metric), None)
+        if score is not None and math.isfinite(score.value):
+            low, high = any_time(score, days[:end], confidence) or (None, None)
+            day = from_ms(int(days[end - 1]) * DAY_MS)[:10]
+            labelled = sum(tallies[start].labelled for start in starts[:end])
+            found.append(LookAt(day=day, labelled=labelled, value=score.value, low=low, high=high))
+    return found
 
 
 def measured_any(tallies: Mapping[int, Tally], config: MonitorConfig, confidence: float = 0.95) -> dict[str, float]:
