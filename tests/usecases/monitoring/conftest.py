@@ -72,18 +72,41 @@ class Logs:
     def log_mark(self, endpoint: str) -> str:
         return f"{len(self.predictions)} {len(self.truth)}"
 
+    def log_days(self, endpoint: str, known: Any = ()) -> list[SimpleNamespace]:
+        """One unit a day; a mark is the number of its rows."""
+        rows: dict[int, int] = {}
+        for table in self.predictions:
+            days, counts = np.unique(np.asarray(table["at"].cast("int64")) // DAY, return_counts=True)
+            for one, count in zip(days.tolist(), counts.tolist(), strict=True):
+                rows[one] = rows.get(one, 0) + count
+        names = {one: str(np.datetime64(one * DAY, "ms").astype("datetime64[D]")) for one in sorted(rows)}
+        return [
+            SimpleNamespace(name=name, first_ms=one * DAY, end_ms=(one + 1) * DAY, rows=rows[one], files="",
+                            mark=str(rows[one]))
+            for one, name in names.items()
+        ]  # fmt: skip
+
+    def truth_mark(self, endpoint: str) -> str:
+        return ""
+
+    def times_of_ids(self, ids: Any) -> Any:
+        """These ids hold no time."""
+        return np.full(len(ids), -1, dtype=np.int64)
+
     def read_predictions(
-        self, endpoint: str, since: str | None = None, until: str | None = None, by: str = "at"
+        self, endpoint: str, since: str | None = None, until: str | None = None, by: str = "at", columns: Any = None
     ) -> pa.Table:
         self.reads += 1
         found = pa.concat_tables(self.predictions) if self.predictions else predicted(0)
         if since is None or until is None:
             return found
         first, end = (pa.scalar(datetime.fromisoformat(text), MOMENT) for text in (since, until))
-        return found.filter((pc.field(by) >= first) & (pc.field(by) < end))
+        found = found.filter((pc.field(by) >= first) & (pc.field(by) < end))
+        return found if columns is None else found.select([name for name in columns if name in found.column_names])
 
-    def read_truth(self, endpoint: str) -> pa.Table:
-        return pa.Table.from_pylist(self.truth, TRUTH)
+    def read_truth(self, endpoint: str, after: int = 0, most: int | None = None) -> pa.Table:
+        later = [row for row in self.truth if row["seq"] > after]
+        return pa.Table.from_pylist(later[:most], TRUTH)
 
     def tell(self, targets: list[Any], values: Any, observed: Any) -> None:
         """Truth by prediction id (a text) or by (key, event time in ms), as it comes in."""
@@ -185,7 +208,7 @@ def watch(tmp_path: Path) -> Iterator[Watch]:
 
     registry = SimpleNamespace(version=version, profile=lambda name, number: profiles.get(number))
     clock = SimpleNamespace(text=lambda: "2013-05-01T00:00:00.000Z")
-    projects = SimpleNamespace(monitor=lambda endpoint: rules.get(endpoint), projects=lambda: [])
-    monitoring = Monitoring(database, facts, clock, registry, logs, projects)
+    projects = SimpleNamespace(monitor=lambda endpoint: rules.get(endpoint), projects=list)
+    monitoring = Monitoring(database, facts, clock, registry, logs, projects, home=tmp_path)
     yield Watch(monitoring, logs, facts, database, rules, versions, profiles)
     database.close()

@@ -98,7 +98,7 @@ def test_a_bad_week_is_found_shown_acknowledged_and_closed(shell: Shell, tmp_pat
     ]
     summary = found["summary"]
     assert (summary["truth_records"], summary["orphans"], summary["limit"]) == (2303, 3, 0.8)
-    assert summary["label_delay"]["p99_hours"] == 5.0
+    assert summary["label_delay"]["p99_hours"] == pytest.approx(5.0, rel=0.002)  # counted in steps of so much
     (alert,) = shell("alerts")[1]
     assert (alert["cause"], alert["first_window"][:10]) == ("performance", "2013-04-08")
     assert shell("ack", alert["id"], "--note", "looking")[1]["state"] == "acknowledged"

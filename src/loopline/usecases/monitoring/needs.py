@@ -10,7 +10,9 @@ from loopline.core.tables import Signature
 from loopline.ports.database import Transaction
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 
 class Version(Protocol):
@@ -36,17 +38,49 @@ class Endpoint(Protocol):
     def name(self) -> str: ...
 
 
+class LogUnit(Protocol):
+    """A day (2013-05-03) of the prediction log, or an hour (2013-05-03T14) of one that has very many rows or is not over.
+    `mark` differs when its rows do, `files` when their files do."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def first_ms(self) -> int: ...
+    @property
+    def end_ms(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def files(self) -> str: ...
+    @property
+    def mark(self) -> str: ...
+
+
 class Serving(Protocol):
     """The logs. Columns of predictions: id, endpoint, revision, model, version, at, event_time, key, the inputs,
     prediction, latency_us; of truth: prediction_id, key, event_time, value, observed_at, received_at, seq."""
 
     def endpoints(self) -> Sequence[Endpoint]: ...
-    def read_predictions(
-        self, endpoint: str, since: str | None = None, until: str | None = None, by: str = "at"
-    ) -> pa.Table:
-        """Those with since <= `by` < until, where `by` is "at" or "event_time"."""
+    def log_mark(self, endpoint: str) -> str:
+        """Differs once anything of the logs differs; cheap."""
 
-    def read_truth(self, endpoint: str) -> pa.Table: ...
+    def log_days(self, endpoint: str, known: Sequence[Any] = ()) -> Sequence[LogUnit]:
+        """The units that hold rows, oldest first; `known` are those that were answered before."""
+
+    def read_predictions(
+        self, endpoint: str, since: str | None = None, until: str | None = None, by: str = "at",
+        columns: Sequence[str] | None = None,
+    ) -> pa.Table:  # fmt: skip
+        """Those with since <= `by` < until, where `by` is "at" or "event_time"; with `columns` only those that exist."""
+
+    def read_truth(self, endpoint: str, after: int = 0, most: int | None = None) -> pa.Table:
+        """In the order of receipt; with `most` only the first so many with seq > `after`."""
+
+    def truth_mark(self, endpoint: str) -> str:
+        """Differs once truth that was received is gone."""
+
+    def times_of_ids(self, ids: pa.ChunkedArray) -> NDArray[np.int64]:
+        """The millisecond that each prediction id holds; -1 for what is none."""
 
 
 class Project(Protocol):

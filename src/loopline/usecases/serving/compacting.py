@@ -91,7 +91,8 @@ def merge(log: Log, day: str, group: list[str]) -> None:
         [field for field in whole if field.name not in LAST] + [whole.field(n) for n in LAST if n in whole.names]
     )
     redacted = sorted({name for schema in schemas for name in layout.listed(schema.metadata, layout.REDACTED)})
-    metadata = layout.described(replaces=group, reason=COMPACTED, redacted=redacted)
+    erasures = sorted({name for schema in schemas for name in layout.listed(schema.metadata, layout.ERASURE)})
+    metadata = layout.described(replaces=group, reason=COMPACTED, redacted=redacted, erasure=erasures)
     token = hashlib.sha256(" ".join(group).encode()).hexdigest()[:12]
     hidden = log.fresh / f".{day}-{token}{UNFINISHED}"
     archiving.write(hidden, _sorted(folder, group, whole), whole, metadata)

@@ -64,5 +64,5 @@ def emptied(log: Log, name: str) -> None:
     schema = pq.read_schema(log.sealed / name).remove_metadata()
     hidden = log.fresh / f".{name}{UNFINISHED}"
     archiving.write(hidden, (), schema, layout.described())
-    target = f"{first:016d}-{last:016d}-end{layout.PARQUET}"
+    target = f"{first:016d}-{last:016d}{layout.EMPTIED}"
     archiving.publish(log.sealed, {target: hidden})

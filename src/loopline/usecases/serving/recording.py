@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,10 @@ from loopline.core.ids import checked_name
 from loopline.usecases.serving.keeping import Keeping
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+
+    from loopline.usecases.serving.records.units import LogUnit
 
 
 class Recording(Keeping):
@@ -33,14 +37,36 @@ class Recording(Keeping):
 
         return read_predictions(self._home, endpoint, since, until, by, columns, parsed(where))
 
-    def read_truth(self, endpoint: str) -> pa.Table:
-        """All ground truth received for an endpoint, in the order of receipt (`seq`).
+    def read_truth(self, endpoint: str, after: int = 0, most: int | None = None) -> pa.Table:
+        """All ground truth received for an endpoint, in the order of receipt (`seq`); with `most` only the first so many
+        records with seq > `after`, without reading what was received before.
 
         Columns: prediction_id, key, event_time, value, observed_at, received_at, seq.
         """
-        from loopline.usecases.serving.records.reading import read_truth
+        from loopline.usecases.serving.records.reading import read_truth, read_truth_after
 
-        return read_truth(self._home, endpoint)
+        return read_truth(self._home, endpoint) if most is None else read_truth_after(self._home, endpoint, after, most)
+
+    def truth_mark(self, endpoint: str) -> str:
+        """A text that differs once truth that was received is no longer there: it was erased, or is not kept any longer."""
+        from loopline.usecases.serving.records.reading import truth_mark
+
+        return truth_mark(self._home, endpoint)
+
+    def times_of_ids(self, ids: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+        """The millisecond at which each id's prediction was made, which the id holds; -1 for text that is no id."""
+        from loopline.usecases.serving.records.ids import times_of
+
+        return times_of(ids)
+
+    def log_days(self, endpoint: str, known: Sequence[LogUnit] = ()) -> list[LogUnit]:
+        """The units of time (days of `at`; hours of a day that has very many rows, or is not over) that hold predictions,
+        each with a mark that changes when rows of it came, were erased or expired. `known`: what was answered before,
+        so that only the files of days that changed are looked into."""
+        from loopline.usecases.serving.records.units import units
+
+        today = self._clock.now().astimezone(UTC).strftime("%Y-%m-%d")
+        return units(self._home, endpoint, today, {unit.name: unit for unit in known})
 
     def log_mark(self, endpoint: str) -> str:
         """A text that differs once more predictions or truth of an endpoint are on disk; cheap to ask."""

@@ -27,7 +27,8 @@ class Joined:
     `value`: the record received last, NaN where none or where it is a text; then it is the `label` (None for all when no
     truth is a text). `known_ms`: when truth first became known (event clock), NO_TIME
     where never. `records` were received in all; `duplicates` repeat the value that their target already had,
-    `corrections` change it, `orphans` name no prediction that was logged.
+    `corrections` change it, `orphans` name no prediction that was logged. `matched`: which records, in the order of
+    receipt, speak of a prediction that is there.
     """
 
     value: Floats
@@ -36,13 +37,15 @@ class Joined:
     duplicates: int
     corrections: int
     orphans: int
+    matched: NDArray[np.bool_]
     label: NDArray[Any] | None = None
 
 
-def joined(predictions: pa.Table, truth: pa.Table) -> Joined:
+def joined(predictions: pa.Table, truth: pa.Table, counted: bool = True) -> Joined:
     """Join by `prediction_id`, else by (`key`, `event_time`); the record with the highest `seq` wins.
 
-    A record by key and time speaks of every prediction with both. Columns as in the logs of predictions and truth.
+    A record by key and time speaks of every prediction with both. Without `counted` nobody asks for duplicates and
+    corrections, which are then 0. Columns as in the logs of predictions and truth.
     """
     truth = truth.sort_by("seq")
     value = floats_of(truth["value"])
@@ -61,8 +64,8 @@ def joined(predictions: pa.Table, truth: pa.Table) -> Joined:
     known = milliseconds(truth["observed_at"])
     known = np.where(known == NO_TIME, milliseconds(truth["received_at"]), known)
     has = last >= 0
-    said = _codes(truth["label"]) if "label" in truth.column_names else np.full(rows, -1, dtype=np.int64)
-    duplicates, corrections = _repeats(truth, by_id, value, said)
+    duplicates, corrections = repeats(truth) if counted else (0, 0)
+    matched = np.where(by_id, at >= 0, np.isin(pairs, of_prediction[paired]) & (pairs >= 0))
     return Joined(
         value=np.where(has, value[np.maximum(last, 0)], np.nan) if rows else np.full(len(predictions), np.nan),
         known_ms=np.where(has, known[np.minimum(first, rows - 1)], NO_TIME)
@@ -71,8 +74,9 @@ def joined(predictions: pa.Table, truth: pa.Table) -> Joined:
         records=rows,
         duplicates=duplicates,
         corrections=corrections,
-        orphans=int((~np.where(by_id, at >= 0, np.isin(pairs, of_prediction[paired]) & (pairs >= 0))).sum()),
-        label=_labels(truth, last) if (said >= 0).any() else None,
+        orphans=int((~matched).sum()),
+        matched=matched,
+        label=_labels(truth, last) if "label" in truth.column_names and _valid(truth["label"]).any() else None,
     )
 
 
@@ -118,18 +122,22 @@ def _pairs(predictions: pa.Table, truth: pa.Table) -> tuple[Ints, Ints]:
     return np.where(whole[0], dense[:split], -1), np.where(whole[1], dense[split:], -1)
 
 
-def _repeats(truth: pa.Table, by_id: NDArray[np.bool_], value: Floats, said: Ints) -> tuple[int, int]:
-    """(duplicates, corrections): records whose target had a value before, the same one or another."""
+def repeats(truth: pa.Table, after: int = 0) -> tuple[int, int]:
+    """(duplicates, corrections): records, in the order of receipt, whose target had a value before, the same one or
+    another. Only those with seq > `after` are counted."""
     if not len(truth):
         return 0, 0
+    by_id, value = _valid(truth["prediction_id"]), floats_of(truth["value"])
+    said = _codes(truth["label"]) if "label" in truth.column_names else np.full(len(truth), -1, dtype=np.int64)
     names = _codes(truth["prediction_id"])
     keys, times = _codes(truth["key"]), milliseconds(truth["event_time"])
     target = np.where(by_id, names, -1), np.where(by_id, -1, keys), np.where(by_id, 0, times)
     order = np.lexsort((np.arange(len(truth)), *target))
     same = np.all([part[order][1:] == part[order][:-1] for part in target], axis=0)
-    before, after = value[order][:-1], value[order][1:]
-    equal = (before == after) | (np.isnan(before) & np.isnan(after))
+    earlier, later = value[order][:-1], value[order][1:]
+    equal = (earlier == later) | (np.isnan(earlier) & np.isnan(later))
     equal &= said[order][:-1] == said[order][1:]
+    same &= np.asarray(truth["seq"].to_numpy())[order][1:] > after
     return int((same & equal).sum()), int((same & ~equal).sum())
 
 

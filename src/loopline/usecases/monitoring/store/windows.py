@@ -68,6 +68,11 @@ def summaries(tx: Transaction) -> list[Summary]:
     return [msgspec.json.decode(row["summary"], type=Summary) for row in tx.rows(f"{SUMMARIES} ORDER BY endpoint")]
 
 
+def evaluated_at(tx: Transaction) -> dict[str, str]:
+    """When each endpoint was evaluated last."""
+    return {row["endpoint"]: row["evaluated_at"] for row in tx.rows(SUMMARIES)}
+
+
 def put_summary(tx: Transaction, summary: Summary, mark: str, at: str) -> None:
     """Write the summary of an evaluation."""
     text = msgspec.json.encode(summary).decode()

@@ -113,3 +113,27 @@ def id_column(
         return texts
     numbered = pc.binary_join_element_wise(texts, pa.array(row).cast(pa.string()), "-")
     return pc.if_else(pa.array(row < 0), texts, numbered)
+
+
+def times_of(ids: pa.ChunkedArray | pa.Array) -> np.ndarray[Any, Any]:
+    """The millisecond that each id holds, as int64; -1 for null and for text that is no id."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    whole = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    valid = pc.fill_null(pc.match_substring_regex(whole, "^[0-9a-v]{21}(-[0-9]+)?$"), False)
+    found = np.full(len(whole), -1, dtype=np.int64)
+    letters = pc.utf8_slice_codeunits(whole.filter(valid), 0, 10).cast(pa.binary()).cast(pa.binary(10))
+    if len(letters):
+        content = letters.buffers()[1]
+        start = letters.offset * 10
+        digits = (
+            np.frombuffer(content, dtype=np.uint8)[start : start + 10 * len(letters)].reshape(-1, 10).astype(np.int64)
+        )
+        digits = np.where(digits >= ord("a"), digits - ord("a") + 10, digits - ord("0"))
+        bits = np.zeros(len(letters), dtype=np.int64)
+        for place in range(10):
+            bits = bits << 5 | digits[:, place]
+        found[np.asarray(valid.to_numpy(zero_copy_only=False))] = bits >> 2
+    return found

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = "prediction-log"
 PARQUET = ".parquet"
 REWRITTEN = f"-r{PARQUET}"  # how the name of a file ends that replaces others
+EMPTIED = f"-end{PARQUET}"  # and one that only tells where the counting of truth goes on
 FORMAT, SOURCES, REPLACES, REASON, REDACTED, ERASURE = (
     f"loopline.{name}".encode() for name in ("format", "segments", "replaces", "reason", "redacted", "erasure")
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,25 @@ def read_truth(home: Path, endpoint: str) -> pa.Table:
     checked_name("endpoint", endpoint)
     tables = steadily(endpoint, lambda: _truth_now(home / TRUTH / endpoint))
     return pa.concat_tables(tables).sort_by("seq") if tables else truth_schema().empty_table()
+
+
+def read_truth_after(home: Path, endpoint: str, after: int, most: int) -> pa.Table:
+    """The first `most` records of truth with seq > after, in the order of receipt: files before them are not read."""
+    import pyarrow as pa
+
+    checked_name("endpoint", endpoint)
+    tables = steadily(endpoint, lambda: list(_truth_after(home / TRUTH / endpoint, after, most)))
+    return pa.concat_tables(tables).sort_by("seq").slice(0, most) if tables else truth_schema().empty_table()
+
+
+def truth_mark(home: Path, endpoint: str) -> str:
+    """See `Serving.truth_mark`: the first seq that is there, and which files were written in place of others."""
+    checked_name("endpoint", endpoint)
+    folder = home / TRUTH / endpoint
+    found = names(folder, PARQUET)
+    first = min((_first(name) for name in [*names(folder), *found]), default=0)
+    again = " ".join(name for name in found if name.endswith((layout.REWRITTEN, layout.EMPTIED)))
+    return f"{first} {zlib.crc32(again.encode()):08x}"
 
 
 def steadily(endpoint: str, look: Callable[[], Any]) -> Any:
@@ -202,3 +222,44 @@ def _truth_now(folder: Path) -> list[pa.Table]:
         if found is not None and found[1]:
             tables.append(truth_table(*found))
     return [table for table in tables if table.num_rows]
+
+
+def _truth_after(folder: Path, after: int, most: int) -> Iterator[pa.Table]:
+    """Sources in the order of their first seq, until they hold enough. What is sealed meanwhile is left out once."""
+    import pyarrow.compute as pc
+
+    segments, sealed = names(folder), layout.present(folder)
+    ends = [_first(name) - 1 for name in segments[1:]] + [None] * bool(segments)
+    waiting = [(layout.span(name)[0], name) for name in sealed if layout.span(name)[1] > after]
+    first = min((_first(name) for name in segments), default=None)
+    later = [name for name in sealed if first is not None and layout.span(name)[1] >= first]
+    within = {each for name in later for each in layout.listed(layout.footer(folder / name), layout.SOURCES)}
+    open_ones = zip(segments, ends, strict=True)
+    waiting += [(_first(n), n) for n, end in open_ones if n not in within and (end is None or end > after)]
+    rows = 0
+    for _, name in sorted(waiting):
+        if rows >= most:
+            return
+        if name.endswith(PARQUET):
+            tables = _row_groups(folder / name, after)
+        else:
+            found = read(folder / name)
+            tables = iter([truth_table(*found)] if found is not None and found[1] else [])
+        for table in tables:
+            new = completed_truth(table.filter(pc.greater(table["seq"], after)))
+            rows += len(new)
+            yield new
+            if rows >= most:
+                return
+
+
+def _row_groups(path: Path, after: int) -> Iterator[pa.Table]:
+    """The row groups of a sealed file of truth that reach beyond a seq, in order."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as opened:
+        place = opened.schema_arrow.get_field_index("seq")
+        for group in range(opened.num_row_groups):
+            found = opened.metadata.row_group(group).column(place).statistics
+            if found is None or not found.has_min_max or found.max > after:
+                yield opened.read_row_group(group).replace_schema_metadata()
