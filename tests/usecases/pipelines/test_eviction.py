@@ -71,6 +71,7 @@ def test_results_not_taken_for_long_go_and_whatever_else_refers_to_bytes_keeps_t
     manifest = json.loads(loopline.blobs.get(version.digest))
     for digest in (*manifest["files"].values(), version.profile_digest, version.evaluation_digest):
         assert loopline.blobs.get(digest)
+    assert loopline.registry.profile("late", 1).startswith(b'{"rows":1500,')  # counts, and no row
     assert loopline.datasets.table(loopline.datasets.latest("flights").digest).num_rows == 3
     assert "made 3000" in loopline.pipelines.log(done.run_id, "make")
     assert "def make" in loopline.pipelines.source(done.run_id, "pipeline.py")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from loopline.core.errors import Invalid, NotFound
+from loopline.core.errors import NotFound
 from loopline.core.tables import Signature
 from loopline.core.times import to_ms
 from loopline.usecases.monitoring.model import Window
-from loopline.usecases.monitoring.model.profile import Profile, decode
+from loopline.usecases.monitoring.model.profile import Profile
 from loopline.usecases.monitoring.needs import Serving
+from loopline.usecases.monitoring.profiling import profile_in as profile_in
 
 if TYPE_CHECKING:
     from loopline.usecases.monitoring.model.reporting import DriftReport
@@ -34,22 +35,3 @@ def report(serving: Serving, endpoint: str, window: Window, period: str, describ
         )
     now = sketching.profile(evaluation.inputs_of(rows, signature), signature, like=before)
     return reporting.report(before, now, period, window.start, version or 0)
-
-
-def profile_in(content: bytes, signature: Signature) -> Profile:
-    """The profile that was registered: as such (JSON), or as Arrow rows, from which it is made here.
-
-    Rows with a column `event_time` also say how much their own days and weeks differ. Invalid for anything else.
-    """
-    if content[:1] == b"{":
-        return decode(content)
-    import pyarrow as pa
-
-    from loopline.usecases.monitoring.model import sketching
-
-    try:
-        opened = pa.ipc.open_file if content.startswith(b"ARROW1") else pa.ipc.open_stream
-        rows = opened(pa.BufferReader(content)).read_all()
-    except pa.ArrowInvalid as error:
-        raise Invalid(f"The training profile cannot be read: {error}.", "Register the version again.") from None
-    return sketching.profile(rows, signature, event_time="event_time")

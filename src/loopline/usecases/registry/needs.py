@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from loopline.core.facts import Fact
+from loopline.core.tables import Signature
 from loopline.ports.database import Transaction
 
 
@@ -126,9 +127,10 @@ class Datasets(Protocol):
 
 
 class Monitoring(Protocol):
-    """What is watched."""
+    """What is watched; and training profiles, made of Arrow rows (None where they are not those of the signature)."""
 
     def summaries(self) -> Sequence[Any]: ...
+    def profiled(self, content: bytes, signature: Signature) -> bytes | None: ...
 
 
 class Automation(Protocol):

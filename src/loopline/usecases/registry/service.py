@@ -49,9 +49,13 @@ class Registry(OwnRuns, Changing, Searching, Consumers, Downloading, Differing, 
     ) -> Version:
         """The version made by `run_id` from these bytes; asking again answers the same version.
 
-        A model in a format without a runtime, or with a pickle among its files, is kept but not servable.
+        A model in a format without a runtime, or with a pickle among its files, is kept but not servable. Of training rows
+        (Arrow) only their profile is kept.
         """
         checked_name("model", name)
+        known = self._database.read(lambda tx: store.version_of_run(tx, name, run_id, manifest_digest))
+        if known is not None:
+            return known
         manifest = self._manifest(manifest_digest)
         draft = Version(
             model=name,
@@ -65,10 +69,18 @@ class Registry(OwnRuns, Changing, Searching, Consumers, Downloading, Differing, 
             servable=manifest.format in self._runtimes and not folders.has_pickle(self._blobs, manifest),
             created_at=self._clock.text(),
             created_by=actor,
-            profile_digest=profile_digest or None,
+            profile_digest=self._profiled(profile_digest, signature or manifest.signature),
             evaluation_digest=evaluation_digest or None,
         )
         return self._database.write(lambda tx: self._registered(tx, draft))
+
+    def _profiled(self, digest: str | None, signature: Signature) -> str | None:
+        """The blob of the training profile: rows are counted and not kept."""
+        if not digest:
+            return None
+        content = self._blobs.get(digest)
+        made = self._monitoring.profiled(content, signature)
+        return digest if made == content else None if made is None else self._blobs.put(made)
 
     def _registered(self, tx: Transaction, draft: Version) -> Version:
         known = store.version_of_run(tx, draft.model, draft.run_id, draft.digest)

@@ -61,7 +61,7 @@ def centre_and_scale(values: Floats) -> tuple[float, float]:
     low, median, high = np.quantile(sample / 4, [0.16, 0.5, 0.84]) * 4
     spread = float(high / 2 - low / 2) or float((sample / 1e150).std() * 1e150) or 1.0
     scale = float(2.0 ** np.clip(np.round(np.log2(spread)), -1000, 1000))
-    return float(np.round(median / scale) * scale), scale
+    return float(np.round(median / scale) * scale) + 0.0, scale
 
 
 def cell_numbers(values: Floats, centre: float, scale: float) -> NDArray[np.uint16]:

@@ -1,0 +1,37 @@
+"""The training profile of a version: made once from the rows that a model was trained on, then only read."""
+
+from __future__ import annotations
+
+from loopline.core.errors import Invalid
+from loopline.core.tables import Signature
+from loopline.usecases.monitoring.model.profile import Profile, decode, encode
+
+
+def profile_in(content: bytes, signature: Signature) -> Profile:
+    """The profile that was registered: as such, or as Arrow rows, from which it is made here.
+
+    Rows with a column `event_time` also say how much their own days and weeks differ. Invalid for anything else.
+    """
+    if content[:1] in (b"{", b"\x78"):  # JSON, or zlib
+        return decode(content)
+    import pyarrow as pa
+
+    from loopline.usecases.monitoring.model import sketching
+
+    try:
+        opened = pa.ipc.open_file if content.startswith(b"ARROW1") else pa.ipc.open_stream
+        rows = opened(pa.BufferReader(content)).read_all()
+    except pa.ArrowInvalid as error:
+        raise Invalid(f"The training profile cannot be read: {error}.", "Register the version again.") from None
+    return sketching.profile(rows, signature, event_time="event_time")
+
+
+def kept(content: bytes, signature: Signature) -> bytes | None:
+    """What is kept with a version of the rows or the profile that it came with: the profile, never rows. None for rows
+    that are not those of its signature: nothing could be compared with them."""
+    if content[:1] == b"{":
+        return content
+    try:
+        return encode(profile_in(content, signature))
+    except Invalid:
+        return None

@@ -1,0 +1,53 @@
+"""What is kept with a model version is its profile, and no row that it was trained on."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from loopline.core.errors import Invalid
+from loopline.core.tables import Column, Signature
+from loopline.usecases.monitoring import profiling
+from loopline.usecases.monitoring.model.profile import decode, encode, encode_small
+
+pytestmark = pytest.mark.unit
+SIGNATURE = Signature(inputs=(Column("wind", "float", True),), output=Column("late", "float"))
+FORMAT_1 = Path(__file__).with_name("format-1.json").read_bytes()
+
+
+def arrow(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def rows() -> pa.Table:
+    times = pa.array(1_364_774_400_000 + np.arange(900) * 864_000, pa.timestamp("ms", tz="UTC"))
+    return pa.table({"wind": np.sin(np.arange(900.0)), "event_time": times, "secret": ["4111 1111"] * 900})
+
+
+def test_rows_become_a_profile_with_their_own_days() -> None:
+    kept = profiling.kept(arrow(rows()), SIGNATURE)
+    assert kept is not None
+    assert b"4111" not in kept
+    found = decode(kept)
+    assert ([column.name for column in found.columns], found.rows, sorted(found.usual)) == (["wind"], 900, ["day"])
+    assert profiling.kept(kept, SIGNATURE) == kept
+    assert profiling.kept(encode_small(found), SIGNATURE) == encode(found)
+
+
+def test_a_profile_of_an_earlier_format_stays_as_it_is() -> None:
+    assert profiling.kept(FORMAT_1, SIGNATURE) == FORMAT_1
+    assert profiling.profile_in(FORMAT_1, SIGNATURE).rows == 700
+
+
+def test_rows_of_other_columns_are_no_profile() -> None:
+    assert profiling.kept(arrow(rows().drop_columns(["wind"])), SIGNATURE) is None
+    assert profiling.kept(b"nonsense", SIGNATURE) is None
+    with pytest.raises(Invalid, match="cannot be read"):
+        profiling.profile_in(b"nonsense", SIGNATURE)
