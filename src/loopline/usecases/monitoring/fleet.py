@@ -19,6 +19,7 @@ from loopline.usecases.monitoring.model.fleet import (
     Newest,
     Trouble,
     ordered,
+    shown_estimate,
     shown_metrics,
     state_of,
 )
@@ -40,7 +41,7 @@ def fleet(
     critical, now_ms = critical_metrics(projects), to_ms(clock.text())
 
     def work(tx: Transaction) -> Fleet:
-        troubles, estimates = store.troubles(tx), store.estimates(tx)
+        troubles, estimates = store.troubles(tx), store.estimates(tx, endpoint)
         newest = store.newest(tx, endpoint)
         rows = [_row(one, critical.get(one.summary.endpoint, ()), troubles, estimates, now_ms) for one in newest]
         found = [row for row in rows if matches(row, search)]
@@ -78,12 +79,13 @@ def matches(row: FleetRow, search: str) -> bool:
 
 
 def _row(
-    newest: Newest, critical: Sequence[str], troubles: Mapping[str, Trouble], estimates: Mapping[str, FleetEstimate],
+    newest: Newest, critical: Sequence[str], troubles: Mapping[str, Trouble], estimates: Mapping[str, Sequence[FleetEstimate]],
     now_ms: int,
 ) -> FleetRow:  # fmt: skip
     summary = newest.summary
-    trouble, estimate = troubles.get(summary.endpoint, Trouble()), estimates.get(summary.endpoint)
+    trouble = troubles.get(summary.endpoint, Trouble())
     metrics = [_metric(name, newest) for name in shown_metrics(summary, critical, newest.metrics)]
+    estimate = shown_estimate(summary, metrics, estimates.get(summary.endpoint, ()))
     state, why = state_of(newest, trouble, metrics, estimate, now_ms)
     return FleetRow(
         endpoint=summary.endpoint,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from loopline.core.pages import Call, Form, Page, attempted
+from loopline.core.pages import Call, Page, attempted
 from loopline.usecases.monitoring.drawing.lines import drawn
 from loopline.usecases.monitoring.web_fleet import FLEET_WORDS, TONES
 
@@ -43,12 +43,14 @@ def monitor(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     metric = params.get("metric", "") if params.get("metric") in scores else summary["metric"]
     alerts = call("monitoring.alerts", endpoint=name, limit=MOST_ALERTS)
     marks = [*deployments(call, name), *alert_marks(alerts)]
-    plot = performance_plot(windows, metric, summary["limits"].get(metric), marks)
+    estimates = attempted(call, "monitoring.estimates", endpoint=name, metric=metric) or ()
+    plot = performance_plot(windows, metric, summary["limits"].get(metric), marks, estimates)
     latency = simple_plot(windows, "latency_p99_ms", "p99 latency, ms", marks, above["rules"].get("latency_ms"))
     errors = simple_plot(windows, "error_share", "share of errors", marks, above["rules"].get("error_share"))
     return {
         **above,
         "windows": windows[::-1],
+        "arrived": {row["start"]: row["arrived"] for row in quality_rows(call, name)},
         "scores": scores,
         "metric": metric,
         "alerts": alerts,
@@ -57,8 +59,16 @@ def monitor(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "latency": latency and drawn(latency, 520, 190),
         "errors": errors and drawn(errors, 520, 190),
         "marks": marks,
+        "estimated": {one["start"]: one for one in estimates if one["value"] is not None},
+        "warning": next((one["warning"] for one in reversed(estimates) if one["warning"]), ""),
         "query": {"metric": params.get("metric", "")},
     }
+
+
+def quality_rows(call: Call, endpoint: str) -> list[Any]:
+    """Realized performance by window, with how much of the truth that ever comes has come."""
+    found = attempted(call, "monitoring.performance", endpoint=endpoint)
+    return list(found["rows"]) if found else []
 
 
 def score_names(windows: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -67,9 +77,11 @@ def score_names(windows: Iterable[Mapping[str, Any]]) -> list[str]:
     return sorted(name for name in names if not name.endswith(("_low", "_high")) and not name.startswith(NO_SCORES))
 
 
-def performance_plot(windows: Windows, metric: str, limit: float | None, marks: Marks) -> dict[str, Any]:
-    """A metric over time with its confidence band; provisional windows are hollow on hatched ground, deployments and
-    alerts vertical lines."""
+def performance_plot(
+    windows: Windows, metric: str, limit: float | None, marks: Marks, estimates: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """A metric over time with its confidence band, and beside it what was estimated before its truth; provisional
+    windows are hollow on hatched ground, deployments and alerts vertical lines."""
     shown = [window for window in windows if metric in window["metrics"]]
     edges = [(one, one["metrics"].get(f"{metric}_low"), one["metrics"].get(f"{metric}_high")) for one in shown]
     series = {
@@ -79,7 +91,23 @@ def performance_plot(windows: Windows, metric: str, limit: float | None, marks: 
         "hollow": [place for place, window in enumerate(shown) if not window["mature"]],
     }
     limits = [] if limit is None else [{"at": limit, "text": f"limit {limit:.3g}"}]
-    return {"x": "time", "series": [series], "marks": list(marks), "limits": limits, "areas": provisional(windows)}
+    both = [series, *estimated_series(estimates, shown[0]["start"] if shown else "")]
+    return {"x": "time", "series": both, "marks": list(marks), "limits": limits, "areas": provisional(windows)}
+
+
+def estimated_series(estimates: Sequence[Mapping[str, Any]], since: str) -> list[dict[str, Any]]:
+    """What was said of each window as soon as it was over (of those without mature truth: what is said now)."""
+    said = []
+    for one in estimates:
+        kind = "first_" if one["mature"] and one["first_value"] is not None else ""
+        value, low, high = (one[kind + name] for name in ("value", "low", "high"))
+        if value is not None and one["start"] >= since:
+            said.append((one["start"], value, low, high))
+    if not said:
+        return []
+    band = [[at, low, high] for at, _, low, high in said if low is not None and high is not None]
+    points = [[at, value] for at, value, _, _ in said]
+    return [{"name": "estimated before its truth", "points": points, "band": band, "dashed": True}]
 
 
 def provisional(windows: Windows) -> list[dict[str, str]]:
@@ -123,7 +151,3 @@ def deployments(call: Call, endpoint: str) -> list[dict[str, str]]:
 
 
 PAGES = (Page("/monitors/{endpoint}", "monitor.html", monitor, tab="monitors"),)
-FORMS = (
-    Form("/monitors/{endpoint}/alerts/{alert}/acknowledge", "monitoring.acknowledge", "/monitors/{endpoint}#alerts"),
-    Form("/monitors/{endpoint}/alerts/{alert}/resolve", "monitoring.resolve", "/monitors/{endpoint}#alerts"),
-)

@@ -30,6 +30,9 @@ def segments(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "metric": metric,
         "scores": scores,
         "segments": [one for one in found if one["parts"]],
+        "fairness": fairness(
+            call, name, chosen if params.get("window") else None, above["rules"].get("protected") or ()
+        ),
         "whole": chosen["metrics"].get(metric) if chosen else None,
         "query": {"window": params.get("window", ""), "metric": params.get("metric", "")},
     }
@@ -45,6 +48,18 @@ def segment(
     for part in parts[:MOST_VALUES]:
         part["line"] = spark(course(windows, part["value"], metric), limit)
     return {"column": column, "parts": parts[:MOST_VALUES], "more": max(len(parts) - MOST_VALUES, 0)}
+
+
+def fairness(call: Call, endpoint: str, chosen: Mapping[str, Any] | None, protected: Sequence[str]) -> Any:
+    """How rates differ between protected groups: in the window that the address names, else over the last 28 days.
+    None where no column is declared protected."""
+    if not protected:
+        return None
+    span = {"since": chosen["start"], "until": chosen["end"]} if chosen else {}
+    found = attempted(call, "monitoring.fairness", endpoint=endpoint, **span)
+    for column in found["columns"] if found else ():
+        column["rates"] = list(dict.fromkeys(name for group in column["groups"] for name in group["rates"]))
+    return found
 
 
 def course(windows: Sequence[Mapping[str, Any]], value: str, metric: str, most: int = 30) -> list[float | None]:

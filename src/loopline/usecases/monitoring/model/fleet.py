@@ -97,6 +97,15 @@ def shown_metrics(summary: Summary, critical: Sequence[str], known: Mapping[str,
     return (named or [summary.metric])[:2]
 
 
+def shown_estimate(
+    summary: Summary, metrics: Sequence[FleetMetric], estimates: Sequence[FleetEstimate]
+) -> FleetEstimate | None:
+    """The estimate of the first metric that stands for an endpoint, else of one that has a limit."""
+    by_metric = {one.metric: one for one in estimates}
+    wanted = [*(metric.name for metric in metrics), *summary.limits]
+    return next((by_metric[name] for name in wanted if name in by_metric), None)
+
+
 def state_of(
     newest: Newest, trouble: Trouble, metrics: Sequence[FleetMetric], estimate: FleetEstimate | None, now_ms: int
 ) -> tuple[FleetState, str]:

@@ -18,6 +18,12 @@ NEWEST = (
     " AND w.start_at = (SELECT n.start_at FROM monitoring_windows n WHERE n.endpoint = e.endpoint"
     " AND n.column_name = '' AND n.mature = 1 ORDER BY n.start_at DESC LIMIT 1)"
 )
+ESTIMATES = (
+    "SELECT m.endpoint, m.start_at, m.metric, m.value, m.low, m.high FROM monitoring_endpoints e"
+    " JOIN monitoring_estimates m ON m.endpoint = e.endpoint AND m.start_at = (SELECT n.start_at FROM monitoring_estimates n"
+    " WHERE n.endpoint = e.endpoint AND n.method = 'mix' AND n.value IS NOT NULL ORDER BY n.start_at DESC LIMIT 1)"
+    " WHERE m.method = 'mix' AND m.mature = 0 AND m.value IS NOT NULL"
+)
 TROUBLES = (
     "SELECT endpoint, cause, state, first_window FROM monitoring_alerts WHERE state <> 'resolved' ORDER BY first_window"
 )
@@ -59,9 +65,16 @@ def troubles(tx: Transaction) -> dict[str, Trouble]:
     return found
 
 
-def estimates(tx: Transaction) -> dict[str, FleetEstimate]:
-    """The newest estimate of each endpoint's own metric."""
-    return {}
+def estimates(tx: Transaction, endpoint: str = "") -> dict[str, list[FleetEstimate]]:
+    """What is thought of each endpoint's newest window without mature truth, a metric each."""
+    found: dict[str, list[FleetEstimate]] = {}
+    asked, params = (" AND m.endpoint = :endpoint", {"endpoint": endpoint}) if endpoint else ("", {})
+    for row in tx.rows(ESTIMATES + asked, params):
+        one = FleetEstimate(
+            metric=row["metric"], window=row["start_at"], value=row["value"], low=row["low"], high=row["high"]
+        )
+        found.setdefault(row["endpoint"], []).append(one)
+    return found
 
 
 def courses(tx: Transaction, endpoints: Sequence[str]) -> dict[str, list[tuple[bool, dict[str, float]]]]:
