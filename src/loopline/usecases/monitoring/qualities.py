@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, get_args
 from loopline.core.errors import Invalid, NotFound
 from loopline.core.performance import PerformanceMetric
 from loopline.core.times import from_ms, to_ms
+from loopline.ports.database import Transaction
 from loopline.usecases.monitoring.model.quality.maturity import arrived, wait_hours
 from loopline.usecases.monitoring.model.quality.results import (
+    Arrivals,
     Calibration,
     Delay,
     Estimate,
@@ -22,6 +24,7 @@ from loopline.usecases.monitoring.model.quality.results import (
     PerformanceRow,
 )
 from loopline.usecases.monitoring.model.windows import LabelDelay, Window
+from loopline.usecases.monitoring.store import windows as store
 
 if TYPE_CHECKING:
     from loopline.usecases.monitoring.model.tallies import Tally
@@ -30,7 +33,8 @@ SHOWN = frozenset((*get_args(PerformanceMetric), "lead", "label_mean", "predicte
 DAYS = 28
 PARTS = 10
 MOST_LOOKS = 60
-DAY_MS = 86_400_000
+WINDOWS = 30
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
 
 def performance(monitoring: Any, endpoint: str, column: str = "", since: str = "", until: str = "") -> Performance:
@@ -59,6 +63,21 @@ def delay(monitoring: Any, endpoint: str) -> Delay:
         written=rules.label_delay_hours is not None,
         watermark=summary.watermark,
         mature_until=summary.mature_until,
+    )
+
+
+def arrivals(tx: Transaction, endpoint: str) -> Arrivals | None:
+    """Labels an hour of the newest windows that have ended, as many as there will be; and the wait that was learned."""
+    found = store.summary(tx, endpoint)
+    if found is None:
+        return None
+    learned = found[1].label_delay
+    ended = [window for window in store.windows_of(tx, endpoint, "", "", "") if window.complete][-WINDOWS:]
+    hours = sum(to_ms(window.end) - to_ms(window.start) for window in ended) / HOUR_MS
+    rows, labelled = (sum(getattr(window, name) for window in ended) for name in ("predictions", "labelled"))
+    labels = rows * learned.expected_share if learned.settled and learned.expected_share else labelled
+    return Arrivals(
+        labels_per_hour=labels / hours if hours else None, wait_hours=learned.p99_hours if learned.settled else None
     )
 
 

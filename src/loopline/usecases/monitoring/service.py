@@ -11,7 +11,7 @@ from loopline.core.errors import Invalid, NotFound
 from loopline.core.tables import Signature
 from loopline.core.times import from_text, to_text
 from loopline.ports.clock import Clock
-from loopline.ports.database import Database
+from loopline.ports.database import Database, Transaction
 from loopline.usecases.monitoring.estimated import Estimates
 from loopline.usecases.monitoring.evaluating import Evaluating
 from loopline.usecases.monitoring.incidents import Incidents
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from loopline.usecases.monitoring.model.fleet import Fleet
+    from loopline.usecases.monitoring.model.quality.results import Arrivals
     from loopline.usecases.monitoring.model.reporting import DriftReport
 
 
@@ -95,6 +96,12 @@ class Monitoring(Evaluating, Insights, Estimates):
     def summaries(self) -> list[Summary]:
         """All endpoints that were evaluated."""
         return self._database.read(store.summaries)
+
+    def arrivals_in(self, tx: Transaction, endpoint: str) -> Arrivals | None:
+        """How truth arrives at an endpoint; None when it was never evaluated."""
+        from loopline.usecases.monitoring.qualities import arrivals
+
+        return arrivals(tx, endpoint)
 
     def fleet(self, search: str = "", state: str = "", page: int = 1, size: int = 100, endpoint: str = "") -> Fleet:
         """A page of all monitored models (or one), who needs a look first. Invalid for an unknown state."""

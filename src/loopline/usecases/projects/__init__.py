@@ -14,4 +14,6 @@ def build(**needs: Any) -> Any:
     return Projects(**needs)
 
 
-PART = Part("projects", build=build, needs=("database", "ledger", "blobs", "clock", "datasets", "serving"))
+PART = Part(
+    "projects", build=build, needs=("database", "ledger", "blobs", "clock", "datasets", "serving", "monitoring")
+)

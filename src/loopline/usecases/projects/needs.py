@@ -70,3 +70,20 @@ class Serving(Protocol):
         event_time: str | None = None,
     ) -> Any: ...
     def retire_in(self, tx: Transaction, name: str, actor: str) -> bool: ...
+
+
+class Arrivals(Protocol):
+    """How truth arrives at an endpoint: labels an hour, and after how many hours hardly any is still to come (None: not known
+    yet)."""
+
+    @property
+    def labels_per_hour(self) -> float | None: ...
+    @property
+    def wait_hours(self) -> float | None: ...
+
+
+class Monitoring(Protocol):
+    """Who knows how truth arrives."""
+
+    def arrivals_in(self, tx: Transaction, endpoint: str) -> Arrivals | None:
+        """None for an endpoint that was never evaluated."""

@@ -9,14 +9,18 @@ import msgspec
 
 from loopline.ports.blobs import Blobs
 from loopline.ports.database import Transaction
-from loopline.usecases.projects import code, store
+from loopline.usecases.projects import cadence, code, store
 from loopline.usecases.projects.checking_policies import refuse_circles
 from loopline.usecases.projects.model import Declared, Project
+from loopline.usecases.projects.needs import Monitoring
 from loopline.usecases.projects.plans import Change, Plan, differences
 from loopline.usecases.projects.standing import Owners
 
 
-def planned(tx: Transaction, owners: Owners, blobs: Blobs, declared: Declared, manifest: code.Manifest) -> Plan:
+def planned(
+    tx: Transaction, owners: Owners, blobs: Blobs, declared: Declared, manifest: code.Manifest,
+    monitoring: Monitoring | None = None,
+) -> Plan:  # fmt: skip
     """The plan for a folder, seen from inside one transaction: nobody applies in between."""
     name = str(declared.config["project"])
     refuse_circles(name, {**{each.name: each.config for each in store.projects(tx)}, name: declared.config})
@@ -29,7 +33,7 @@ def planned(tx: Transaction, owners: Owners, blobs: Blobs, declared: Declared, m
         code_digest=code.digest(manifest),
         changes=tuple(changes),
         leftovers=leftovers,
-        notes=tuple(owners.notes(tx, declared, wishes, things)),
+        notes=(*owners.notes(tx, declared, wishes, things), *cadence.flagged(tx, declared.config, monitoring)),
         after=standing.seq if standing else 0,
         state="differs" if changes else "leftovers" if leftovers else "in_step",
     )

@@ -44,7 +44,7 @@ class Leftover(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody did by hand and applying leaves alone, such as a rollback."""
+    """What applying leaves alone: what somebody did by hand, such as a rollback; or a warning about what is declared."""
 
     kind: str
     name: str

@@ -15,7 +15,7 @@ from loopline.ports.database import Database, Transaction
 from loopline.usecases.projects import code, environments, model, places, store
 from loopline.usecases.projects.environments import Environment
 from loopline.usecases.projects.model import APPLIED, Declared, Project
-from loopline.usecases.projects.needs import Datasets, Ledger, Serving
+from loopline.usecases.projects.needs import Datasets, Ledger, Monitoring, Serving
 from loopline.usecases.projects.plans import Plan, Stands, State
 from loopline.usecases.projects.standing import DATASET, Owners, remember
 
@@ -34,12 +34,14 @@ class Projects:
         clock: Clock,
         datasets: Datasets,
         serving: Serving,
+        monitoring: Monitoring | None = None,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._blobs = blobs
         self._clock = clock
         self._datasets = datasets
+        self._monitoring = monitoring
         self._owners = Owners(ledger, datasets, serving)
 
     def plan(self, folder: Path) -> Plan:
@@ -96,7 +98,7 @@ class Projects:
     def _planned(self, tx: Transaction, declared: Declared, manifest: code.Manifest) -> Plan:
         from loopline.usecases.projects.planning import planned
 
-        return planned(tx, self._owners, self._blobs, declared, manifest)
+        return planned(tx, self._owners, self._blobs, declared, manifest, self._monitoring)
 
     def _record(
         self, tx: Transaction, declared: Declared, plan: Plan, actor: str, pruned: list[tuple[str, str]]

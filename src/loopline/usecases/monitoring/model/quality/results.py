@@ -87,6 +87,13 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
     mature_until: str
 
 
+class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
+    """How truth arrives: labels an hour, and after how many hours hardly any is still to come (None: not known yet)."""
+
+    labels_per_hour: float | None = None
+    wait_hours: float | None = None
+
+
 class LookAt(msgspec.Struct, frozen=True, kw_only=True):
     """A metric of all days up to the end of `day`; the intervals of all looks hold at once. None in the first four days."""
 
