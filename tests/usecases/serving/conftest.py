@@ -12,6 +12,7 @@ import pytest
 from loopline.app.wiring import open_home
 from loopline.core.errors import NotFound
 from loopline.core.tables import Column, Signature
+from loopline.usecases.monitoring.profiling import Batches
 
 SIGNATURE = Signature(
     (
@@ -71,6 +72,9 @@ class Versions:
 
     def evaluation(self, name: str, version: int) -> Any:
         raise NotFound("There are no held-out rows.")
+
+    def profiler(self, name: str, version: int) -> Any:
+        return Batches(self.version(name, version).signature, None)
 
     def replayed(self, facts: Any) -> dict[str, Any]:
         return {}

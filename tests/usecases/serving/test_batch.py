@@ -12,6 +12,7 @@ import pytest
 from pyarrow import csv
 
 from loopline.core.errors import Invalid, NotFound, Refused
+from loopline.usecases.monitoring.model.profile import decode
 
 pytestmark = pytest.mark.integration
 
@@ -45,6 +46,18 @@ def test_a_file_is_scored_and_logged(serving: Any, tmp_path: Path) -> None:
     record = by_id[made["prediction_id"][1].as_py()]
     assert (record["key"], record["event_time"].day, record["carrier"], record["version"]) == ("b", 2, None, 3)
     assert serving.find_prediction(made["prediction_id"][2].as_py())["prediction"] == 12.25
+
+
+def test_a_profile_of_what_was_scored_stands_beside_it(serving: Any, tmp_path: Path) -> None:
+    done = serving.score("flights/3", written(tmp_path), tmp_path / "out.parquet", chunk_rows=2)
+    assert done["profile"] == str(tmp_path / "out.profile.json")
+    found = decode(Path(done["profile"]).read_bytes())
+    names = ["dep_hour", "distance", "delay", "carrier", "holiday", "prediction", "latency_ms"]
+    assert [column.name for column in found.columns] == names
+    assert {column.rows for column in found.columns} == {3}
+    assert [column.missing for column in found.columns] == [0, 0, 2, 1, 0, 0, 0]
+    assert found.column("prediction").mean == pytest.approx((8.5 + 10.0 + 12.25) / 3)
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_csv_gives_the_same(serving: Any, tmp_path: Path) -> None:

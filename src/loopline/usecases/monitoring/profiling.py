@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from loopline.core.errors import Invalid
 from loopline.core.tables import Signature
 from loopline.usecases.monitoring.model.profile import Profile, decode, encode
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def profile_in(content: bytes, signature: Signature) -> Profile:
@@ -35,3 +40,20 @@ def kept(content: bytes, signature: Signature) -> bytes | None:
         return encode(profile_in(content, signature))
     except Invalid:
         return None
+
+
+class Batches:
+    """Rows that are scored batch by batch, profiled as those of training and those that are live: in the same cells."""
+
+    def __init__(self, signature: Signature, like: Profile | None) -> None:
+        from loopline.usecases.monitoring.model.sketching import Profiler
+
+        self._profiler = Profiler(signature, like)
+
+    def add(self, rows: pa.Table) -> None:
+        """Count rows: the inputs, `prediction`, and `latency_us` where it is known. Invalid for columns of another type."""
+        self._profiler.add(rows)
+
+    def finish(self) -> bytes:
+        """The profile of all of them, as JSON."""
+        return encode(self._profiler.finish())

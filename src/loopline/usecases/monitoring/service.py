@@ -23,6 +23,7 @@ from loopline.usecases.monitoring.model.profile import Profile
 from loopline.usecases.monitoring.needs import Ledger, Projects, Registry, Serving
 from loopline.usecases.monitoring.store import alerts as alert_store
 from loopline.usecases.monitoring.store import windows as store
+from loopline.usecases.monitoring.tending import Tending
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from loopline.usecases.monitoring.model.reporting import DriftReport
 
 
-class Monitoring(Evaluating, Insights, Estimates):
+class Monitoring(Evaluating, Insights, Estimates, Tending):
     """Watches endpoints: how good they are once truth has arrived, what their inputs look like, and what to wake for."""
 
     def __init__(
@@ -46,6 +47,7 @@ class Monitoring(Evaluating, Insights, Estimates):
         notify: Notify | None = None,
         home: Path | None = None,
         datasets: Any = None,
+        automation: Any = None,
     ) -> None:
         self._database = database
         self.messages = Messages(database, clock, projects, notify, home)
@@ -55,6 +57,7 @@ class Monitoring(Evaluating, Insights, Estimates):
         self._projects = projects
         self._home = home or Path()
         self._datasets = datasets
+        self._automation = automation
         self._incidents = Incidents(ledger)
         self._profiles: dict[tuple[str, int], Profile] = {}
 

@@ -183,6 +183,11 @@ class Registry(OwnRuns, Changing, Searching, Consumers, Downloading, Differing, 
         digest = self.version(name, version).profile_digest
         return None if digest is None else self._blobs.get(digest)
 
+    def profiler(self, name: str, version: int) -> Any:
+        """Profiles rows that the version scores, comparable with those of its training: `add(table)` for each batch of
+        inputs and `prediction`, `finish()` gives the profile (JSON)."""
+        return self._monitoring.profiler(name, version)
+
     def replayed(self, facts: Iterable[Fact]) -> dict[str, int | str]:
         """What must stand after `facts`: {"model@alias": version, "model/version": digest,
         "model/version stage": stage}."""

@@ -22,7 +22,7 @@ from loopline.usecases.serving.records.writing import Batch, PredictionLog, pred
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ID, PREDICTION = "prediction_id", "prediction"
+ID, PREDICTION, LATENCY = "prediction_id", "prediction", "latency_us"
 
 
 def score(
@@ -37,7 +37,8 @@ def score(
 ) -> dict[str, Any]:
     """Score `source` into `target` (Parquet: its columns, prediction_id and prediction); answers a summary.
 
-    `target` appears whole or not at all. Records are logged at the endpoint `batch.<model>`, revision 0. Raises
+    Beside it a profile of inputs, predictions and latency is left (`OUTPUT.profile.json`), comparable with the version's
+    training profile. `target` appears whole or not at all. Records are logged at the endpoint `batch.<model>`, revision 0. Raises
     Invalid naming field and row for what the signature does not allow, before anything of that chunk is written.
     """
     version = registry.find(reference)
@@ -52,7 +53,7 @@ def score(
     header = prediction_header(
         f"batch.{version.model}", ids.writer, 0, version.model, version.version, version.signature
     )
-    log = PredictionLog(home, header)
+    log, profiler = PredictionLog(home, header), registry.profiler(version.model, version.version)
     try:
         with _writer(target) as write:
             for table in chunks(source, version.signature, chunk_rows):
@@ -62,14 +63,40 @@ def score(
                 first = first or made[ID][0].as_py()
                 log.write([log_batch])
                 write(made)
+                profiler.add(_seen(made, version.signature, log_batch))
                 rows += table.num_rows
     finally:
         log.close()
+    beside = target.with_suffix(".profile.json")
+    _left(beside, profiler.finish())
     spent = time.monotonic() - start
     return {
         "rows": rows, "model": version.model, "version": version.version, "output": str(target), "first_id": first,
-        "seconds": round(spent, 3),
+        "seconds": round(spent, 3), "profile": str(beside),
     }  # fmt: skip
+
+
+def _seen(made: pa.Table, signature: Signature, batch: Batch) -> pa.Table:
+    """What is profiled of scored rows."""
+    import numpy as np
+    import pyarrow as pa
+
+    names = [column.name for column in signature.inputs if column.name != PREDICTION]
+    table = made.select([*names, PREDICTION])
+    if LATENCY in names:
+        return table
+    return table.append_column(LATENCY, pa.array(np.frombuffer(batch.latency, dtype=np.int32)))
+
+
+def _left(target: Path, content: bytes) -> None:
+    hidden = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        hidden.write_bytes(content)
+        os.replace(hidden, target)
+    except OSError as error:
+        raise Unavailable(f"{target} cannot be written ({error.strerror}).", "Free disk or choose another.") from None
+    finally:
+        hidden.unlink(missing_ok=True)
 
 
 def chunks(source: Path, signature: Signature, chunk_rows: int) -> Iterator[pa.Table]:

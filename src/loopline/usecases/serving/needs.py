@@ -38,6 +38,16 @@ class Version(Protocol):
     def servable(self) -> bool: ...
 
 
+class Profiler(Protocol):
+    """Counts rows, batch by batch."""
+
+    def add(self, rows: pa.Table) -> None:
+        """A table of inputs, `prediction` and `latency_us`. Invalid for columns of another type."""
+
+    def finish(self) -> bytes:
+        """Their profile, as JSON."""
+
+
 class Versions(Protocol):
     """The registry."""
 
@@ -60,6 +70,9 @@ class Versions(Protocol):
 
     def evaluation(self, name: str, version: int) -> pa.Table:
         """Held-out rows with the inputs; NotFound when there are none."""
+
+    def profiler(self, name: str, version: int) -> Profiler:
+        """Profiles rows in a way that can be compared with the training profile."""
 
 
 class Rule(Protocol):

@@ -225,3 +225,26 @@ def test_a_batch_without_a_column_is_refused() -> None:
     profiler.add(pa.table({"x": [1.0]}))
     with pytest.raises(Invalid, match="no column 'x'"):
         profiler.add(pa.table({"z": [1.0]}))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([0, None, 86_400_000], pa.timestamp("ms", tz="UTC")),
+        pa.array([0, None, 86_400_000_000], pa.timestamp("us")),
+        pa.array([0, None, 1], pa.date32()),
+        pa.array(["1970-01-01T00:00:00.000Z", None, "1970-01-02T01:00:00+01:00"]),
+        pa.array(["1970-01-01T00:00:00", None, "1970-01-02"]),
+    ],
+)
+def test_times_are_milliseconds_however_they_come(times: Any) -> None:
+    signature = Signature((Column("t", "timestamp", True),), Column("y", "float"))
+    column = sketching.profile(pa.table({"t": times}), signature).columns[0]
+    assert isinstance(column, NumericColumn)
+    assert (column.low, column.high, column.missing) == (0.0, 86_400_000.0, 1)
+
+
+def test_texts_that_are_no_times_are_refused() -> None:
+    signature = Signature((Column("t", "timestamp"),), Column("y", "float"))
+    with pytest.raises(Invalid, match="cannot be read as times"):
+        sketching.profile(pa.table({"t": ["soon"]}), signature)

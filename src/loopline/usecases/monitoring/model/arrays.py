@@ -51,9 +51,26 @@ def floats_of(column: Any) -> NDArray[np.float64]:
     import pyarrow as pa
 
     try:
+        if pa.types.is_date(column.type):
+            column = column.cast(pa.timestamp("ms"))
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("ms", tz="UTC"), safe=False).cast("int64")
         numbers = column.cast("float64", safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise Invalid(f"A column of numbers cannot be read as numbers: {error}.") from None
     return np.asarray(numbers.to_numpy() if numbers.null_count == 0 else numbers.to_numpy(zero_copy_only=False))
+
+
+def moments_of(column: Any) -> NDArray[np.float64]:
+    """Times as UTC milliseconds in float64 with NaN for null: of timestamps, dates, or texts in ISO 8601 (without an
+    offset they are UTC). Invalid for a column of none of them."""
+    import pyarrow as pa
+
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return floats_of(column)
+    for kind in (pa.timestamp("ms", tz="UTC"), pa.timestamp("ms")):
+        try:
+            return floats_of(column.cast(kind))
+        except pa.ArrowInvalid:
+            continue
+    raise Invalid("A column of times cannot be read as times.", "Write ISO 8601, all with an offset or all without.")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from loopline.core.errors import Invalid
 from loopline.core.tables import Column
 from loopline.usecases.monitoring.model import cells, distinct
-from loopline.usecases.monitoring.model.arrays import floats_of
+from loopline.usecases.monitoring.model.arrays import floats_of, moments_of
 from loopline.usecases.monitoring.model.cells import Grid
 from loopline.usecases.monitoring.model.limits import Limits
 from loopline.usecases.monitoring.model.profile import NumericColumn
@@ -42,7 +42,8 @@ class NumericCounts:
 
     def add(self, column: Any) -> None:
         """Count an Arrow column. Invalid when it holds no numbers."""
-        values = floats_of(column) if self._unit == 1.0 else floats_of(column) / self._unit
+        values = moments_of(column) if self._column.type == "timestamp" else floats_of(column)
+        values = values if self._unit == 1.0 else values / self._unit
         finite, missing = _finite(values)
         self._rows += len(values)
         self._missing += missing
