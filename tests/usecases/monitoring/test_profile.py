@@ -150,7 +150,7 @@ def drifted(seed: int, rows: int = 300, **spoil: Any) -> Any:
 def test_another_normal_day_is_seldom_unusual_whatever_its_traffic(count: int) -> None:
     found = [drifted(seed, count).p_value for seed in range(1, 41)]
     assert sum(value <= 0.05 for value in found) <= 6
-    assert min(found) >= 1 / 61
+    assert sum(value <= 0.01 for value in found) <= 2
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,8 @@ def test_another_normal_day_is_seldom_unusual_whatever_its_traffic(count: int) -
 )
 def test_what_changed_is_said_in_plain_words(spoil: Any, column: str, words: str) -> None:
     found = drifted(7, **spoil)
-    assert found.p_value == pytest.approx(1 / 61)
+    assert found.alarm and found.p_value < 0.01
+    assert found.columns[0].alarm
     assert found.columns[0].name == column
     assert words in found.columns[0].change
     assert found.columns[0].times_usual > 1.5
