@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from loopline.usecases.monitoring.model.fleet import Fleet
     from loopline.usecases.monitoring.model.quality.results import Arrivals
     from loopline.usecases.monitoring.model.reporting import DriftReport
+    from loopline.usecases.monitoring.profiling import Batches
 
 
 class Monitoring(Evaluating, Insights, Estimates, Tending):
@@ -85,6 +86,14 @@ class Monitoring(Evaluating, Insights, Estimates, Tending):
         from loopline.usecases.monitoring import profiling
 
         return profiling.kept(content, signature)
+
+    def profiler(self, model: str, version: int) -> Batches:
+        """Counts scored rows in the cells of a version's training profile: `add(table)` for each batch, `finish()` gives
+        their profile. NotFound for a version that does not exist."""
+        from loopline.usecases.monitoring import profiling
+
+        signature = self._registry.version(model, version).signature
+        return profiling.Batches(signature, self._described(model, version)[1])
 
     def summary(self, endpoint: str) -> Summary:
         """The endpoint's monitoring as last evaluated; NotFound when it never was."""
