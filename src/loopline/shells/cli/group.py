@@ -93,6 +93,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
         "report",
         "Report on an endpoint, or on how two tables differ, as one file.",
     ),
+    "quality": (
+        "loopline.usecases.monitoring.quality_cli",
+        "quality",
+        "Show how good predictions turned out, with intervals.",
+    ),
     "alerts": ("loopline.usecases.monitoring.alerts_cli", "alerts", "List alerts; how many were real."),
     "ack": ("loopline.usecases.monitoring.alerts_cli", "ack", "Acknowledge an alert, or close it."),
     "judge": ("loopline.usecases.monitoring.alerts_cli", "judge", "Say whether an alert was real or false."),
