@@ -123,7 +123,13 @@ def truth(call: Call, kinds: Mapping[str, Any]) -> State:
 
 
 def monitors(call: Call, kinds: Mapping[str, Any]) -> State:
-    return counted(len(call("monitoring.monitors")), "monitor"), ""
+    fleet = call("monitoring.fleet", size=1)
+    needy, near = fleet["counts"]["alert"], fleet["counts"]["near_limit"]
+    if needy:
+        return f"{number(needy)} of {number(fleet['total'])} {'needs' if needy == 1 else 'need'} a look", "bad"
+    if near:
+        return f"{number(near)} of {number(fleet['total'])} near {'its limit' if near == 1 else 'limits'}", "warn"
+    return counted(fleet["total"], "monitor"), "good" if fleet["counts"]["fine"] else ""
 
 
 def alerts(call: Call, kinds: Mapping[str, Any]) -> State:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loopline.core.pages import Call, Page, attempted
+from loopline.usecases.monitoring.drawing.heat import heat
 from loopline.usecases.monitoring.drawing.lines import drawn
 from loopline.usecases.monitoring.web_fleet import FLEET_WORDS, TONES
 
@@ -56,6 +57,7 @@ def monitor(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "alerts": alerts,
         "plot": plot,
         "drawn": drawn(plot),
+        "heat": heat(attempted(call, "monitoring.drift_history", endpoint=name) or (), 40, 8),
         "latency": latency and drawn(latency, 520, 190),
         "errors": errors and drawn(errors, 520, 190),
         "marks": marks,

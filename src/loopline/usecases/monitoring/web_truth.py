@@ -57,7 +57,12 @@ def delay_plot(delay: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     ever = delay["expected_share"]
     limits = [] if ever is None else [{"at": ever, "text": f"{100 * ever:.0f} % ever"}]
-    return {"from": 0, "to": 1, "series": [{"name": "share with truth", "points": points}], "limits": limits}
+    return {
+        "from": 0,
+        "to": 1,
+        "series": [{"name": "share with truth", "points": points, "silent": True}],
+        "limits": limits,
+    }
 
 
 def calibration_plot(found: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -59,8 +59,9 @@ def errors(windows: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def watching(call: Call, name: str) -> list[Any]:
-    """The monitors of an endpoint."""
-    return [one for one in attempted(call, "monitoring.monitors") or () if one["endpoint"] == name]
+    """The monitor of an endpoint, with its state and why it is in it."""
+    found = attempted(call, "monitoring.fleet", endpoint=name)
+    return list(found["rows"]) if found else []
 
 
 def shown_inputs(found: Mapping[str, Any], recent: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -24,7 +24,7 @@
     const label = { color: ink.soft, fontSize: 11, fontFamily: ink.font, formatter: (mark) => mark.name };
     const stroke = { color: ink.soft, type: "dashed", width: 1 };
     const toned = (mark) => (mark.tone === "bad" ? ink.bad : ink.soft);
-    const marks = (plot.marks || []).map((mark, place) => ({ name: mark.text, xAxis: mark.at, lineStyle: { ...stroke, color: toned(mark) }, label: { ...label, color: toned(mark), distance: place % 2 ? 16 : 4 } }));
+    const marks = (plot.marks || []).map((mark, place) => ({ name: mark.text, xAxis: mark.at, lineStyle: { ...stroke, color: toned(mark) }, label: { ...label, align: "left", color: toned(mark), distance: place % 2 ? 16 : 4 } }));
     const limits = (plot.limits || []).map((mark) => ({ name: mark.text, yAxis: mark.at, lineStyle: { ...stroke, color: ink.bad }, label: { ...label, color: ink.bad, position: "insideEndTop" } }));
     return { silent: true, symbol: "none", data: [...marks, ...limits] };
   }

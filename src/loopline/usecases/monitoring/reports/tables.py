@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from loopline.core.errors import Invalid, NotFound
 from loopline.core.tables import Column, ColumnType, Signature
 from loopline.usecases.monitoring.model import reporting, sketching
-from loopline.usecases.monitoring.model.profile import Profile
+from loopline.usecases.monitoring.model.profile import Profile, decode
 
 AT_ONCE = 1_000_000
 OUTPUT = Column("prediction", "float", nullable=True)
@@ -60,7 +60,10 @@ def types_of(path: Path) -> dict[str, ColumnType]:
 
 
 def profiled(path: Path, signature: Signature, like: Profile | None, event_time: str) -> Profile:
-    """The profile of a file, read in portions: its size does not matter."""
+    """The profile of a file, read in portions: its size does not matter. A profile that was written (by `loopline score`,
+    as JSON) is taken as it is."""
+    if path.suffix == ".json":
+        return decode(_read(path, path.read_bytes))
     names = [*(column.name for column in signature.inputs), *([event_time] if event_time else [])]
     found: Profile | None = None
     for table in _portions(path, names):
