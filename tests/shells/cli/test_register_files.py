@@ -79,6 +79,12 @@ def test_a_file_is_registered_and_scores_as_its_library(name: str, capsys: pytes
     assert told["rows"] == len(known.expected)
     found = pq.read_table("scored.parquet")["prediction"].to_numpy()
     assert found.tolist() == list(known.expected)
+    compared = said(capsys, "report", "--reference", f"{name}/1", "--current", told["profile"])
+    inputs = {one.name for one in known.signature.inputs}
+    assert inputs <= {column["name"] for column in compared["columns"]}
+    assert all(
+        column["missing_then"] == column["missing_now"] for column in compared["columns"] if column["name"] in inputs
+    )
 
 
 def test_what_was_downloaded_is_registered_as_it_was(capsys: pytest.CaptureFixture[str]) -> None:

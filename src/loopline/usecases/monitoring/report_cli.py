@@ -24,7 +24,10 @@ FEATURES = [("FEATURE", "name"), ("CHANGE", "change"), ("TIMES USUAL", "times_us
     help="Compare with this table, or with the rows that MODEL/VERSION was trained on.",
 )
 @click.option(
-    "--current", type=click.Path(path_type=Path), metavar="FILE", help="The table to compare: Parquet or CSV."
+    "--current",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The table to compare: Parquet, CSV, or a profile that `loopline score` left.",
 )
 @click.option("--event-time", default="", metavar="COLUMN", help="Its days (or weeks) say how much is usual.")
 @click.option(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from loopline.core.facts import Fact
 from loopline.core.tables import Signature
 from loopline.ports.database import Transaction
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Ledger(Protocol):
@@ -127,9 +130,11 @@ class Datasets(Protocol):
 
 
 class Monitoring(Protocol):
-    """What is watched; and training profiles, made of Arrow rows (None where they are not those of the signature)."""
+    """What is watched; and training profiles (JSON): of a table (Invalid where it is not that of the signature), or of Arrow
+    bytes (then None)."""
 
     def summaries(self) -> Sequence[Any]: ...
+    def profile(self, table: pa.Table, signature: Signature, event_time: str = "") -> bytes: ...
     def profiled(self, content: bytes, signature: Signature) -> bytes | None: ...
     def profiler(self, model: str, version: int) -> Any: ...
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loopline.core.errors import NotFound
+from loopline.core.errors import Invalid, NotFound
 from loopline.core.facts import Fact
 from loopline.core.ids import checked_name
 from loopline.core.tables import Signature
@@ -179,9 +179,18 @@ class Registry(OwnRuns, Changing, Searching, Consumers, Downloading, Differing, 
         return folders.table(self._blobs, digest)
 
     def profile(self, name: str, version: int) -> bytes | None:
-        """The training profile as stored (JSON), or None."""
-        digest = self.version(name, version).profile_digest
-        return None if digest is None else self._blobs.get(digest)
+        """The training profile (JSON). For a version that came without training rows, that of its held-out rows, when it has
+        such; else None."""
+        found = self.version(name, version)
+        if found.profile_digest is not None:
+            return self._blobs.get(found.profile_digest)
+        if found.evaluation_digest is None:
+            return None
+        rows = folders.table(self._blobs, found.evaluation_digest)
+        try:
+            return self._monitoring.profile(rows, found.signature, "event_time")
+        except Invalid:  # they are not those of its signature
+            return None
 
     def profiler(self, name: str, version: int) -> Any:
         """Profiles rows that the version scores, comparable with those of its training: `add(table)` for each batch of
