@@ -15,7 +15,7 @@ from loopline.core.times import from_ms, to_ms
 from loopline.ports.database import Transaction
 from loopline.usecases.monitoring.model.alerts import Finding
 from loopline.usecases.monitoring.model.config import MonitorConfig
-from loopline.usecases.monitoring.model.estimates.speaking import MIX, Said, as_first, silent, spoken
+from loopline.usecases.monitoring.model.estimates.speaking import MIX, Said, as_first, first_of, silent, spoken
 from loopline.usecases.monitoring.model.estimates.values import Estimate
 from loopline.usecases.monitoring.model.looking import Look
 from loopline.usecases.monitoring.model.windows import Window
@@ -106,7 +106,7 @@ class Round:
 
     def _say(self, window: Window, said: Said) -> None:
         """What is to be said now, and with it what was to be said at the window's end."""
-        first = {key: as_first(entry) for key, entry in said.items() if entry.complete}
+        first = {key: first_of(entry) for key, entry in said.items() if entry.complete}
         now = min(self._look.watermark_ms, to_ms(window.end)) if not window.complete else self._look.watermark_ms
         if window.complete and not first:
             ended = self._estimates(window, to_ms(window.end))
@@ -177,6 +177,8 @@ class Round:
     def _realized(self, window: Window) -> dict[str, float]:
         from loopline.usecases.monitoring.model.estimates.learning import asked, realized
 
+        if self._reader.is_text():
+            return {}
         rows = self._reader.window(window)
         return realized(rows.where(rows.known(self._look.watermark_ms)), asked(self._look.config, self._metrics))
 

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +74,7 @@ class Belief:
         ones = {
             "cbpe": self.cbpe(rows),
             "features": sigmoid(odds),
-            "arrived": self._still(rows, known, chance),
+            "arrived": self._still(rows, known)(chance),
             "weighted": self._weighted(rows, known, chance),
         }
         table = scored(rows.score, asked.threshold, rows.numbers.get(asked.naive))
@@ -88,11 +89,11 @@ class Belief:
         )
         return logit(self.features(rows)), codes, offset, slope
 
-    def _still(self, rows: Rows, known: NDArray[np.bool_], chance: Floats) -> Floats:
-        """Truth where it has arrived, else the chance that it will be 1 although it has not come yet."""
-        age = np.maximum(self.as_of_ms - rows.event_ms, 0)
-        later = still_one(chance, self.told.untold(age, 1), self.told.untold(age, 0))
-        return np.where(known, np.nan_to_num(rows.truth), later)
+    def _still(self, rows: Rows, known: NDArray[np.bool_]) -> Callable[[Floats], Floats]:
+        """From chances to: truth where it has arrived, else the chance that it will be 1 although it has not come yet."""
+        age, truth = np.maximum(self.as_of_ms - rows.event_ms, 0), np.nan_to_num(rows.truth)
+        silent_one, silent_zero = self.told.untold(age, 1), self.told.untold(age, 0)
+        return lambda chance: np.where(known, truth, still_one(chance, silent_one, silent_zero))
 
     def _weighted(self, rows: Rows, known: NDArray[np.bool_], chance: Floats) -> Floats:
         age = np.maximum(self.as_of_ms - rows.event_ms, 0)
@@ -103,18 +104,18 @@ class Belief:
     def _spreads(self, rows: Rows, asked: Asked) -> dict[str, float]:
         """From levels drawn, and from labels drawn: both are what may come otherwise."""
         part, rng = drawn(rows), np.random.default_rng(20130401)
-        known = part.known(self.as_of_ms)
         odds, codes, offset, slope = self._levels(part)
         position = np.clip(odds - self.centre, -SLOPE_REACH, SLOPE_REACH)
         table = scored(part.score, asked.threshold, part.numbers.get(asked.naive))
         offsets, slopes = draws(offset, DRAWS, rng), draws(slope, DRAWS, rng)
-        middle = self._still(part, known, sigmoid(odds + offset.mean[codes] + slope.mean[codes] * position))
+        still = self._still(part, part.known(self.as_of_ms))
+        middle = still(sigmoid(odds + offset.mean[codes] + slope.mean[codes] * position))
         by_level = {metric: np.empty(DRAWS) for metric in asked.metrics}
         by_label = {metric: np.empty(DRAWS) for metric in asked.metrics}
         for number in range(DRAWS):
             chance = sigmoid(odds + offsets[number][codes] + slopes[number][codes] * position)
             labels = (rng.random(len(middle)) < middle).astype(np.float64)
-            _fill(by_level, number, table, self._still(part, known, chance), asked)
+            _fill(by_level, number, table, still(chance), asked)
             _fill(by_label, number, table, labels, asked)
         share = len(part) / len(rows)
         return {m: (spread_of(by_level[m]) ** 2 + spread_of(by_label[m]) ** 2 * share) ** 0.5 for m in asked.metrics}

@@ -10,7 +10,9 @@ import numpy as np
 from loopline.usecases.monitoring.model.estimates.designs import Design, design
 from loopline.usecases.monitoring.model.estimates.rows import Floats, Rows
 
-ROUNDS = 12
+ROUNDS, MOST_TRIED = 12, 9_000
+STEP_PENALTIES = (10.0, 50.0, 250.0, 1_250.0, 6_250.0)
+LOSS_PENALTY = 50.0
 Calibration = Callable[[Rows], Floats]
 
 
@@ -62,14 +64,34 @@ def isotonic(score: Floats, truth: Floats) -> Steps:
     return Steps(scores, np.clip(np.repeat(values, counts), 1e-4, 1 - 1e-4))
 
 
-def additive(rows: Rows, truth: Floats, inputs: bool = True) -> Additive:
-    """Penalized logistic regression on the score (a broken line) and, with `inputs`, on steps of every input.
+def additive(rows: Rows, truth: Floats) -> Additive:
+    """Penalized logistic regression on the score (a broken line) and on steps of every input.
 
-    Newton's method; the penalty pulls towards the score as it is (generalized additive models: Hastie and Tibshirani 1990).
+    Newton's method; the penalty pulls towards the score as it is (generalized additive models: Hastie and Tibshirani
+    1990). How much the steps cost is what foretells the newest third best, learned on the rows before it.
     """
-    residual = truth - np.clip(rows.score, 0, 1) if inputs else None
-    columns = design(rows, odds=True, residual=residual)
-    matrix, penalties = columns.matrix(rows), columns.penalties()
+    columns = design(rows, odds=True, residual=truth - np.clip(rows.score, 0, 1))
+    matrix = columns.matrix(rows)
+    return Additive(columns, _newton(columns, matrix, truth, _penalty(columns, rows, matrix, truth)))
+
+
+def _penalty(columns: Design, rows: Rows, matrix: Floats, truth: Floats) -> float:
+    """Of STEP_PENALTIES (for as many rows as here) the one with the least log loss of later rows."""
+    order = np.argsort(rows.event_ms, kind="stable")
+    order = order[:: max(len(order) // MOST_TRIED, 1)]
+    before, after = np.split(order, [2 * len(order) // 3])
+    if min(truth[before].sum(), (1 - truth[before]).sum()) < 10 or len(after) < 50:
+        return STEP_PENALTIES[-1]
+    share, losses = len(before) / len(truth), {}
+    for penalty in STEP_PENALTIES:
+        weights = _newton(columns, matrix[before], truth[before], penalty * share)
+        chance = np.clip(sigmoid(matrix[after] @ weights), 1e-6, 1 - 1e-6)
+        losses[penalty] = -float((truth[after] * np.log(chance) + (1 - truth[after]) * np.log1p(-chance)).mean())
+    return min(losses, key=lambda penalty: losses[penalty])
+
+
+def _newton(columns: Design, matrix: Floats, truth: Floats, penalty: float) -> Floats:
+    penalties = columns.penalties(penalty)
     start = np.zeros(matrix.shape[1])
     start[0], start[1] = columns.centre, 1.0
     weights = start.copy()
@@ -79,9 +101,9 @@ def additive(rows: Rows, truth: Floats, inputs: bool = True) -> Additive:
         curve = (matrix * spread[:, None]).T @ matrix + np.diag(penalties + 1e-6)
         step = np.linalg.solve(curve, matrix.T @ (truth - found) - penalties * (weights - start))
         weights = weights + np.clip(step, -3, 3)
-        if np.abs(step).max() < 1e-4:
+        if np.abs(step).max() < 1e-3:
             break
-    return Additive(columns, weights)
+    return np.asarray(weights, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -101,7 +123,7 @@ def ridge(rows: Rows, values: Floats) -> Additively:
     mean = float(values.mean())
     columns = design(rows, odds=False, residual=values - mean)
     matrix = columns.matrix(rows)
-    curve = matrix.T @ matrix + np.diag(columns.penalties() + 1e-6)
+    curve = matrix.T @ matrix + np.diag(columns.penalties(LOSS_PENALTY) + 1e-6)
     weights = np.asarray(np.linalg.solve(curve, matrix.T @ (values - mean)), dtype=np.float64)
     weights[0] += mean
     return Additively(columns, weights, 0.05 * mean)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loopline.usecases.monitoring.model.estimates.rows import Floats, Rows
+from loopline.usecases.monitoring.model.estimates.rows import Floats, Rows, Words
 
 BINS, MOST_TEXTS, MOST_INPUTS = 6, 20, 40
-SCORE_PENALTY, KNOT_PENALTY, STEP_PENALTY = 1.0, 3.0, 200.0
+SCORE_PENALTY, KNOT_PENALTY = 1.0, 3.0
 
 
 def logit(probability: Floats) -> Floats:
@@ -64,11 +63,11 @@ class Design:
             place += count
         return np.asarray(total)
 
-    def penalties(self) -> Floats:
-        """What each squared weight costs; the constant is free."""
+    def penalties(self, step: float) -> Floats:
+        """What each squared weight costs, `step` that of an input's step; the constant is free."""
         line = [0.0, SCORE_PENALTY] + [KNOT_PENALTY] * len(self.knots)
         counts = [len(edges) + 2 for edges in self.edges.values()] + [len(words) + 1 for words in self.words.values()]
-        return np.array(line + [STEP_PENALTY] * sum(counts))
+        return np.array(line + [step] * sum(counts))
 
 
 def design(rows: Rows, odds: bool, residual: Floats | None) -> Design:
@@ -103,14 +102,14 @@ def _edges(values: Floats) -> Floats:
     return found if finite.min() < finite.max() else np.zeros(0)
 
 
-def _words(values: NDArray[Any]) -> dict[str, int]:
-    names, counts = np.unique(values[values != np.array(None)].astype(str), return_counts=True)
-    common = names[np.argsort(-counts, kind="stable")[:MOST_TEXTS]]
-    return {str(name): place + 1 for place, name in enumerate(common)}
+def _words(values: Words) -> dict[str, int]:
+    common = sorted(values.counts().items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_TEXTS]
+    return {name: place + 1 for place, (name, _) in enumerate(common)}
 
 
-def _word_codes(values: NDArray[Any], words: dict[str, int]) -> NDArray[np.int64]:
-    return np.fromiter((words.get(value, 0) for value in values), dtype=np.int64, count=len(values))
+def _word_codes(values: Words, words: dict[str, int]) -> NDArray[np.int64]:
+    steps = np.array([0 if name is None else words.get(name, 0) for name in values.names], dtype=np.int64)
+    return np.asarray(steps[values.codes])
 
 
 def _best(rows: Rows, edges: dict[str, Floats], words: dict[str, dict[str, int]], residual: Floats) -> set[str]:

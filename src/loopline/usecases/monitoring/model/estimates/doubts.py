@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopline.usecases.monitoring.model.estimates.levels import Sizes, posterior
-from loopline.usecases.monitoring.model.estimates.rows import Floats, Rows
+from loopline.usecases.monitoring.model.estimates.rows import Floats, Rows, Words
 
 SURPRISE, OUTSIDE_SHARE, BEYOND = 3.5, 0.05, 0.001
 WORDS = {
@@ -62,7 +62,6 @@ def _beyond(before: Floats, now: Floats) -> float:
     return float(((now < low) | (now > high)).mean()) if len(now) else 0.0
 
 
-def _unseen(before: NDArray[np.object_], now: NDArray[np.object_]) -> float:
-    known = {value for value in before.tolist() if value is not None}
-    values = now.tolist()
-    return sum(value is not None and value not in known for value in values) / max(len(values), 1)
+def _unseen(before: Words, now: Words) -> float:
+    known, found = before.counts(), now.counts()
+    return sum(count for name, count in found.items() if name not in known) / max(len(now.codes), 1)

@@ -46,12 +46,11 @@ def bucket_ms(period: str, first_ms: int, last_ms: int) -> int:
 
 
 def learning_rows(history: Rows, as_of_ms: int, delay_ms: int) -> Rows:
-    """The newest MOST_LEARN rows that are older than the label delay and have their truth."""
-    mature = history.known(as_of_ms) & (history.event_ms <= as_of_ms - delay_ms)
-    places = np.flatnonzero(mature)
+    """The rows that are older than the label delay and have their truth; at most MOST_LEARN, evenly over time (the newest
+    alone knew too few kinds of weather: errors were a tenth larger on flights)."""
+    places = np.flatnonzero(history.known(as_of_ms) & (history.event_ms <= as_of_ms - delay_ms))
     if len(places) > MOST_LEARN:
-        newest = np.argsort(history.event_ms[places], kind="stable")[-MOST_LEARN:]
-        places = np.sort(places[newest])
+        places = places[np.linspace(0, len(places) - 1, MOST_LEARN).astype(np.int64)]
     return history.where(places)
 
 

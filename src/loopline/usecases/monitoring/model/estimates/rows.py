@@ -21,9 +21,26 @@ NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
+class Words:
+    """n texts as `codes` into `names`; an empty one is the last name, None."""
+
+    codes: NDArray[np.int64]
+    names: list[str | None]
+
+    def where(self, chosen: NDArray[Any]) -> Words:
+        """The texts chosen by a mask or by positions."""
+        return Words(self.codes[chosen], self.names)
+
+    def counts(self) -> dict[str, int]:
+        """How often each text occurs."""
+        found = np.bincount(self.codes, minlength=len(self.names)).tolist()
+        return {name: n for name, n in zip(self.names, found, strict=True) if name is not None and n}
+
+
+@dataclass(frozen=True)
 class Rows:
     """n rows. `score` float64, `truth` float64 (NaN: none yet), `known_ms` when truth became known (NEVER: not yet),
-    `event_ms`; `numbers` and `texts` hold the inputs by name (texts as objects, None where empty)."""
+    `event_ms`; `numbers` and `texts` hold the inputs by name."""
 
     score: Floats
     truth: Floats
@@ -31,7 +48,7 @@ class Rows:
     event_ms: NDArray[np.int64]
     version: Floats
     numbers: dict[str, Floats]
-    texts: dict[str, NDArray[Any]]
+    texts: dict[str, Words]
 
     def __len__(self) -> int:
         return len(self.score)
@@ -45,7 +62,7 @@ class Rows:
             self.event_ms[chosen],
             self.version[chosen],
             {name: values[chosen] for name, values in self.numbers.items()},
-            {name: values[chosen] for name, values in self.texts.items()},
+            {name: values.where(chosen) for name, values in self.texts.items()},
         )
 
     def known(self, as_of_ms: int) -> NDArray[np.bool_]:
@@ -84,10 +101,13 @@ def rows_of(table: pa.Table, inputs: Sequence[tuple[Column, str]]) -> Rows:
     known = np.where(np.isfinite(truth), np.where(known == NO_TIME, events, known), NEVER)
     present = [(column, name) for column, name in inputs if name in table.column_names]
     numbers = {c.name: floats_of(table[n]) for c, n in present if c.type in ("float", "integer")}
-    texts = {c.name: _objects(table[n]) for c, n in present if c.type in ("string", "boolean")}
+    texts = {c.name: _words(table[n]) for c, n in present if c.type in ("string", "boolean")}
     whole = Rows(score, truth, known, events, floats_of(table["version"]), numbers, texts)
     return whole.where(np.isfinite(score)) if not np.isfinite(score).all() else whole
 
 
-def _objects(column: Any) -> NDArray[Any]:
-    return np.asarray(column.cast("string").to_numpy(zero_copy_only=False), dtype=object)
+def _words(column: Any) -> Words:
+    encoded = column.cast("string").combine_chunks().dictionary_encode()
+    names = [*encoded.dictionary.to_pylist(), None]
+    codes = encoded.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False)
+    return Words(np.asarray(codes, dtype=np.int64), names)

@@ -45,6 +45,11 @@ def as_first(entry: Estimate) -> dict[str, float | None]:
     }  # fmt: skip
 
 
+def first_of(entry: Estimate) -> dict[str, float | None]:
+    """What was said first of a window, to be kept beside what is said of it now."""
+    return {name: getattr(entry, name) for name in as_first(entry)}
+
+
 def _mixed(entry: Estimate, values: Mapping[str, float], spread: float, past: Sequence[Said]) -> Estimate:
     import msgspec
 
