@@ -325,6 +325,9 @@ def test_an_error_in_one_part_is_logged_once_and_stops_nothing(home: Path, caplo
 
         def look_again(self) -> None: ...
 
+        def failing(self) -> dict[str, str]:
+            return {}
+
     worker: Any = Worker(home)
     with open_home(home) as loopline, First(home) as first:
         for _ in range(5):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -14,7 +15,7 @@ from starlette.routing import Route
 
 from loopline import __version__
 from loopline.app.wiring import Loopline
-from loopline.core.errors import Invalid, NotFound
+from loopline.core.errors import Invalid, LooplineError, NotFound
 from loopline.shells.http.api import JSON, api_routes
 from loopline.shells.http.guard import Guard, error_body
 from loopline.shells.http.hooks import hook_routes
@@ -31,7 +32,11 @@ def application(loopline: Loopline, hosts: frozenset[str]) -> Any:
     """The ASGI application behind its guard; `hosts` are the exact Host headers that it answers to."""
 
     def health(_: Request) -> Response:
-        return JSONResponse({"status": "ok", "version": __version__})
+        """The server answers; and whether somebody looks after the monitors, which the worker does."""
+        told = {"status": "ok", "version": __version__}
+        with suppress(LooplineError):
+            told |= {"monitors": trouble} if (trouble := loopline.monitoring.not_watched()) else {}
+        return JSONResponse(told)
 
     def metrics(_: Request) -> Response:
         return PlainTextResponse(metrics_text(loopline), media_type=TEXT)

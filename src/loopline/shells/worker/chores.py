@@ -24,6 +24,7 @@ WARM_S = 15.0
 FIRST_CLEARING_S = 600.0  # not while everything starts
 KEPT = ("seal", "clear", "judge", "compile")  # what other rules change nothing about
 PROMPT = ("judge", "compile")
+FAILURES = 3
 REST = 2.0  # an evaluation is followed by a rest this many times as long
 Stamp = tuple[tuple[str, int, int], ...]
 log = logging.getLogger("loopline.worker")
@@ -43,6 +44,7 @@ class Chores:
         self._not_before: dict[str, float] = {"clear": time.monotonic() + FIRST_CLEARING_S}
         self._next_look = 0.0
         self._idle_since = 0.0
+        self._failures: dict[str, list[str]] = {}
 
     def look(self) -> None:
         """Take the child's answer, give it the next thing to do, end it when it has been idle for long."""
@@ -61,6 +63,14 @@ class Chores:
     def look_again(self) -> None:
         """Evaluate everything once more: rules have changed."""
         self._done = {name: stamp for name, stamp in self._done.items() if name in KEPT}
+
+    def failing(self) -> dict[str, str]:
+        """Endpoints whose evaluations failed several times in a row, with the last error."""
+        return {
+            name.partition(" ")[2]: errors[-1]
+            for name, errors in self._failures.items()
+            if name.startswith("evaluate ") and len(errors) >= FAILURES
+        }
 
     def close(self) -> None:
         """End the child. What it was doing may be broken off anywhere."""
@@ -83,9 +93,19 @@ class Chores:
             self.close()
             self._done.pop("judge", None)  # who asked is told, instead of waiting for ever
             log.warning("the process that evaluates and seals ended while doing %s", name)
+            self._failed(name, "its process ended")
         elif error := json.loads(answer).get("error"):
             log.warning("%s: %s", name, error)
+            self._failed(name, error)
+        else:
+            self._failures.pop(name, None)
         return self._child is not None
+
+    def _failed(self, name: str, error: str) -> None:
+        """Remember an error; what failed is tried again even without news, until it is known to fail again and again."""
+        self._failures[name] = [*self._failures.get(name, [])[-FAILURES:], error]
+        if name not in KEPT and len(self._failures[name]) < FAILURES:
+            self._done.pop(name, None)
 
     def _wanted(self, now: float) -> tuple[str, Stamp] | None:
         """The chore that waits longest, with the state of the files that it will see."""

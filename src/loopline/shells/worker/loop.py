@@ -26,6 +26,7 @@ from loopline.shells.worker.sending import Sending
 BEAT_S = 0.2
 TICK_S = 1.0
 LOOK_S = 5.0
+WATCH_S = 30.0
 SWEEP_S = 3.0
 PACK_S = 60.0
 PACKED_BEFORE = timedelta(days=2)  # a worker that starts looks at runs that ended since; others were packed before
@@ -86,6 +87,8 @@ class Worker:
         if self._follow or self._approved:
             self._part("aliases", lambda: self._followed(loopline))
         self._part("logs", chores.look)
+        if self._time("monitors", WATCH_S):
+            self._part("monitors", lambda: loopline.monitoring.watch_monitors(chores.failing()))
         if self._time("sweep", SWEEP_S):
             self._part("runs", lambda: loopline.tracking.sweep())  # noqa: PLW0108  (building it may fail too)
         if self._time("pack", PACK_S):

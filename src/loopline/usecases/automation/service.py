@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -11,7 +13,7 @@ import msgspec
 from loopline.core.errors import Conflict, Invalid, LooplineError, NotFound
 from loopline.core.facts import Fact
 from loopline.core.ids import new_id
-from loopline.core.times import to_text
+from loopline.core.times import from_text, to_text
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.automation import model, rules, store
@@ -24,6 +26,7 @@ from loopline.usecases.automation.telling import clock, said, sentences
 from loopline.usecases.automation.watching import Ticked, Watch
 
 MOST_ATTEMPTS = 5
+LATE, WAITED = timedelta(minutes=30), timedelta(hours=6)
 TOLD = ("project", "policy", "run_id", "model", "version", "alias", "environment", "release")
 
 
@@ -55,6 +58,25 @@ class Automation:
         """The policies of all applied projects and how they stand."""
         self._watch.forget()
         return [self._standing(policy) for policy in self._watch.policies()]
+
+    def stuck(self) -> list[str]:
+        """What stands still, a sentence each: schedules whose time passed without anything being written, and firings that
+        wait for hours though there is room for them. Empty as long as somebody works on them."""
+        now = self._clock.now()
+        found = []
+        for policy in self._watch.policies():
+            if policy.on != model.SCHEDULE or policy.paused:
+                continue
+            with contextlib.suppress(Invalid):
+                due = self._watch.next_due(policy)
+                if now - due > LATE:
+                    found.append(f"the schedule {policy.name!r} of {policy.project} should have come at {to_text(due)}")
+        taken = self._database.read(store.taken_slots)
+        for firing in self._database.read(store.requested):
+            room = taken.get(firing.pipeline, 0) < firing.rules.concurrency
+            if room and now - from_text(firing.fired_at) > WAITED:
+                found.append(f"the firing {firing.id} of {firing.policy!r} waits since {firing.fired_at}")
+        return found
 
     def graph(self) -> Graph:
         """What starts what in all applied projects, with how each policy stands."""

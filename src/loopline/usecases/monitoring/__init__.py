@@ -17,5 +17,7 @@ def build(**needs: Any) -> Any:
 PART = Part(
     "monitoring",
     build=build,
-    needs=("database", "ledger", "clock", "registry", "serving", "projects", "notify", "home", "datasets"),
-)
+    needs=(
+        "database", "ledger", "clock", "registry", "serving", "projects", "notify", "home", "datasets", "automation",
+    ),
+)  # fmt: skip

@@ -32,14 +32,14 @@ sum(CASE WHEN verdict = 'real' THEN 1 ELSE 0 END) AS really FROM monitoring_aler
 def alert(tx: Transaction, alert_id: str) -> Alert | None:
     """One alert or None."""
     row = tx.row(f"{ALERTS} WHERE id = :id", {"id": alert_id})
-    return None if row is None else _alert(row)
+    return None if row is None else read_alert(row)
 
 
 def newest_alert(tx: Transaction, endpoint: str, cause: str) -> Alert | None:
     """The last alert of a cause, whatever its state."""
     where = "WHERE endpoint = :endpoint AND cause = :cause ORDER BY seq DESC LIMIT 1"
     row = tx.row(f"{ALERTS} {where}", {"endpoint": endpoint, "cause": cause})
-    return None if row is None else _alert(row)
+    return None if row is None else read_alert(row)
 
 
 def seq_of(tx: Transaction, alert_id: str) -> int:
@@ -55,7 +55,7 @@ def alerts(tx: Transaction, endpoint: str, state: str, limit: int, exact: bool =
     where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
     params = {"endpoint": endpoint, "state": state, "limit": limit}
     asked = {name: value for name, value in params.items() if f":{name}" in f"{where} :limit"}
-    return [_alert(row) for row in tx.rows(f"{ALERTS} {where} ORDER BY seq DESC LIMIT :limit", asked)]
+    return [read_alert(row) for row in tx.rows(f"{ALERTS} {where} ORDER BY seq DESC LIMIT :limit", asked)]
 
 
 def precision(tx: Transaction, endpoint: str) -> list[Precision]:
@@ -97,7 +97,8 @@ def set_alert(tx: Transaction, alert: Alert) -> None:
     tx.run(SET_ALERT, {name: row[name] for name in names})
 
 
-def _alert(row: Row) -> Alert:
+def read_alert(row: Row) -> Alert:
+    """A row as an alert."""
     names = [name for name in _ALERT.replace(" ", "").split(",") if name not in ("limit_value", "details")]
     found = {name: row[name] for name in names}
     return Alert(**found, limit=row["limit_value"], details=msgspec.json.decode(row["details"]))
