@@ -126,7 +126,7 @@ def monitors(call: Call, kinds: Mapping[str, Any]) -> State:
     fleet = call("monitoring.fleet", size=1)
     needy, near = fleet["counts"]["alert"], fleet["counts"]["near_limit"]
     if needy:
-        return f"{number(needy)} of {number(fleet['total'])} {'needs' if needy == 1 else 'need'} a look", "bad"
+        return f"{number(needy)} of {number(fleet['total'])} {'needs' if needy == 1 else 'need'} a look", "warn"
     if near:
         return f"{number(near)} of {number(fleet['total'])} near {'its limit' if near == 1 else 'limits'}", "warn"
     return counted(fleet["total"], "monitor"), "good" if fleet["counts"]["fine"] else ""
