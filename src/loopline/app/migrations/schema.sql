@@ -1,4 +1,4 @@
--- Made from the revisions by `make schema`; of revisions 4419f4f4ad518348315b901523f091d29bd265086b76a619d3cfe0be3dba9d62
+-- Made from the revisions by `make schema`; of revisions 63c13f3df4174149587b96106d719e806ece716b4170d3e98528d4b437175a30
 BEGIN IMMEDIATE;
 CREATE TABLE access_codes (
 	hash TEXT NOT NULL, 
@@ -168,12 +168,109 @@ CREATE TABLE monitoring_alerts (
 	PRIMARY KEY (id), 
 	UNIQUE (seq)
 );
+CREATE TABLE monitoring_backtests (
+	id TEXT NOT NULL, 
+	endpoint TEXT NOT NULL, 
+	asked_by TEXT NOT NULL, 
+	asked_at TEXT NOT NULL, 
+	result TEXT NOT NULL, 
+	PRIMARY KEY (id)
+);
+CREATE TABLE monitoring_beats (
+	name TEXT NOT NULL, 
+	endpoint TEXT NOT NULL, 
+	at TEXT NOT NULL, 
+	details TEXT NOT NULL, 
+	PRIMARY KEY (name)
+);
+CREATE TABLE monitoring_budgets (
+	endpoint TEXT NOT NULL, 
+	basis TEXT NOT NULL, 
+	until_at TEXT NOT NULL, 
+	choice TEXT NOT NULL, 
+	chosen_at TEXT NOT NULL, 
+	PRIMARY KEY (endpoint, basis)
+);
+CREATE TABLE monitoring_deliveries (
+	id TEXT NOT NULL, 
+	channel TEXT NOT NULL, 
+	message TEXT NOT NULL, 
+	seq BIGINT NOT NULL, 
+	alert TEXT NOT NULL, 
+	endpoint TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	tries INTEGER NOT NULL, 
+	not_before TEXT NOT NULL, 
+	error TEXT NOT NULL, 
+	carried_by TEXT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	ended_at TEXT NOT NULL, 
+	PRIMARY KEY (id)
+);
+CREATE TABLE monitoring_drift (
+	endpoint TEXT NOT NULL, 
+	start_at TEXT NOT NULL, 
+	column_name TEXT NOT NULL, 
+	end_at TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	p_value FLOAT, 
+	e_value FLOAT, 
+	effect FLOAT, 
+	unit TEXT NOT NULL, 
+	direction TEXT NOT NULL, 
+	change TEXT NOT NULL, 
+	alarm INTEGER NOT NULL, 
+	statistics TEXT NOT NULL, 
+	reference TEXT NOT NULL, 
+	since TEXT NOT NULL, 
+	fingerprint TEXT NOT NULL, 
+	changed_at TEXT NOT NULL, 
+	PRIMARY KEY (endpoint, start_at, column_name)
+);
 CREATE TABLE monitoring_endpoints (
 	endpoint TEXT NOT NULL, 
 	mark TEXT NOT NULL, 
 	summary TEXT NOT NULL, 
 	evaluated_at TEXT NOT NULL, 
 	PRIMARY KEY (endpoint)
+);
+CREATE TABLE monitoring_estimates (
+	endpoint TEXT NOT NULL, 
+	start_at TEXT NOT NULL, 
+	metric TEXT NOT NULL, 
+	method TEXT NOT NULL, 
+	end_at TEXT NOT NULL, 
+	value FLOAT, 
+	low FLOAT, 
+	high FLOAT, 
+	spread FLOAT, 
+	first_value FLOAT, 
+	first_low FLOAT, 
+	first_high FLOAT, 
+	first_spread FLOAT, 
+	first_share FLOAT, 
+	realized FLOAT, 
+	row_count BIGINT NOT NULL, 
+	share FLOAT NOT NULL, 
+	version INTEGER, 
+	as_of TEXT NOT NULL, 
+	complete INTEGER NOT NULL, 
+	mature INTEGER NOT NULL, 
+	warning TEXT NOT NULL, 
+	basis TEXT NOT NULL, 
+	changed_at TEXT NOT NULL, 
+	PRIMARY KEY (endpoint, start_at, metric, method)
+);
+CREATE TABLE monitoring_messages (
+	id TEXT NOT NULL, 
+	seq BIGINT NOT NULL, 
+	alert TEXT NOT NULL, 
+	endpoint TEXT NOT NULL, 
+	state TEXT NOT NULL, 
+	content TEXT NOT NULL, 
+	created_at TEXT NOT NULL, 
+	addressed INTEGER NOT NULL, 
+	PRIMARY KEY (id)
 );
 CREATE TABLE monitoring_windows (
 	endpoint TEXT NOT NULL, 
@@ -968,6 +1065,11 @@ CREATE INDEX promotion_requests_by_state ON promotion_requests (state, asked_at)
 CREATE INDEX serving_splits_by_time ON serving_splits (endpoint, from_at);
 CREATE INDEX serving_verdicts_by_endpoint ON serving_verdicts (endpoint, seq);
 CREATE UNIQUE INDEX serving_rules_by_name ON serving_rules (name, number);
+CREATE INDEX monitoring_messages_unaddressed ON monitoring_messages (addressed, seq);
+CREATE INDEX monitoring_deliveries_by_state ON monitoring_deliveries (state, channel, seq);
+CREATE INDEX monitoring_deliveries_by_channel ON monitoring_deliveries (channel, ended_at);
+CREATE INDEX monitoring_budgets_newest ON monitoring_budgets (endpoint, chosen_at);
+CREATE INDEX monitoring_backtests_endpoint ON monitoring_backtests (endpoint, asked_at);
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('tracking_experiments',0);
 INSERT INTO "sqlite_sequence" VALUES('tracking_runs',0);

@@ -9,6 +9,7 @@ import msgspec
 from loopline.core.errors import Invalid
 from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.monitoring.model.blame.results import Blame
+from loopline.usecases.monitoring.model.budget.results import Choice
 
 
 class BlameOf(msgspec.Struct):
@@ -47,6 +48,17 @@ def comparable(monitoring: Any, request: BlameBetween) -> object:
     return monitoring.blamable("", request.endpoint)
 
 
+class BudgetOf(msgspec.Struct):
+    """An endpoint."""
+
+    endpoint: str
+
+
+def budget(monitoring: Any, request: BudgetOf, caller: Caller) -> Choice:
+    found: Choice = monitoring.budget(request.endpoint)
+    return found
+
+
 _ONE = "/monitors/{endpoint}"
 VERBS: tuple[Verb, ...] = (
     Verb(
@@ -68,5 +80,14 @@ VERBS: tuple[Verb, ...] = (
         compare,
         "Say what explains the change between two windows",
         loads=comparable,
+    ),
+    Verb(
+        "monitoring.budget",
+        "GET",
+        _ONE + "/budget",
+        Role.VIEWER,
+        BudgetOf,
+        budget,
+        "Say why limits are what the alert budget made them",
     ),
 )

@@ -17,8 +17,9 @@ from loopline.core.tables import Signature
 from loopline.core.times import from_ms
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
+from loopline.usecases.monitoring import budgets
 from loopline.usecases.monitoring.incidents import Incidents
-from loopline.usecases.monitoring.model import Finding, MonitorConfig, Summary, findings, limits_of, shown_metric
+from loopline.usecases.monitoring.model import Finding, MonitorConfig, Summary, findings, shown_metric
 from loopline.usecases.monitoring.model.looking import Describe, Look, Looked
 from loopline.usecases.monitoring.model.profile import Profile
 from loopline.usecases.monitoring.needs import Registry, Serving
@@ -94,11 +95,12 @@ class Evaluating:
         stored = self._database.read(lambda tx: store.windows(tx, endpoint))
         known = {(window.start, window.column, window.value): (print_of, window) for print_of, window in stored}
         found = evaluated(book, config, known, describe)
-        summary = self._summarized(endpoint, config, found, book)
+        ruled = self._ruled(endpoint, config, found, describe)
+        summary = self._summarized(endpoint, config, found, book, ruled.limits)
         windows = [window for _, window in found.windows]
         usual = _usual_missing(describe, found.live)
-        wrong = findings(windows, config, summary.limits, found.live_at, usual, found.delay)
-        looked, trouble = self._looked(self._look(book, config, found, summary, describe))
+        wrong = findings(windows, ruled.config, summary.limits, found.live_at, usual, found.delay)
+        looked, trouble = self._looked(self._look(book, ruled.config, found, summary, describe))
         wrong = _in_order([*wrong, *trouble, *(one for each in looked for one in each.findings)], found)
         at = self._clock.text()
 
@@ -109,11 +111,27 @@ class Evaluating:
             judged = self._incidents.settle(tx, endpoint, summary.model, wrong, judged, actor, at)
             for one in looked:
                 one.keep(tx, at)
+            ruled.keep(tx, at)
             whole = msgspec.structs.replace(summary, judged=judged)
             store.put_summary(tx, whole, mark, at)
             return whole
 
         return self._database.write(work)
+
+    def _ruled(self, endpoint: str, config: MonitorConfig, found: Evaluated, describe: Describe) -> budgets.Chosen:
+        """The limits that are written, or that the alert budget leads to, or the baselines."""
+        before = self._database.read(lambda tx: store.summary(tx, endpoint))
+        now = budgets.Situation(
+            endpoint=endpoint,
+            config=config,
+            windows=[window for _, window in found.windows],
+            live=found.live,
+            live_at=found.live_at,
+            metrics=self._metrics(*found.live),
+            usual=_usual_missing(describe, found.live),
+            judged_until="" if before is None else before[1].judged.get("performance", ""),
+        )
+        return budgets.chosen(self._database.read, now)
 
     def _look(
         self, book: Book, config: MonitorConfig, found: Evaluated, summary: Summary, describe: Describe
@@ -151,11 +169,12 @@ class Evaluating:
         store.put_windows(tx, endpoint, changed, at)
         store.drop_windows(tx, endpoint, known.keys() - fresh.keys())
 
-    def _summarized(self, endpoint: str, config: MonitorConfig, found: Evaluated, book: Book) -> Summary:
+    def _summarized(
+        self, endpoint: str, config: MonitorConfig, found: Evaluated, book: Book, limits: dict[str, float]
+    ) -> Summary:  # fmt: skip
         whole = [window for _, window in found.windows if window.column == ""]
         mature = [window for window in whole if window.mature]
         model, version = found.live
-        limits = limits_of(config, self._metrics(model, version))
         return Summary(
             endpoint=endpoint,
             window=config.window,

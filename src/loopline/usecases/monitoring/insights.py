@@ -9,9 +9,12 @@ import msgspec
 from loopline.core.errors import LooplineError, NotFound
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
+from loopline.usecases.monitoring import budgets
 from loopline.usecases.monitoring.model import Alert, MonitorConfig, Summary
+from loopline.usecases.monitoring.model.budget.results import Choice
 from loopline.usecases.monitoring.needs import Registry, Serving
 from loopline.usecases.monitoring.store import alerts as alert_store
+from loopline.usecases.monitoring.store import budgets as budget_store
 from loopline.usecases.monitoring.store import windows as window_store
 
 if TYPE_CHECKING:
@@ -67,6 +70,17 @@ class Insights:
                 except LooplineError:
                     continue
         return done
+
+    def budget(self, endpoint: str) -> Choice:
+        """The limits that the endpoint's alert budget led to at its last evaluation, and why; `note` says what keeps it
+        from setting any. NotFound for an endpoint that was never evaluated."""
+        config, _ = self.rules(endpoint), self.summary(endpoint)
+        alerts = self._database.read(lambda tx: alert_store.alerts(tx, endpoint, "", MOST_ALERTS))
+        found = self._database.read(lambda tx: budget_store.choice(tx, endpoint))
+        note = budgets.unasked(config)
+        if found is None or note:
+            found = Choice(endpoint=endpoint, per_quarter=config.alarms.per_quarter or 0.0, note=note)
+        return msgspec.structs.replace(found, precision=budgets.precision(endpoint, alerts))
 
     def blamable(self, alert: str, endpoint: str) -> object:
         """Whatever refuses a question about an alert or endpoint at once."""
