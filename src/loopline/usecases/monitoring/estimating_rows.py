@@ -16,7 +16,7 @@ from loopline.usecases.monitoring.model.looking import Look
 from loopline.usecases.monitoring.model.windows import Window
 
 MOST_ROWS, MOST_HISTORY, LEAST_STRETCH = 200_000, 120_000, 2_000
-STRETCHES = {"hour": 14, "day": 60, "week": 16, "month": 12}
+STRETCHES = {"hour": 14, "day": 90, "week": 26, "month": 18}
 
 
 class Reader:
