@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,7 +40,8 @@ def monitor() -> None:
 def show(obj: Any, endpoint: str, column: str, since: str, search: str, state: str, no_evaluate: bool) -> None:
     """List all models, who needs a look first; or show ENDPOINT over time. Provisional windows still wait for truth.
 
-    `loopline monitor backtest ENDPOINT` replays its history.
+    `loopline monitor export ENDPOINT FOLDER` writes what is known as Parquet; `loopline monitor backtest ENDPOINT`
+    replays history under other rules.
     """
     if not endpoint:
         fleet(obj, search, state)
@@ -53,6 +55,19 @@ def show(obj: Any, endpoint: str, column: str, since: str, search: str, state: s
         obj.show({"summary": summary, "windows": windows, "glance": rows[0] if rows else None})
         return
     told(obj, summary, windows, rows)
+
+
+@monitor.command()
+@click.argument("endpoint")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.pass_obj
+def export(obj: Any, endpoint: str, folder: Path) -> None:
+    """Write windows, drift, estimates and alerts of ENDPOINT into FOLDER as Parquet, to be asked with SQL."""
+    from loopline.usecases.monitoring.reports import tabled
+
+    found = tabled.written(obj.client.call, endpoint, folder)
+    rows = ", ".join(f"{name} {count}" for name, count in found.items())
+    obj.show({"folder": str(folder), "rows": found}, text=f"{folder}: rows of {rows}.")
 
 
 def fleet(obj: Any, search: str, state: str) -> None:

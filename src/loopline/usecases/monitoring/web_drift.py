@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from loopline.core.errors import LooplineError
-from loopline.core.pages import Call, Page, attempted
+from loopline.core.pages import Call, Page
 from loopline.usecases.monitoring.drawing.bars import distribution
 from loopline.usecases.monitoring.drawing.heat import heat
 from loopline.usecases.monitoring.drawing.lines import drawn
-from loopline.usecases.monitoring.web_monitor import head, windows_of
+from loopline.usecases.monitoring.web_monitor import head, history, windows_of
 
 QUALITY = {"missing": "missing", "unknown": "never seen in training", "out_of_contract": "out of contract"}
 
@@ -65,11 +65,6 @@ def reported(call: Call, endpoint: str, chosen: Mapping[str, Any] | None) -> tup
         return call("monitoring.drift", endpoint=endpoint, start=chosen["start"]), ""
     except LooplineError as error:
         return None, f"{error.message} {error.hint}".strip()
-
-
-def history(call: Call, endpoint: str) -> list[Any]:
-    """How unusual each column was in each window, as far as that was kept."""
-    return list(attempted(call, "monitoring.drift_history", endpoint=endpoint) or ())
 
 
 def courses(

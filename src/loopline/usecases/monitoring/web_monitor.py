@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from loopline.core.pages import Call, Page, attempted
-from loopline.usecases.monitoring.drawing.heat import heat
+from loopline.usecases.monitoring.drawing.heat import cells_of, heat
 from loopline.usecases.monitoring.drawing.lines import drawn
 from loopline.usecases.monitoring.web_fleet import FLEET_WORDS, TONES
 
@@ -35,6 +35,12 @@ def windows_of(call: Call, endpoint: str) -> list[Any]:
     return sorted(call("monitoring.windows", endpoint=endpoint), key=lambda one: str(one["start"]))[-MOST_WINDOWS:]
 
 
+def history(call: Call, endpoint: str) -> list[Any]:
+    """How unusual each column was in each window, as far as that was kept."""
+    found = attempted(call, "monitoring.drift_history", endpoint=endpoint)
+    return cells_of(found) if found else []
+
+
 def monitor(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
     """One monitored endpoint; `metric` in the address chooses what is shown."""
     name = params["endpoint"]
@@ -57,7 +63,7 @@ def monitor(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
         "alerts": alerts,
         "plot": plot,
         "drawn": drawn(plot),
-        "heat": heat(attempted(call, "monitoring.drift_history", endpoint=name) or (), 40, 8),
+        "heat": heat(history(call, name), 40, 8),
         "latency": latency and drawn(latency, 520, 190),
         "errors": errors and drawn(errors, 520, 190),
         "marks": marks,

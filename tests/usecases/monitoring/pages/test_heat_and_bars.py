@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loopline.usecases.monitoring.drawing.bars import distribution
-from loopline.usecases.monitoring.drawing.heat import glyph, heat, level, said
+from loopline.usecases.monitoring.drawing.heat import cells_of, glyph, heat, level, said
 
 pytestmark = pytest.mark.unit
 
@@ -77,3 +77,24 @@ def test_numbers_are_steps_and_texts_bars() -> None:
     assert [row["name"] for row in drawn["rows"]] == ["AA", "others"]
     assert drawn["rows"][0]["then"] == pytest.approx(2 * drawn["rows"][0]["now"], rel=0.01)
     assert distribution({"bins": [], "shares_then": [], "shares_now": []}) is None
+
+
+def test_a_history_becomes_cells() -> None:
+    line = {"column": "wind", "kind": "input", "unit": "", "p_values": [0.5, None], "e_values": [1.0, None]}
+    line |= {
+        "effects": [0.1, None],
+        "directions": ["higher", ""],
+        "changes": ["mean 3 → 4", ""],
+        "alarms": [True, False],
+    }
+    matrix = {
+        "starts": ["2013-04-01", "2013-04-08"],
+        "p_values": [0.2, 0.9],
+        "e_values": [None, None],
+        "alarms": [True, False],
+    }
+    cells = cells_of(matrix | {"columns": [line]})
+    assert [(one["column"], one["start"][-2:], one["alarm"]) for one in cells] == [
+        ("", "01", True), ("", "08", False), ("wind", "01", True),
+    ]  # fmt: skip
+    assert cells[2]["change"] == "mean 3 → 4"

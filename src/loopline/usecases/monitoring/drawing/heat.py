@@ -12,6 +12,7 @@ WORDS = ("as always", "slightly unusual", "unusual", "quite unusual", "very unus
 ALARM = 6
 UP = ("higher", "wider", "more", "new")
 DOWN = ("lower", "narrower", "fewer", "less")
+JUDGED = ("p_value", "e_value", "effect")
 Cell = Mapping[str, Any]
 
 
@@ -36,6 +37,29 @@ def said(cell: Cell) -> str:
     known += [f"e {cell['e_value']:.3g}"] if cell.get("e_value") is not None else []
     known += [cell["change"]] if cell.get("change") else [cell["direction"]] if cell.get("direction") else []
     return ", ".join(known)
+
+
+def cells_of(matrix: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The cells of a drift history (see `model.drifts.reports.DriftHistory`), the whole reports among them."""
+    whole = {"column": "", "kind": "", "unit": "", "directions": (), "changes": (), "effects": ()}
+    lines = [whole | {name: matrix[name] for name in ("p_values", "e_values", "alarms")}, *matrix["columns"]]
+    made = [
+        {
+            "start": start,
+            "column": line["column"],
+            "kind": line["kind"],
+            "unit": line["unit"],
+            "p_value": _at(line["p_values"], place),
+            "e_value": _at(line["e_values"], place),
+            "effect": _at(line["effects"], place),
+            "direction": _at(line["directions"], place) or "",
+            "change": _at(line["changes"], place) or "",
+            "alarm": bool(_at(line["alarms"], place)),
+        }
+        for line in lines
+        for place, start in enumerate(matrix["starts"])
+    ]
+    return [cell for cell in made if not cell["column"] or any(cell[name] is not None for name in JUDGED)]
 
 
 def heat(cells: Iterable[Cell], most_windows: int = 60, most_rows: int = 60) -> dict[str, Any] | None:
@@ -76,3 +100,7 @@ def _late(by_place: Mapping[tuple[str, str], Cell], name: str, starts: Sequence[
     """How unusual a column was in the newest windows, the newest counting most."""
     found = [by_place.get((name, start)) for start in starts[-8:]]
     return sum(max(level(cell), 0) * (1 + place) for place, cell in enumerate(found) if cell is not None)
+
+
+def _at(values: Sequence[Any], place: int) -> Any:
+    return values[place] if place < len(values) else None

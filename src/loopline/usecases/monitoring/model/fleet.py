@@ -9,7 +9,6 @@ import msgspec
 
 from loopline.core.performance import LOSSES
 from loopline.core.times import to_ms
-from loopline.usecases.monitoring.model.windows import Summary
 
 FleetState = Literal["alert", "acknowledged", "near_limit", "silent", "provisional", "fine"]
 STATES: tuple[FleetState, ...] = ("alert", "acknowledged", "near_limit", "silent", "provisional", "fine")
@@ -74,10 +73,26 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     rows: list[FleetRow]
 
 
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a stored `Summary` what the list needs: less to read, a thousand times."""
+
+    endpoint: str
+    window: str
+    metric: str
+    model: str
+    version: int | None
+    limits: dict[str, float] = {}
+    watermark: str
+    predictions: int
+    labelled: int
+    mature_windows: int
+    mature_until: str
+
+
 class Newest(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored of one endpoint: its summary, when that was written, and metrics of its newest mature window."""
 
-    summary: Summary
+    summary: Stored
     evaluated_at: str
     metrics: dict[str, float] = {}
 
@@ -91,14 +106,14 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     since: str = ""
 
 
-def shown_metrics(summary: Summary, critical: Sequence[str], known: Mapping[str, Any]) -> list[str]:
+def shown_metrics(summary: Stored, critical: Sequence[str], known: Mapping[str, Any]) -> list[str]:
     """The one or two metrics that stand for an endpoint: those that its project calls critical, else the monitor's own."""
     named = [name for name in critical if name in known or name in summary.limits]
     return (named or [summary.metric])[:2]
 
 
 def shown_estimate(
-    summary: Summary, metrics: Sequence[FleetMetric], estimates: Sequence[FleetEstimate]
+    summary: Stored, metrics: Sequence[FleetMetric], estimates: Sequence[FleetEstimate]
 ) -> FleetEstimate | None:
     """The estimate of the first metric that stands for an endpoint, else of one that has a limit."""
     by_metric = {one.metric: one for one in estimates}
@@ -150,7 +165,7 @@ def _room(row: FleetRow) -> float:
     return (-room if found[0].name in LOSSES else room) / (abs(found[0].limit) or 1.0)
 
 
-def _estimated(estimate: FleetEstimate | None, summary: Summary) -> list[str]:
+def _estimated(estimate: FleetEstimate | None, summary: Stored) -> list[str]:
     limit = None if estimate is None else summary.limits.get(estimate.metric)
     if estimate is None or limit is None:
         return []

@@ -7,8 +7,8 @@ from typing import Any
 
 from loopline.core.errors import NotFound
 from loopline.core.pages import Call, attempted
-from loopline.usecases.monitoring.web_drift import chosen_window, history, quality
-from loopline.usecases.monitoring.web_monitor import windows_of
+from loopline.usecases.monitoring.web_drift import chosen_window, quality
+from loopline.usecases.monitoring.web_monitor import history, windows_of
 
 KIND = "loopline.report/1"
 SEGMENT_ROWS = 12

@@ -8,8 +8,7 @@ import msgspec
 
 from loopline.kit.rows import among
 from loopline.ports.database import Transaction
-from loopline.usecases.monitoring.model import Summary
-from loopline.usecases.monitoring.model.fleet import MOST_POINTS, FleetEstimate, Newest, Trouble
+from loopline.usecases.monitoring.model.fleet import MOST_POINTS, FleetEstimate, Newest, Stored, Trouble
 
 # The newest mature window is found by walking its endpoint's own rows backwards: the key begins with (endpoint, start_at).
 NEWEST = (
@@ -36,7 +35,7 @@ COURSES = (
 
 def newest(tx: Transaction, endpoint: str = "") -> list[Newest]:
     """Each evaluated endpoint (or the one named) with its newest mature window."""
-    summaries, metrics = msgspec.json.Decoder(Summary), msgspec.json.Decoder(dict[str, float])
+    summaries, metrics = msgspec.json.Decoder(Stored), msgspec.json.Decoder(dict[str, float])
     return [
         Newest(
             summary=summaries.decode(row["summary"]),
