@@ -1,4 +1,4 @@
--- Made from the revisions by `make schema`; of revisions 63c13f3df4174149587b96106d719e806ece716b4170d3e98528d4b437175a30
+-- Made from the revisions by `make schema`; of revisions 4b5929076f99674987479eb3a22d4af1285302088bd48a80e51bbf85f1c3b56a
 BEGIN IMMEDIATE;
 CREATE TABLE access_codes (
 	hash TEXT NOT NULL, 
@@ -64,6 +64,19 @@ CREATE TABLE automation_firings (
 	PRIMARY KEY (id), 
 	UNIQUE (seq), 
 	UNIQUE (dedupe_key)
+);
+CREATE TABLE automation_holds (
+	firing TEXT NOT NULL, 
+	model TEXT NOT NULL, 
+	alert TEXT NOT NULL, 
+	endpoint TEXT NOT NULL, 
+	project TEXT NOT NULL, 
+	policy TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	since TEXT NOT NULL, 
+	lifted_at TEXT NOT NULL, 
+	lifted_by TEXT NOT NULL, 
+	PRIMARY KEY (firing)
 );
 CREATE TABLE automation_slots (
 	pipeline TEXT NOT NULL, 
@@ -1068,6 +1081,7 @@ CREATE UNIQUE INDEX serving_rules_by_name ON serving_rules (name, number);
 CREATE INDEX monitoring_messages_unaddressed ON monitoring_messages (addressed, seq);
 CREATE INDEX monitoring_deliveries_by_state ON monitoring_deliveries (state, channel, seq);
 CREATE INDEX monitoring_deliveries_by_channel ON monitoring_deliveries (channel, ended_at);
+CREATE INDEX automation_holds_by_model ON automation_holds (model, lifted_at);
 CREATE INDEX monitoring_budgets_newest ON monitoring_budgets (endpoint, chosen_at);
 CREATE INDEX monitoring_backtests_endpoint ON monitoring_backtests (endpoint, asked_at);
 DELETE FROM "sqlite_sequence";

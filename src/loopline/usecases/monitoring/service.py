@@ -28,9 +28,9 @@ from loopline.usecases.monitoring.tending import Tending
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from loopline.usecases.monitoring.model.drifts.reports import DriftHistory, DriftReport
     from loopline.usecases.monitoring.model.fleet import Fleet
     from loopline.usecases.monitoring.model.quality.results import Arrivals
-    from loopline.usecases.monitoring.model.reporting import DriftReport
     from loopline.usecases.monitoring.profiling import Batches
 
 
@@ -130,22 +130,33 @@ class Monitoring(Evaluating, Insights, Estimates, Tending):
         return self._database.read(lambda tx: store.windows_of(tx, endpoint, column, bounds[0], bounds[1]))
 
     def drift(self, endpoint: str, start: str = "") -> DriftReport:
-        """Each feature of a window (default: the newest complete one, else the newest) against the training profile.
+        """Each column of a window (default: the newest complete one, else the newest) against what the monitor's rules
+        name: the rows of training, or other windows.
 
-        NotFound without predictions, or when the version that served them was registered without a profile.
+        NotFound without predictions, or when there is nothing to compare with.
         """
         from loopline.usecases.monitoring import drifting
 
         config, wanted = self.rules(endpoint), to_text(from_text(start)) if start else ""
-        whole = self.windows(endpoint)
+        every = [window for _, window in self._database.read(lambda tx: store.windows(tx, endpoint))]
+        whole = [window for window in every if window.column == ""]
         ended = [window for window in whole if window.complete] or whole
         chosen = [window for window in whole if window.start == wanted] if wanted else ended[-1:]
         if not chosen:
             raise NotFound(
                 f"Endpoint {endpoint!r} has no window {start}".rstrip() + ".", "`loopline monitor` lists them."
             )
-        window = chosen[0]
-        return drifting.report(self._serving, endpoint, window, config.window, self._describe())
+        describe, model = self._describe(), self.summary(endpoint).model
+        book = self.book(endpoint, config, describe)
+        return drifting.report(book, config, model, every, chosen[0], describe, self._database.read, endpoint)
+
+    def drift_history(self, endpoint: str, since: str = "", until: str = "") -> DriftHistory:
+        """How unusual each column was in each complete window that starts within [since, until)."""
+        from loopline.usecases.monitoring import drifting
+        from loopline.usecases.monitoring.model.drifts.reports import history
+
+        bounds = [to_text(from_text(bound)) if bound else "" for bound in (since, until)]
+        return history(endpoint, drifting.history(self._database.read, endpoint, *bounds))
 
     def alerts(self, endpoint: str = "", state: str = "", limit: int = 100) -> list[Alert]:
         """Alerts, newest first. `state` "open" means not resolved; else "acknowledged" or "resolved"."""

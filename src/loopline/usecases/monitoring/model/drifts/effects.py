@@ -83,8 +83,8 @@ def _numeric(then: NumericColumn, now: NumericColumn, statistics: dict[str, floa
         change = f"{direction}: {100 * share:+.2g} % of rows beyond the outermost values; "
         change += f"range {then.low:.4g} to {then.high:.4g} → {now.low:.4g} to {now.high:.4g}"
         return Effect(share, None, "share", direction, change)
-    if told == "rank_spread":
-        wide, narrow = before[2] - before[0], after[2] - after[0]
+    wide, narrow = before[2] - before[0], after[2] - after[0]
+    if told == "rank_spread" and (narrow - wide) * statistics["rank_spread"] > 0:
         direction = _way(statistics["rank_spread"], "wider", "narrower")
         return Effect(narrow - wide, None, "", direction, f"{direction}: middle 80 % spans {wide:.4g} → {narrow:.4g}")
     direction = _way(moved, "higher", "lower")
@@ -96,6 +96,8 @@ def _numeric(then: NumericColumn, now: NumericColumn, statistics: dict[str, floa
 def _told_by(statistics: dict[str, float]) -> str:
     """What says most in a sentence: a shift, another width, or a few extremes. As if values were normal: a shift by m
     (of which the mean rank tells) widens the squared normal scores by m^2, and each row beyond the edges by EXTREME."""
+    if abs(statistics["rank_mean"]) > 0.35:
+        return "rank_mean"
     moved = float(np.sqrt(2) * normal_quantile(np.clip(0.5 + statistics["rank_mean"], 1e-6, 1 - 1e-6)))
     width = statistics["rank_spread"] - moved**2
     outside = statistics["outside"]
@@ -113,7 +115,8 @@ def _categorical(then: CategoricalColumn, now: CategoricalColumn, strongest: str
         listed = ", ".join(names[at] for at in new[:3])
         change = f"new values {listed}: {100 * share:.2g} % of rows" if new else "no new values"
         return Effect(share, None, "share", "new values" if new else "no new values", change)
-    at = int(np.argmax(np.abs(shares)))
+    largest = np.flatnonzero(np.abs(shares) >= np.abs(shares).max() - 1e-9)
+    at = int(largest[np.argmin(before[largest])])  # of two values the rarer one
     name = names[at] or "others"
     moved = float(shares[at])
     change = f"{name} {_share(int(before[at]), int(before.sum()))} → {_share(int(after[at]), int(after.sum()))}"

@@ -19,6 +19,7 @@ from loopline.usecases.monitoring.model.profile import NumericColumn, Profile, P
 
 Floats = NDArray[np.float64]
 LABEL, PREDICTION = "label", "prediction"
+TOLERANCE_SD = 0.03
 
 
 class Part(NamedTuple):
@@ -87,7 +88,7 @@ def _columns(part: Part, rules: Rules) -> list[ColumnDrift]:
         if (after := part.now.column(before.name)) is not None and _wanted(before.name, rules)
     ]
     statistics = {before.name: distances(before, after) for before, after in pairs}
-    p_values, ratios, scores = _unusual(part, rules.window, dict(zip(statistics, pairs, strict=True)), statistics)
+    p_values, ratios, scores = _unusual(part, rules, dict(zip(statistics, pairs, strict=True)), statistics)
     numbers = part.reference.laws(rules.window).of_column
     return [
         _column(before, after, statistics[before.name], p_values.get(before.name, {}), ratios.get(before.name, {}),
@@ -101,14 +102,15 @@ def _wanted(name: str, rules: Rules) -> bool:
 
 
 ByColumn = dict[str, dict[str, float]]
+Scores = dict[str, dict[str, tuple[float, float]]]
 
 
 def _unusual(
-    part: Part, window: str, pairs: Mapping[str, tuple[ProfiledColumn, ProfiledColumn]], statistics: ByColumn
-) -> tuple[ByColumn, ByColumn, ByColumn]:
+    part: Part, rules: Rules, pairs: Mapping[str, tuple[ProfiledColumn, ProfiledColumn]], statistics: ByColumn
+) -> tuple[ByColumn, ByColumn, Scores]:
     """(p-values, times usual, signed scores) by column and statistic; empty without periods."""
-    laws = part.reference.laws(window)
-    p_values, ratios, scores = ByColumn(), ByColumn(), ByColumn()
+    laws = part.reference.laws(rules.window)
+    p_values, ratios, scores = ByColumn(), ByColumn(), Scores()
     if not laws.periods:
         return p_values, ratios, scores
     tests = laws.chances.tests
@@ -120,24 +122,48 @@ def _unusual(
             now[at] = after.rows if name == "missing" else present(after)
             then[at] = before.rows if name == "missing" else present(before)
     found = laws.p_values(distance, np.maximum(now, 1), np.maximum(then, 1))[:, 0]
-    own = laws.periods[0]
-    rows = 1 / np.maximum(now, 1) + 1 / np.maximum(then, 1)
-    between = np.max([law.between for law in laws.periods], axis=0)[:, None]
-    times = standardized(distance, laws.chances.square[:, None], own.between[:, None], rows)[:, 0]
-    spread = own.between * (1 + 1 / own.worth)
-    apart = standardized(distance, laws.chances.square[:, None], np.maximum(between, spread[:, None]), rows)[:, 0]
+    rows, square = 1 / np.maximum(now, 1) + 1 / np.maximum(then, 1), laws.chances.square[:, None]
+    times = standardized(distance, square, laws.periods[0].between[:, None], rows)[:, 0]
+    between, unsure = np.zeros_like(square), np.zeros_like(square)
+    for law in laws.strict:
+        between = np.maximum(between, (law.between * (1 + 1 / law.worth))[:, None])
+        unsure = np.maximum(unsure, (law.between / law.worth)[:, None])
+    # A share that the reference never had counts as one of its rows.
+    square = np.where(laws.chances.shares[:, None], np.maximum(square, 1 / np.maximum(then, 1)), square)
+    apart = standardized(distance, square, between, rows)[:, 0]
+    unit = np.sqrt(np.maximum(between + square * rows, 1e-30))[:, 0]
+    # Every window meets the same reference: what it does not know itself must not gather as evidence.
+    unsure = 2 * np.sqrt(unsure + square / np.maximum(then, 1))[:, 0]
+    allowed = (TOLERANCE_SD * np.sqrt(square[:, 0]) + unsure) / unit
     for at, (column, name) in enumerate(tests):
         if column in pairs and name in statistics[column]:
+            tolerance = rules.tolerance.get(column)
             p_values.setdefault(column, {})[name] = float(found[at])
             ratios.setdefault(column, {})[name] = float(times[at])
             if name in SIGNED:
-                scores.setdefault(column, {})[name] = float(np.sign(distance[at, 0]) * apart[at])
+                moved = float(np.sign(distance[at, 0]) * apart[at])
+                most = max(
+                    float(allowed[at]),
+                    _allowed(pairs[column][0], name, tolerance) * float(square[at, 0]) ** 0.5 / float(unit[at]),
+                )
+                scores.setdefault(column, {})[name] = (round(moved, 6), round(most, 6))
     return p_values, ratios, scores
+
+
+def _allowed(then: ProfiledColumn, statistic: str, tolerance: float | None) -> float:
+    """A tolerance in standard deviations of what a statistic measures: of numbers it bounds the mean, of text shares."""
+    if tolerance is None:
+        return 0.0
+    if isinstance(then, NumericColumn):
+        spread = effects.deviation(then)
+        return tolerance / spread if statistic == "rank_mean" and spread > 0 else 0.0
+    share = then.missing / max(then.rows, 1) if statistic == "missing" else 0.0
+    return float(tolerance / np.sqrt(max(share * (1 - share), 1 / max(then.rows, 1))))
 
 
 def _column(
     then: ProfiledColumn, now: ProfiledColumn, statistics: dict[str, float], p_values: dict[str, float],
-    ratios: dict[str, float], scores: dict[str, float], number: float, rules: Rules,
+    ratios: dict[str, float], scores: dict[str, tuple[float, float]], number: float, rules: Rules,
 ) -> ColumnDrift:  # fmt: skip
     tolerance = rules.tolerance.get(then.name)
     kept = effects.beyond(then, now, p_values, tolerance)
@@ -165,11 +191,11 @@ def _column(
         shares_then=before,
         shares_now=after,
         p_value=p_value,
-        p_values={name: float(f"{value:.6g}") for name, value in p_values.items()},
+        p_values={name: float(f"{kept.get(name, 1.0):.6g}") for name in p_values},
         effect=effect.size,
         effect_sd=effect.sd,
         unit=effect.unit,
         direction=effect.direction,
         tolerance=tolerance,
-        scores={name: round(value, 6) for name, value in scores.items()},
+        scores=scores,
     )
