@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
-from loopline.usecases.monitoring import alerts_api, budget_api, estimates_api, fleet_api, quality_api
+from loopline.usecases.monitoring import alerts_api, budget_api, drift_api, estimates_api, fleet_api, quality_api
 from loopline.usecases.monitoring.model import Alert, MonitorConfig, Summary, Window
 
 
@@ -110,6 +110,7 @@ VERBS: tuple[Verb, ...] = (
     *fleet_api.VERBS,
     *alerts_api.VERBS,
     *budget_api.VERBS,
+    *drift_api.VERBS,
     *estimates_api.VERBS,
     *quality_api.VERBS,
 )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ACTOR = "monitor"
 FOLDER = "monitoring"
 # Everything that looks at an endpoint's windows: (module, function); each answers a `Looked`.
-LOOKS: tuple[tuple[str, str], ...] = ()
+LOOKS: tuple[tuple[str, str], ...] = (("drifting", "look"), ("estimating", "look"))
 
 
 class Evaluating:
