@@ -54,7 +54,7 @@ def all_orders(profiles: list[Profile]) -> list[Profile]:
             left = sketching.merged(left, profile)
         for profile in order[-2::-1]:
             right = sketching.merged(profile, right)
-        found += [left, right]
+        found += [left, right, sketching.merged_all(order)]  # type: ignore[list-item]
     return found
 
 
@@ -108,7 +108,7 @@ def test_all_cells_in_use_still_fit_whatever_the_counts(rows: int, floor: int) -
     content = cells.packed(counts, floor)
     assert len(content) <= cells.CELL_BYTES
     assert cells.unpacked(content)[1].sum() == counts.sum()
-    assert cells.packed(counts * 2, floor) == cells.added(content, content, floor)
+    assert cells.packed(counts * 2, floor) == cells.added([content, content], floor)
 
 
 COLUMNS = {

@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -133,3 +134,20 @@ def test_very_many_values_in_batches_are_those_of_the_table() -> None:
     assert (found.distinct, found.sampled) == (whole.distinct, whole.sampled)
     assert found.rows == sum(found.values.values()) + found.others
     assert texts.distinct_values(found) == pytest.approx(70_000, rel=0.07)
+
+
+def test_a_column_of_a_reference_fits_with_its_own_days_and_weeks() -> None:
+    rng = np.random.default_rng(4)
+    count, days = 60_000, 400
+    times = pa.array(
+        1_364_774_400_000 + np.sort(rng.integers(0, days * 86_400_000, count)), pa.timestamp("ms", tz="UTC")
+    )
+    names = [f"customer {value:06d}" for value in rng.integers(0, 9000, count)]
+    table = pa.table({"c": names, "x": rng.standard_cauchy(count), "event_time": times})
+    both = Signature((Column("c", "string"), Column("x", "float", True)), Column("y", "float"))
+    made = sketching.profile(table, both, event_time="event_time")
+    assert sorted(made.usual) == ["day", "week"]
+    for one in made.columns:
+        laws = [law.distances[one.name] for law in made.usual.values()]
+        assert len(msgspec.json.encode(one)) + sum(len(msgspec.json.encode(law)) for law in laws) <= COLUMN_BYTES
+    assert decode(encode(made)) == made

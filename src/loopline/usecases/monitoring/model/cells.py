@@ -13,6 +13,7 @@ the table coarser where it would be larger than it may be, and both are exact wh
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -89,7 +90,7 @@ def packed(counts: Counts, floor: int = NO_FLOOR) -> bytes:
 
     A tag, level and floor, then zlib over variable-length integers: steps between the cells in use, then their counts.
     """
-    cells = np.flatnonzero(counts)
+    cells = np.flatnonzero(counts != 0)
     return _packed(_grouped(floor)[cells] if floor > NO_FLOOR else cells, counts[cells], floor, 0)
 
 
@@ -104,10 +105,18 @@ def floor_and_level(content: bytes) -> tuple[int, int]:
     return (NO_FLOOR, 0) if content[:1] != bytes((_TAG,)) else (content[2] - 128, content[1])
 
 
-def added(first: bytes, second: bytes, floor: int) -> bytes:
-    """The packed cells of both together; those that hold anything have that floor."""
-    groups, table, level = _common(first, second)
-    return _packed(groups, table.sum(axis=0), floor, level)
+def added(contents: Sequence[bytes], floor: int) -> bytes:
+    """The packed cells of all together; those that hold anything have that floor."""
+    level = max(floor_and_level(content)[1] for content in contents)
+    total = np.zeros(CELLS >> level, dtype=np.int64)
+    for content in contents:
+        groups, counts, _, own = _read(content)
+        if own == level:
+            total[groups] += counts
+        else:
+            np.add.at(total, groups >> (level - own), counts)
+    found = np.flatnonzero(total != 0)
+    return _packed(found, total[found], floor, level)
 
 
 def side_by_side(*contents: bytes) -> tuple[Counts, Counts]:
@@ -175,11 +184,19 @@ def _grouped(floor: int) -> Counts:
 
 def _variable(numbers: Counts) -> bytes:
     """Numbers >= 0 as LEB128: seven bits a byte, the lowest first, the eighth bit says that more follow."""
-    shifts = np.arange(9, dtype=np.int64) * 7
-    parts = (numbers[:, None] >> shifts) & 127
-    length = np.maximum((numbers[:, None] >> shifts > 0).sum(axis=1), 1)
-    parts |= np.where(np.arange(9) < length[:, None] - 1, 128, 0)
-    return bytes(parts[np.arange(9) < length[:, None]].astype(np.uint8))
+    if len(numbers) == 0:
+        return b""
+    length = np.ones(len(numbers), dtype=np.int64)
+    width = max((int(numbers.max()).bit_length() + 6) // 7, 1)
+    for place in range(1, width):
+        length += numbers >= 1 << 7 * place
+    starts = np.cumsum(length) - length
+    written = np.empty(int(length.sum()), dtype=np.uint8)
+    for place in range(width):
+        there = np.flatnonzero(length > place) if place else slice(None)
+        more = np.where(length[there] > place + 1, 128, 0)
+        written[starts[there] + place] = (numbers[there] >> 7 * place) & 127 | more
+    return bytes(written)
 
 
 def _numbers(content: bytes) -> Counts:

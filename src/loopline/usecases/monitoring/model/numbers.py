@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -92,31 +94,31 @@ class NumericCounts:
             self._units += _units(scaled, reach)
 
 
-def merged(one: NumericColumn, other: NumericColumn) -> NumericColumn:
-    """Both together. Invalid when their cells differ; one that holds no number takes those of the other."""
-    grids = {grid_of(column) for column in (one, other) if column.finite} or {max(grid_of(one), grid_of(other))}
+def merged(columns: Sequence[NumericColumn]) -> NumericColumn:
+    """All of them together. Invalid when their cells differ; one that holds no number takes those of the others."""
+    name = columns[0].name
+    grids = {grid_of(column) for column in columns if column.finite} or {max(map(grid_of, columns))}
     if len(grids) > 1:
-        raise Invalid(f"The cells of {one.name!r} differ in these profiles.", "Profile both like the first.")
+        raise Invalid(f"The cells of {name!r} differ in these profiles.", "Profile both like the first.")
     grid = next(iter(grids))
-    lows = [column.low for column in (one, other) if column.low is not None]
-    highs = [column.high for column in (one, other) if column.high is not None]
-    known = bool(one.units and other.units)
-    units = int(one.units) + int(other.units) if known else 0
-    seen = one.finite + other.finite
+    known = all(column.units for column in columns)
+    units = sum(int(column.units) for column in columns) if known else 0
+    seen = sum(column.finite for column in columns)
+    sketches = [column.distinct for column in columns if column.distinct]
     return NumericColumn(
-        name=one.name,
-        rows=one.rows + other.rows,
-        missing=one.missing + other.missing,
-        infinite=one.infinite + other.infinite,
+        name=name,
+        rows=sum(column.rows for column in columns),
+        missing=sum(column.missing for column in columns),
+        infinite=sum(column.infinite for column in columns),
         centre=grid.centre,
         scale=grid.scale,
-        low=min(lows, default=None),
-        high=max(highs, default=None),
-        total=total_of(seen, units, grid.centre, grid.scale) if known else one.total + other.total,
-        cells=cells.added(one.cells, other.cells, grid.floor),
+        low=min((column.low for column in columns if column.low is not None), default=None),
+        high=max((column.high for column in columns if column.high is not None), default=None),
+        total=total_of(seen, units, *grid[:2]) if known else math.fsum(column.total for column in columns),
+        cells=cells.added([column.cells for column in columns], grid.floor),
         units=str(units) if known else "",
-        outside=one.outside + other.outside,
-        distinct=distinct.together(one.distinct, other.distinct) if one.distinct or other.distinct else b"",
+        outside=sum(column.outside for column in columns),
+        distinct=distinct.together(*sketches) if sketches else b"",
     )
 
 

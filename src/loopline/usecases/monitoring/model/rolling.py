@@ -12,7 +12,7 @@ import numpy as np
 
 from loopline.usecases.monitoring.model.arrays import period_of
 from loopline.usecases.monitoring.model.profile import Profile
-from loopline.usecases.monitoring.model.sketching import merged
+from loopline.usecases.monitoring.model.sketching import merged_all
 
 Grain = Literal["minute", "hour", "day", "week", "month"]
 
@@ -24,8 +24,8 @@ def rolled(buckets: Mapping[int, Profile], grain: Grain, like: Profile | None = 
     lists values of texts that are folded last (see `sketching.merged`).
     """
     starts = np.array(sorted(buckets), dtype=np.int64)
-    found: dict[int, Profile] = {}
+    parts: dict[int, list[Profile]] = {}
     for start, period in zip(starts.tolist(), period_of(starts, grain).tolist(), strict=True):
-        part = buckets[start]
-        found[period] = merged(found[period], part, like) if period in found else part
-    return found
+        parts.setdefault(period, []).append(buckets[start])
+    found = {period: merged_all(inside, like) for period, inside in parts.items()}
+    return {period: profile for period, profile in found.items() if profile is not None}

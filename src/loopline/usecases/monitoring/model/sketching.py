@@ -110,19 +110,23 @@ def merged(one: Profile, other: Profile, like: Profile | None = None) -> Profile
     It does not depend on the order of merging, and is exactly the profile of all rows, except for texts that were folded
     (see `CategoricalColumn`). Values that `like` lists are the last to be folded.
     """
-    if [c.name for c in one.columns] != [c.name for c in other.columns]:
-        raise Invalid("These profiles are of different columns and cannot be merged.")
-    known = {} if like is None else {column.name: column for column in like.columns}
-    columns = tuple(_merged(a, b, known.get(a.name)) for a, b in zip(one.columns, other.columns, strict=True))
-    return Profile(rows=one.rows + other.rows, columns=columns)
+    return _together([one, other], like)
 
 
 def merged_all(profiles: Iterable[Profile], like: Profile | None = None) -> Profile | None:
-    """All of them together, or None when there are none."""
-    found: Profile | None = None
-    for part in profiles:
-        found = part if found is None else merged(found, part, like)
-    return found
+    """All of them together as if merged one by one, only faster; None when there are none."""
+    parts = list(profiles)
+    return _together(parts, like) if len(parts) > 1 else next(iter(parts), None)
+
+
+def _together(profiles: Sequence[Profile], like: Profile | None) -> Profile:
+    names = [column.name for column in profiles[0].columns]
+    if any([column.name for column in one.columns] != names for one in profiles):
+        raise Invalid("These profiles are of different columns and cannot be merged.")
+    known = {} if like is None else {column.name: column for column in like.columns}
+    parts = zip(*(one.columns for one in profiles), strict=True)
+    columns = tuple(_merged(part, known.get(name)) for name, part in zip(names, parts, strict=True))
+    return Profile(rows=sum(one.rows for one in profiles), columns=columns)
 
 
 def _columns(rows: Any, signature: Signature) -> list[tuple[Column, str]]:
@@ -151,12 +155,14 @@ def _prediction(rows: Any) -> Column:
     return Column(PREDICTION.name, "string", nullable=True) if texts else PREDICTION
 
 
-def _merged(one: ProfiledColumn, other: ProfiledColumn, like: ProfiledColumn | None) -> ProfiledColumn:
-    if isinstance(one, CategoricalColumn) and isinstance(other, CategoricalColumn):
-        return texts.merged(one, other, like.values if isinstance(like, CategoricalColumn) else ())
-    if not isinstance(one, NumericColumn) or not isinstance(other, NumericColumn):
-        raise Invalid(f"The column {one.name!r} has different types in these profiles.")
-    return numbers.merged(one, other)
+def _merged(columns: Sequence[ProfiledColumn], like: ProfiledColumn | None) -> ProfiledColumn:
+    counts = [column for column in columns if isinstance(column, NumericColumn)]
+    values = [column for column in columns if isinstance(column, CategoricalColumn)]
+    if counts and values:
+        raise Invalid(f"The column {counts[0].name!r} has different types in these profiles.")
+    if values:
+        return texts.merged(values, like.values if isinstance(like, CategoricalColumn) else ())
+    return numbers.merged(counts)
 
 
 def full_counts(columns: Iterable[NumericColumn]) -> NDArray[np.int64]:
@@ -180,5 +186,10 @@ def _usual(table: pa.Table, columns: tuple[ProfiledColumn, ...], times: NDArray[
     return Usual(
         [from_ms(int(start)) for start in starts[kept]],
         [int(count) for count in rows[kept]],
-        {name: {key: np.round(v[kept], 7).tolist() for key, v in law.items()} for name, law in found.items()},
+        {name: {key: _short(v[kept]) for key, v in law.items()} for name, law in found.items()},
     )
+
+
+def _short(values: NDArray[Any]) -> list[float]:
+    """Four significant digits: what is usual is not known better, and the profile stays small."""
+    return [float(f"{value:.4g}") for value in values]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -18,7 +18,7 @@ from loopline.usecases.monitoring.model.profile import MOST_VALUES, CategoricalC
 
 Hashes = NDArray[np.uint32]
 Counts = NDArray[np.int64]
-VALUE_BYTES = 12_000
+VALUE_BYTES = 9_000  # of 16,384: the rest is for the sketch, the sample, and a reference's own days and weeks
 LONGEST_NAME = 64
 MOST_SAMPLED = 96
 MOST_AT_ONCE = 50_000
@@ -61,28 +61,29 @@ class TextCounts:
             outside=self._outside,
         )
         part = folded(part, self._known)
-        self._found = part if self._found is None else merged(self._found, part, self._known)
+        self._found = part if self._found is None else merged([self._found, part], self._known)
         self._rows, self._missing, self._outside, self._values = 0, 0, 0, {}
         return self._found
 
 
-def merged(one: CategoricalColumn, other: CategoricalColumn, known: Collection[str] = ()) -> CategoricalColumn:
-    """Both together."""
-    values = dict(one.values)
-    for text, count in other.values.items():
-        values[text] = values.get(text, 0) + count
-    some = bool(one.folded or other.folded)
+def merged(columns: Sequence[CategoricalColumn], known: Collection[str] = ()) -> CategoricalColumn:
+    """All of them together."""
+    values: dict[str, int] = {}
+    for column in columns:
+        for text, count in column.values.items():
+            values[text] = values.get(text, 0) + count
+    some = any(column.folded for column in columns)
     whole = CategoricalColumn(
-        name=one.name,
-        rows=one.rows + other.rows,
-        missing=one.missing + other.missing,
+        name=columns[0].name,
+        rows=sum(column.rows for column in columns),
+        missing=sum(column.missing for column in columns),
         values=values,
-        others=one.others + other.others,
-        folded=one.folded + other.folded,
-        missed=one.missed + other.missed,
-        outside=one.outside + other.outside,
-        distinct=distinct.together(_distinct(one), _distinct(other)) if some else b"",
-        sampled=_both(_sample(one), _sample(other)) if some else b"",
+        others=sum(column.others for column in columns),
+        folded=sum(column.folded for column in columns),
+        missed=sum(column.missed for column in columns),
+        outside=sum(column.outside for column in columns),
+        distinct=distinct.together(*map(_distinct, columns)) if some else b"",
+        sampled=_together(map(_sample, columns)) if some else b"",
     )
     return folded(whole, known)
 
@@ -178,8 +179,9 @@ def _smallest(hashes: Hashes, counts: Counts) -> bytes:
     return found[:MOST_SAMPLED].astype("<u4").tobytes() + sums[:MOST_SAMPLED].tobytes()
 
 
-def _both(one: tuple[Hashes, Counts], other: tuple[Hashes, Counts]) -> bytes:
-    return _smallest(np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]]))
+def _together(samples: Iterable[tuple[Hashes, Counts]]) -> bytes:
+    hashes, counts = zip(*samples, strict=True)
+    return _smallest(np.concatenate(hashes), np.concatenate(counts))
 
 
 def _opened(sampled: bytes) -> tuple[Hashes, Counts]:
