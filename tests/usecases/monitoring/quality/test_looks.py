@@ -33,7 +33,7 @@ def test_all_looks_of_a_course_cover_the_truth_where_plain_intervals_do_not() ->
 
 def _plain(score, days):  # type: ignore[no-untyped-def]
     error, degrees, _ = error_of(score, days)
-    return interval(score.name, score.value, error, reach(0.95, degrees))
+    return interval(score, error, reach(0.95, degrees))
 
 
 def test_they_are_wider_than_plain_ones_and_wait_for_five_days() -> None:

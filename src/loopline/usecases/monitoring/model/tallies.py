@@ -13,7 +13,7 @@ import msgspec
 from loopline.core.errors import Invalid
 from loopline.usecases.monitoring.model.config import MonitorConfig
 
-FORMAT = 2
+FORMAT = 4
 BINS = 10
 MOST_CLASSES = 200
 NEVER_MS = -(1 << 63)
@@ -22,12 +22,12 @@ NEVER_MS = -(1 << 63)
 class Binary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Rows with truth 0 or 1 and a number predicted.
 
-    `negatives` and `positives` count scores by key (`quality/keys.py`), packed; keys are `coarse` where rows are many. The confusion table is at the threshold
+    `negatives` and `positives` count scores by key (`quality/keys.py`), packed; keys are wider by `shift` doublings where different scores are many. The confusion table is at the threshold
     of the monitor (positive is predicted > threshold). `log_loss` and `brier` are sums over rows, exact; `bins` has
     for each of BINS equal parts of 0 to 1: rows, sum of scores, sum of labels.
     """
 
-    coarse: bool
+    shift: int
     negatives: bytes
     positives: bytes
     true_positive: int
@@ -86,7 +86,7 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 class Naive(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """The naive forecast of the rows that Binary counts: by key and class, packed, and how many have none."""
 
-    coarse: bool
+    shift: int
     negatives: bytes
     positives: bytes
     missing_negatives: int

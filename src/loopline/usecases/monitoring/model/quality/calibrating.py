@@ -28,7 +28,7 @@ def calibrated(tallies: Mapping[int, Tally], parts: int, confidence: float = 0.9
 
     def told(score: Score) -> Estimate:
         error, degrees, _ = error_of(score, days)
-        span = interval(score.name, score.value, error, reach(confidence, degrees)) if degrees else None
+        span = interval(score, error, reach(confidence, degrees)) if degrees else None
         return Estimate(value=score.value, low=span[0] if span else None, high=span[1] if span else None)
 
     bins = []

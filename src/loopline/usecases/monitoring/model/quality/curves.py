@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopline.usecases.monitoring.model.quality import keys
+from loopline.usecases.monitoring.model.quality.merging import counts_of
 from loopline.usecases.monitoring.model.quality.scoring import Score, ratio
 from loopline.usecases.monitoring.model.tallies import Binary, Naive
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 _SURE = 1e-7
+NODES = 8
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Spread:
     same of each bucket as (places in `keys`, counts) of the negative and of the positive."""
 
     keys: Ints
-    coarse: bool
+    shift: int
     negative: Floats
     positive: Floats
     parts: list[tuple[tuple[Ints, Ints], tuple[Ints, Ints]]]
@@ -44,8 +46,8 @@ class Spread:
 
 def spread(buckets: Sequence[Binary | Naive | None], fill: bool = False) -> Spread:
     """The scores of buckets by class. With `fill` a naive forecast that is missing counts as the median of the others."""
-    coarse = any(one is not None and one.coarse for one in buckets)
-    raw = [_sides(one, coarse) for one in buckets]
+    shift = max((one.shift for one in buckets if one is not None), default=0)
+    raw = [_sides(one, shift) for one in buckets]
     if fill:
         middle = _median(keys.summed([side for pair in raw for side in pair]))
         raw = [(_more(a, middle, one, 0), _more(b, middle, one, 1)) for (a, b), one in zip(raw, buckets, strict=True)]
@@ -55,7 +57,7 @@ def spread(buckets: Sequence[Binary | Naive | None], fill: bool = False) -> Spre
     for pair in parts:
         for side, (places, counts) in zip(sides, pair, strict=True):
             side[places] += counts
-    return Spread(every, coarse, sides[0], sides[1], parts)  # type: ignore[arg-type]
+    return Spread(every, shift, sides[0], sides[1], parts)  # type: ignore[arg-type]
 
 
 def area(found: Spread, name: str = "auc") -> Score | None:
@@ -72,13 +74,16 @@ def area(found: Spread, name: str = "auc") -> Score | None:
 
 
 def average_precision(found: Spread) -> Score | None:
-    """The average precision (the precision at each positive, averaged), with its influence function. None without positives."""
+    """The average precision (the precision at each positive, averaged), with its influence function. None without positives.
+
+    Equal scores are one threshold; under a wide key are scores that differ, of which positives lie evenly among negatives.
+    """
     m = found.positive.sum()
     if not m:
         return None
     hits, alarms = np.cumsum(found.positive[::-1])[::-1], np.cumsum(found.negative[::-1])[::-1]
     many = hits + alarms
-    precision = np.where(many > 0, hits / np.maximum(many, 1), 0.0)
+    precision = hits / np.maximum(many, 1) if not found.shift else _within(found, hits, alarms)
     value = float(found.positive @ precision / m)
     # One more row with some score changes the precision at every threshold below it.
     weight = found.positive / np.maximum(many, 1) ** 2 / m
@@ -87,9 +92,20 @@ def average_precision(found: Spread) -> Score | None:
     return Score("pr_auc", value, found.totals(*mine), found.counts, found.squares(*mine))
 
 
+def _within(found: Spread, hits: Floats, alarms: Floats) -> Floats:
+    """The mean precision at the positives of each key, when these lie evenly among its negatives."""
+    above, below = hits - found.positive, alarms - found.negative
+    precision = np.zeros(len(hits))
+    for part in (np.arange(NODES) + 0.5) / NODES:
+        rank = found.positive * part + 0.5
+        passed = found.negative * rank / (found.positive + 1)
+        precision += (above + rank) / (above + rank + below + passed)
+    return precision / NODES
+
+
 def losses(found: Spread, buckets: Sequence[Binary | None]) -> Iterator[Score]:
     """Log loss and Brier score: exact sums; the squares within a bucket are from the counts by key."""
-    scores = keys.score_values(found.keys, found.coarse)
+    scores = keys.score_values(found.keys, found.shift)
     sure = np.clip(scores, _SURE, 1 - _SURE)
     for name, negative, positive in (
         ("log_loss", -np.log1p(-sure), -np.log(sure)),
@@ -99,14 +115,10 @@ def losses(found: Spread, buckets: Sequence[Binary | None]) -> Iterator[Score]:
         yield ratio(name, sums, found.counts, found.squares(negative, positive))
 
 
-def _sides(one: Binary | Naive | None, coarse: bool) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
+def _sides(one: Binary | Naive | None, shift: int) -> tuple[tuple[Ints, Ints], tuple[Ints, Ints]]:
     if one is None:
         return keys.unpacked(b""), keys.unpacked(b"")
-    sides = keys.unpacked(one.negatives), keys.unpacked(one.positives)
-    if one.coarse or not coarse:
-        return sides
-    (a, m), (b, n) = sides
-    return keys.summed([(keys.coarsened(a), m)]), keys.summed([(keys.coarsened(b), n)])
+    return counts_of(one, "negatives", shift), counts_of(one, "positives", shift)
 
 
 def _median(counts: tuple[Ints, Ints]) -> int:
@@ -127,7 +139,7 @@ def by_score(found: Spread, parts: int) -> list[tuple[Score, float]]:
     rows = found.negative + found.positive
     before = np.cumsum(rows) - rows / 2
     place = np.minimum((before / max(float(rows.sum()), 1.0) * parts).astype(np.int64), parts - 1)
-    values = keys.score_values(found.keys, found.coarse)
+    values = keys.score_values(found.keys, found.shift)
     told = []
     for part in np.unique(place):
         mine = place == part

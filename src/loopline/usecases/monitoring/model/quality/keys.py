@@ -1,9 +1,9 @@
 """Numbers as whole-numbered keys in the order of the numbers, and counts by key as bytes. Imports numpy.
 
-A probability is keyed by its log-odds, so that scores of rare events are kept apart as well as others. Up to FINE_ROWS rows
-keys are 2**-20 wide, which tells nearly all scores apart; beyond, 2**-11, or 0.05 % of the odds: areas under curves come
-out right to about 1e-5. Which of both follows from the number of rows alone, so that it does not matter in which order
-counts are added. Other numbers keep 23 or 14 binary digits.
+A probability is keyed by its log-odds, so that scores of rare events are kept apart as well as others. Fine keys are 2**-20
+wide, which tells nearly all scores apart. Where that makes more than MOST_KEYS different ones, they are twice as wide until it
+does not: areas under curves come out right to about 1e-5, and a day of a million rows takes no more room than one of ten thousand.
+How wide follows from the set of scores alone, so it does not matter in which order counts are added.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Counts = tuple[Ints, Ints]
 STEPS, MOST_ODDS = 1 << 20, 32
 LAST = STEPS * MOST_ODDS
-FINE_ROWS = 5000
-_COARSER = 9
+MOST_KEYS = 16_384
+_ROUGH = 9
 _DELAY_STEPS = 512
 _LATENCY_STEPS = 256
 _LARGEST = 3.0e38
@@ -37,17 +38,12 @@ def score_keys(scores: Floats, log_odds: Floats | None = None) -> Ints:
     return keys
 
 
-def score_values(keys: Ints, coarse: bool = False) -> Floats:
-    """The score in the middle of each key."""
-    fine = (keys << _COARSER) + (1 << (_COARSER - 1)) if coarse else keys
+def score_values(keys: Ints, shift: int = 0) -> Floats:
+    """The score in the middle of each key that was made wider by `shift` doublings."""
+    fine = (keys << shift) + (1 << shift >> 1)
     values = 1 / (1 + np.exp(-(np.clip(fine, -LAST, LAST) + 0.5) / STEPS))
     values = np.where(fine > LAST, 1 + number_values(fine - LAST - 1), values)
     return np.asarray(np.where(fine < -LAST, number_values(fine + LAST + 1), values))
-
-
-def coarsened(keys: Ints) -> Ints:
-    """Coarse keys of fine ones, in the same order (equal ones are not yet added up)."""
-    return keys >> _COARSER
 
 
 def log_odds_of(scores: Floats) -> Floats:
@@ -91,15 +87,17 @@ def latency_ms(keys: Ints) -> Floats:
 
 def counted(keys: Ints) -> bytes:
     """How often each key occurs, packed."""
-    if not len(keys):
-        return b""
-    low, high = int(keys.min()), int(keys.max())
+    return packed(*_counts(keys))
+
+
+def _counts(keys: Ints) -> Counts:
+    low, high = (int(keys.min()), int(keys.max())) if len(keys) else (0, 0)
     if high - low > 4 * len(keys) + 200_000:
         values, counts = np.unique(keys, return_counts=True)
-        return packed(values, counts)
+        return values, counts
     counts = np.bincount(keys - low)
     values = np.flatnonzero(counts)
-    return packed(values + low, counts[values])
+    return values + low, counts[values]
 
 
 def packed(keys: Ints, counts: Ints) -> bytes:
@@ -123,10 +121,27 @@ def unpacked(content: bytes) -> tuple[Ints, Ints]:
     return np.concatenate(([first], first + np.cumsum(steps))), counts.astype(np.int64)
 
 
-def coarse(content: bytes) -> bytes:
-    """The same counts by coarse keys."""
-    keys, counts = unpacked(content)
-    return packed(*summed([(coarsened(keys), counts)]))
+def fitted(one: Counts, other: Counts, shift: int = 0) -> tuple[int, bytes, bytes]:
+    """(doublings, counts packed, counts packed) of two counts by keys that have `shift` doublings already."""
+    every = np.union1d(one[0], other[0])
+    more = 0
+    while len(every) > MOST_KEYS and np.count_nonzero(np.diff(every >> more)) >= MOST_KEYS:
+        more += 1
+    return shift + more, packed(*wider(one, more)), packed(*wider(other, more))
+
+
+def wider(counts: Counts, doublings: int) -> Counts:
+    """The same counts by wider keys."""
+    return summed([(counts[0] >> doublings, counts[1])]) if doublings else counts
+
+
+def of_classes(keys: Ints, positive: NDArray[np.bool_]) -> tuple[int, bytes, bytes]:
+    """(doublings, counts of negatives, counts of positives) of fine keys."""
+    rough = keys >> _ROUGH
+    # Where even these are too many, there is no need to count the fine ones.
+    begin = _ROUGH if len(keys) > MOST_KEYS and len(_counts(rough)[0]) > MOST_KEYS else 0
+    kept = rough if begin else keys
+    return fitted(_counts(kept[~positive]), _counts(kept[positive]), begin)
 
 
 def added(one: bytes, other: bytes) -> bytes:

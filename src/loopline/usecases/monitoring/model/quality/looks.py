@@ -65,4 +65,4 @@ def any_time(score: Score, days: NDArray[np.int64], confidence: float = 0.95) ->
         return None
     times = float(boundary(np.array([float(blocks)]), 1 - confidence, TIGHTEST_AT)[0])
     tail = max(math.erfc(times / math.sqrt(2)) / 2, 1e-12)
-    return interval(score.name, score.value, error, t_quantile(1 - tail, degrees))
+    return interval(score, error, t_quantile(1 - tail, degrees))

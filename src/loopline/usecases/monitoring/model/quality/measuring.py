@@ -35,7 +35,7 @@ def measured(tallies: Mapping[int, Tally], config: MonitorConfig, confidence: fl
     for score in scores_of(buckets, config):
         found[score.name] = score.value
         error, degrees, _ = error_of(score, days)
-        span = interval(score.name, score.value, error, reach(confidence, degrees)) if degrees else None
+        span = interval(score, error, reach(confidence, degrees)) if degrees else None
         if span is not None:
             found |= {f"{score.name}_low": span[0], f"{score.name}_high": span[1]}
     found |= _lead(buckets, days, confidence)
@@ -120,7 +120,7 @@ def _lead(buckets: Sequence[Tally], days: NDArray[np.int64], confidence: float) 
         "lead", value, ours.blocks - theirs.blocks, ours.counts, (ours.squares**0.5 + theirs.squares**0.5) ** 2
     )
     error, degrees, _ = error_of(paired, days)
-    span = interval("lead", value, error, reach(confidence, degrees)) if degrees else None
+    span = interval(paired, error, reach(confidence, degrees)) if degrees else None
     return {"lead": value} | ({} if span is None else {"lead_low": span[0], "lead_high": span[1]})
 
 

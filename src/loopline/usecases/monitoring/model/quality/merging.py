@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import TypeVar
 
-import msgspec
-
 from loopline.core.errors import Invalid
 from loopline.usecases.monitoring.model.quality.confusing import both_of
-from loopline.usecases.monitoring.model.quality.keys import FINE_ROWS, added, coarse
+from loopline.usecases.monitoring.model.quality.keys import Counts, added, fitted, summed, unpacked, wider
 from loopline.usecases.monitoring.model.tallies import EMPTY, Binary, Naive, Numbers, Ranking, Tally
 
 Part = TypeVar("Part")
-Keyed = TypeVar("Keyed", Binary, Naive)
+SIDES = ("negatives", "positives")
 
 
 def total(tallies: Iterable[Tally]) -> Tally:
@@ -30,11 +28,10 @@ def merged(one: Tally, other: Tally) -> Tally:
     if not one.rows or not other.rows:
         return one if one.rows else other
     numbers = _both(one.numbers, other.numbers, _numbers)
-    many = numbers is not None and numbers.count > FINE_ROWS
     binary, naive = None, None
     if numbers is not None and not numbers.other:
-        binary = _both(_keyed(one.binary, many), _keyed(other.binary, many), _binary)
-        naive = _both(_keyed(one.naive, many), _keyed(other.naive, many), _naive)
+        binary = _both(one.binary, other.binary, _binary)
+        naive = _both(one.naive, other.naive, _naive)
     return Tally(
         rows=one.rows + other.rows,
         labelled=one.labelled + other.labelled,
@@ -60,19 +57,24 @@ def _both(one: Part | None, other: Part | None, add: Callable[[Part, Part], Part
     return add(one, other)
 
 
-def _keyed(part: Keyed | None, many: bool) -> Keyed | None:
-    """With coarse keys once there are many rows."""
-    if part is None or part.coarse or not many:
-        return part
-    sides = {name: coarse(getattr(part, name)) for name in ("negatives", "positives")}
-    return msgspec.structs.replace(part, coarse=True, **sides)
+def _scores(one: Binary | Naive, other: Binary | Naive) -> tuple[int, bytes, bytes]:
+    """(doublings, counts of negatives, counts of positives) of both together."""
+    shift = max(one.shift, other.shift)
+    negatives, positives = (summed([counts_of(part, side, shift) for part in (one, other)]) for side in SIDES)
+    return fitted(negatives, positives, shift)
+
+
+def counts_of(part: Binary | Naive, side: str, shift: int) -> Counts:
+    """Counts of the negatives or positives, by keys of so many doublings."""
+    return wider(unpacked(getattr(part, side)), shift - part.shift)
 
 
 def _binary(one: Binary, other: Binary) -> Binary:
+    shift, negatives, positives = _scores(one, other)
     return Binary(
-        coarse=one.coarse,
-        negatives=added(one.negatives, other.negatives),
-        positives=added(one.positives, other.positives),
+        shift=shift,
+        negatives=negatives,
+        positives=positives,
         true_positive=one.true_positive + other.true_positive,
         false_positive=one.false_positive + other.false_positive,
         true_negative=one.true_negative + other.true_negative,
@@ -103,10 +105,11 @@ def _numbers(one: Numbers, other: Numbers) -> Numbers:
 
 
 def _naive(one: Naive, other: Naive) -> Naive:
+    shift, negatives, positives = _scores(one, other)
     return Naive(
-        coarse=one.coarse,
-        negatives=added(one.negatives, other.negatives),
-        positives=added(one.positives, other.positives),
+        shift=shift,
+        negatives=negatives,
+        positives=positives,
         missing_negatives=one.missing_negatives + other.missing_negatives,
         missing_positives=one.missing_positives + other.missing_positives,
     )

@@ -25,13 +25,15 @@ SIGNED = frozenset(("mcc", "lead"))
 class Score:
     """A metric: its value, what each bucket adds to it to first order (`blocks`, they sum to 0: the influence function
     summed over the bucket's rows), over how many units (rows, groups), and the sum of the squared influences of single
-    units, NaN where the tallies do not tell it. `counts` are the units of each bucket."""
+    units, NaN where the tallies do not tell it. `counts` are the units of each bucket. `bias` is by how much chance alone
+    makes the value larger on average, which lower ends of intervals allow for."""
 
     name: str
     value: float
     blocks: Floats
     counts: Floats
     squares: float = math.nan
+    bias: float = 0.0
 
 
 def ratio(name: str, tops: Floats, counts: Floats, squares: float = math.nan) -> Score:
@@ -70,11 +72,12 @@ def error_of(score: Score, days: NDArray[np.int64]) -> tuple[float, int, int]:
     return float(np.sqrt((totals**2).sum() * count / (count - 1))), count - 1, count
 
 
-def interval(name: str, value: float, error: float, times: float) -> tuple[float, float] | None:
-    """`value` and `times` its standard error on both sides, within what the metric can be."""
+def interval(score: Score, error: float, times: float) -> tuple[float, float] | None:
+    """The value and `times` its standard error on both sides (and the bias below), within what the metric can be."""
+    name, value = score.name, score.value
     if not (math.isfinite(error) and math.isfinite(value)):
         return None
-    low, high = value - times * error, value + times * error
+    low, high = value - times * error - score.bias, value + times * error
     if name in UNIT:
         return max(low, 0.0), min(high, 1.0)
     if name in SIGNED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -86,16 +87,41 @@ def _matthews(cells: Floats) -> Score:
 
 
 def calibration_error(buckets: Sequence[Binary | None]) -> Score:
-    """The expected calibration error over BINS equal parts of 0 to 1 (Naeini, Cooper and Hauskrecht, 2015)."""
+    """The expected calibration error over BINS equal parts of 0 to 1 (Naeini, Cooper and Hauskrecht, 2015).
+
+    Being a sum of sizes it is too large by chance (Kumar, Liang and Ma, "Verified uncertainty calibration", 2019): by as much
+    as the size of a normal gap exceeds that of its mean, bin by bin.
+    """
     bins = np.array([np.zeros((BINS, 3)) if one is None else np.array(one.bins, dtype=float) for one in buckets])
     counts = bins[:, :, 0].sum(axis=1)
     apart = bins[:, :, 1] - bins[:, :, 2]
     whole = apart.sum(axis=0)
     units = max(float(counts.sum()), 1.0)
     value = float(np.abs(whole).sum() / units)
-    return Score(
-        "ece", value, (apart @ np.sign(whole) - value * counts) / units, counts, _calibration_squares(bins, value)
+    blocks = (apart @ np.sign(whole) - value * counts) / units
+    squares, chance = _calibration_squares(bins, value), _by_chance(bins, apart, whole) / units
+    return Score("ece", value, blocks, counts, squares, chance)
+
+
+def _by_chance(bins: Floats, apart: Floats, whole: Floats) -> float:
+    """The sum over bins of E|X| - |m| for normal X with mean m and the error of the bin's gap, from buckets or rows, whichever
+    is larger."""
+    counts, _, labels = bins.sum(axis=0).T
+    share = np.divide(counts, counts.sum(), out=np.zeros(BINS), where=counts > 0)
+    of_buckets = np.square(apart - np.outer(bins[:, :, 0].sum(axis=1), whole / max(float(counts.sum()), 1.0))).sum(
+        axis=0
     )
+    of_rows = labels * (1 - np.divide(labels, counts, out=np.zeros(BINS), where=counts > 0))
+    errors = np.sqrt(np.maximum(of_buckets if len(bins) > 1 else 0.0, of_rows))[share > 0]
+    return sum(_folded(float(m), float(s)) for m, s in zip(np.abs(whole)[share > 0], errors, strict=True))
+
+
+def _folded(mean: float, error: float) -> float:
+    if error <= 0:
+        return 0.0
+    far = mean / error
+    density = math.exp(-(far**2) / 2) * math.sqrt(2 / math.pi)
+    return error * density - mean * math.erfc(far / math.sqrt(2))
 
 
 def _calibration_squares(bins: Floats, value: float) -> float:

@@ -103,14 +103,13 @@ def _binary(positive: NDArray[np.bool_], predicted: Floats, threshold: float) ->
     most = np.log1p(-_SURE)
     losses = np.where(positive, yes, no).clip(least, most)
     codes = keys.score_keys(predicted, yes - no)
-    many = len(codes) > keys.FINE_ROWS
-    codes = keys.coarsened(codes) if many else codes
+    shift, negatives, positives = keys.of_classes(codes, positive)
     called = predicted > threshold
     hits, alarms, misses = (int(part.sum()) for part in (called & positive, called & ~positive, ~called & positive))
     return Binary(
-        coarse=many,
-        negatives=keys.counted(codes[~positive]),
-        positives=keys.counted(codes[positive]),
+        shift=shift,
+        negatives=negatives,
+        positives=positives,
         true_positive=hits,
         false_positive=alarms,
         true_negative=len(positive) - hits - alarms - misses,
@@ -159,12 +158,11 @@ def _naive(rows: Rows, both: NDArray[np.bool_]) -> Naive | None:
     naive, positive = rows.naive[both], rows.truth[both] == 1
     has = np.isfinite(naive)
     codes = keys.number_keys(np.where(has, naive, 0.0))
-    many = len(codes) > keys.FINE_ROWS
-    codes = keys.coarsened(codes) if many else codes
+    shift, negatives, positives = keys.of_classes(codes[has], positive[has])
     return Naive(
-        coarse=many,
-        negatives=keys.counted(codes[has & ~positive]),
-        positives=keys.counted(codes[has & positive]),
+        shift=shift,
+        negatives=negatives,
+        positives=positives,
         missing_negatives=int((~has & ~positive).sum()),
         missing_positives=int((~has & positive).sum()),
     )
