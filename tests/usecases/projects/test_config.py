@@ -113,6 +113,26 @@ def test_a_flood_of_mistakes_is_cut() -> None:
     assert lines[-1] == "and 30 more"
 
 
+@pytest.mark.parametrize(
+    ("policy", "place", "words"),
+    [
+        ("{on: alert, do: roll_back, run: training}", "15:42", "no meaning beside `do: roll_back`"),
+        ("{on: run.finished, do: hold}", "15:34", "only beside `on: alert`"),
+        ("{on: alert, do: notify}", "15:12", "needs the channels"),
+        ("{on: alert, do: notify, notify: [day]}", "15:48", "known are night"),
+        ("{on: alert, do: hold, notify: [night]}", "15:37", "only beside `do: notify`"),
+        ("{on: alert, run: training, notify: [night]}", "15:42", "only beside `do: notify`"),
+        ("{on: alert, do: run, gate: late}", "15:27", "name the pipeline"),
+        ("{on: alert, do: dance}", "15:31", "expected hold"),
+    ],
+)
+def test_what_a_policy_does_is_checked_where_it_stands(policy: str, place: str, words: str) -> None:
+    channels = "\nchannels:\n  night: {env: NIGHT}\n"
+    (message,) = refused(GOOD[: GOOD.index("policies:")] + f"policies: {{p: {policy}}}{channels}")
+    assert message.startswith(f"loopline.yaml:{place}:"), message
+    assert words in message
+
+
 def test_a_gate_becomes_promotions_rules() -> None:
     config = checked(GOOD)
     assert gate_rules(config, config["gates"]["late"]) == {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -156,3 +157,15 @@ def test_unknown_things_are_not_found(desk: Any) -> None:
         desk.promotion.verdict("x")
     with pytest.raises(NotFound):
         desk.promotion.approve("late", 4, "bob")
+
+
+def test_nothing_is_promoted_while_releases_are_held(desk: Any) -> None:
+    version, why = candidate(desk), ["alert a1 on late is open: auc is low"]
+    desk.gate(version, "staging")
+    desk.promotion._automation = SimpleNamespace(held=lambda model: why[0] if model == "late" else "")
+    with pytest.raises(Refused, match="releases of late are held \\(alert a1 on late is open: auc is low\\)") as told:
+        desk.promotion.promote("late", version, "staging", "ada")
+    assert "loopline policies --lift late" in told.value.hint
+    assert "held" in desk.promotion.standing("late", version, "staging").missing
+    why[0] = ""
+    assert desk.promotion.promote("late", version, "staging", "ada").promoted

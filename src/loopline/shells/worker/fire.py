@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from loopline.app.wiring import open_home
+from loopline.app.wiring import Loopline, open_home
 from loopline.core.errors import LooplineError
 from loopline.core.times import to_text
 from loopline.kit.processes import die_with_parent
@@ -46,8 +48,23 @@ def execute(home: Path, firing: str, fence: int = 0) -> int:
             loopline.tracking,
             say,
             leave,
+            act=acting(loopline),
         )
         return 0 if execution.execute(firing, fence) else 1
+
+
+def acting(loopline: Loopline) -> Callable[[Any, Any], str]:
+    """What does all that is no run."""
+    from loopline.usecases.automation.acting import Acting
+    from loopline.usecases.automation.holds import Holds
+
+    holds = Holds(loopline.database, loopline.clock, loopline.ledger)
+
+    def act(firing: Any, because: Any) -> str:
+        messages = loopline.monitoring.messages
+        return Acting(loopline.clock, holds, loopline.serving, loopline.promotion, messages)(firing, because)
+
+    return act
 
 
 def leave() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from loopline.core.verbs import Caller, Role, Verb
-from loopline.usecases.automation.model import Firing, Graph, Standing, Why
+from loopline.usecases.automation.model import Firing, Graph, Hold, Standing, Why
 
 
 class Nothing(msgspec.Struct):
@@ -56,7 +56,27 @@ def graph(automation: Any, request: Nothing, caller: Caller) -> Graph:
     return found
 
 
+class Held(msgspec.Struct):
+    """`everything`: those of the past too."""
+
+    everything: bool = False
+
+
+class OfModel(msgspec.Struct):
+    model: str
+
+
+def holds(automation: Any, request: Held, caller: Caller) -> list[Hold]:
+    return list(automation.holds(request.everything))
+
+
+def lift(automation: Any, request: OfModel, caller: Caller) -> list[Hold]:
+    return list(automation.lift(request.model, caller.name))
+
+
 VERBS: tuple[Verb, ...] = (
+    Verb("automation.holds", "GET", "/holds", Role.VIEWER, Held, holds, "List models whose releases are held"),
+    Verb("automation.lift", "POST", "/holds/{model}/lift", Role.ADMIN, OfModel, lift, "Let a model's releases go on"),
     Verb("automation.policies", "GET", "/policies", Role.VIEWER, Nothing, policies, "List policies and how they stand"),
     Verb("automation.firings", "GET", "/firings", Role.VIEWER, Listed, firings, "List firings, newest first"),
     Verb("automation.why", "GET", "/firings/{firing}", Role.VIEWER, One, why, "Say why a policy fired and what it did"),

@@ -34,17 +34,25 @@ FIRINGS = [
 @click.option("--firings", "listed", is_flag=True, help="List firings, newest first.")
 @click.option("--why", "firing", metavar="FIRING", help="Say why that firing happened and what it did.")
 @click.option("--graph", "graph", is_flag=True, help="Show what starts what.")
+@click.option("--holds", is_flag=True, help="List models whose releases are held.")
+@click.option("--lift", metavar="MODEL", help="Let the releases of MODEL go on.")
 @click.option("--fire", is_flag=True, help="Set POLICY off now.")
 @click.option("--project", default="", help="The project, when several have a policy of that name.")
 @click.option("--limit", default=50, show_default=True, help="How many firings to list.")
 @click.pass_obj
 def policies(
-    obj: Any, policy: str | None, listed: bool, firing: str | None, graph: bool, fire: bool, project: str, limit: int
-) -> None:
+    obj: Any, policy: str | None, listed: bool, firing: str | None, graph: bool, holds: bool, lift: str | None, fire: bool,
+    project: str, limit: int,
+) -> None:  # fmt: skip
     """List policies and how they stand, or the firings of POLICY."""
     if firing:
         story = obj.client.call("automation.why", firing=firing)
         obj.show(story, text="\n".join([*story["sentences"], *map(line, story["did"])]))
+    elif lift:
+        obj.show(obj.client.call("automation.lift", model=lift), text=f"Releases of {lift} go on.")
+    elif holds:
+        columns = [("MODEL", "model"), ("SINCE", "since"), ("POLICY", "policy"), ("ALERT", "alert"), ("WHY", "reason")]
+        obj.show(obj.client.call("automation.holds"), table=columns, title="Held releases")
     elif graph:
         from loopline.usecases.automation.drawing import lines
 

@@ -39,6 +39,8 @@ def policy_from(project: str, name: str, written: Mapping[str, Any], config: Map
         "name": str(written.get("name") or name),
         "on": KINDS.get(str(written.get("on")), written.get("on")),
         "when": {**schedule_of(written), **(written.get("when") or {})},
+        "do": written.get("do") or "run",
+        "notify": written.get("notify") or (),
         "run": written.get("run") or "",
         "file": pipeline.get("file") or "pipeline.py",
         "function": pipeline.get("function") or written.get("run") or "",

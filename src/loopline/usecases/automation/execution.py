@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from loopline.core.errors import CheckFailed, Conflict, Invalid, LooplineError, NotFound, Refused
+from loopline.core.facts import Fact
 from loopline.usecases.automation import model
 from loopline.usecases.automation.leases import BEAT_S, Lost, beating
 from loopline.usecases.automation.model import Firing
@@ -23,12 +24,13 @@ from loopline.usecases.automation.needs import (
 from loopline.usecases.automation.service import Automation
 
 Say = Callable[[str], None]
+Act = Callable[[Firing, Fact | None], str]
 MOST_GATES = 3
 
 
 class Execution:
     """Does what a firing asks for, in this process. `say` gets a line for each step; `lost` is called, in a thread of
-    its own, when another process took the firing over."""
+    its own, when another process took the firing over. `act` does what is no run (see `acting`)."""
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Execution:
         say: Say,
         lost: Callable[[], None] = lambda: None,
         beat_s: float = BEAT_S,
+        act: Act | None = None,
     ) -> None:
         self._automation = automation
         self._projects = projects
@@ -49,6 +52,7 @@ class Execution:
         self._say = say
         self._lost = lost
         self._beat_s = beat_s
+        self._act = act
 
     def execute(self, firing_id: str, fence: int = 0) -> bool:
         """Execute a firing from wherever it stands; False when it was not to be had, failed or was taken over. Never
@@ -84,6 +88,11 @@ class Execution:
         return False
 
     def _done(self, firing: Firing) -> tuple[str, bool]:
+        if firing.rules.do != "run":
+            self._automation.hold(firing)
+            if self._act is None:
+                raise Conflict(f"Nothing here can {firing.rules.do.replace('_', ' ')}.", "Have a worker do it.")
+            return self._act(firing, self._automation.why(firing.id).because), False
         candidate = self._candidate(firing)
         if candidate is None:
             return f"ran {firing.rules.run}" if firing.rules.run else "noted", False

@@ -13,6 +13,8 @@ FIRED, SKIPPED, FINISHED, FAILED = "policy.fired", "policy.skipped", "policy.fin
 REQUESTED, RUNNING, DONE, FAILED_STATE, SKIPPED_STATE = "requested", "running", "done", "failed", "skipped"
 SCHEDULE, WEBHOOK = "schedule", "webhook"
 KINDS = {"alert": "alert.opened"}
+GREW = "alert.grew"  # an incident has one more cause: for policies as if it had opened
+HELD, LIFTED = "releases.held", "releases.released"
 RUN_FINISHED = "run.finished"
 
 
@@ -22,7 +24,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     `on` is schedule, webhook or the kind of a fact. `when` names fields of the fact with the value, list of values or
     bounds that they must have; for a schedule it holds `cron` and `timezone`. `run` names the pipeline whose release in
-    `environment` runs with `params`; `params_from` names params that take their value from a field of the cause.
+    `environment` runs with `params`; with `do` it rolls back, holds releases or tells the channels in `notify` instead; `params_from` names params that take their value from a field of the cause.
     `cooldown`, `jitter` and `repeat` are counted in seconds. `concurrency` is how many firings run this pipeline at once,
     `when_busy` what becomes of those beyond it, `catch_up` of occasions that nobody attended to. `secret` says where the
     secret of a webhook stands. `file`, `function` and `code` (digest of the project's files) name the applied code.
@@ -32,6 +34,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     on: str
     when: Mapping[str, Any] = {}
+    do: Literal["run", "roll_back", "hold", "notify"] = "run"
+    notify: tuple[str, ...] = ()
     run: str = ""
     environment: str = ""
     file: str = "pipeline.py"
@@ -122,8 +126,23 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     running: int = 0
 
 
+class Hold(msgspec.Struct, frozen=True, kw_only=True):
+    """Releases of a model are held: because of which alert, by which policy, since when; until `lifted_at`."""
+
+    firing: str
+    model: str
+    alert: str
+    endpoint: str
+    project: str
+    policy: str
+    reason: str
+    since: str
+    lifted_at: str = ""
+    lifted_by: str = ""
+
+
 class GraphNode(msgspec.Struct, frozen=True):
-    """`kind`: schedule, webhook, fact, policy, pipeline, gate. `detail` says how it stands now."""
+    """`kind`: schedule, webhook, fact, policy, pipeline, gate, action. `detail` says how it stands now."""
 
     id: str
     kind: str

@@ -137,3 +137,24 @@ class Promotion(Protocol):
     def gate(self, model: str, version: int, alias: str, actor: str) -> Any: ...
     def standing(self, model: str, version: int, alias: str) -> Any: ...
     def promote(self, model: str, version: int, alias: str, actor: str) -> Any: ...
+    def rollback(self, model: str, alias: str, actor: str, reason: str = "") -> int: ...
+
+
+class Serving(Protocol):
+    """Endpoints and what answers there. NotFound for what does not exist."""
+
+    def endpoint(self, name: str) -> Any:
+        """An endpoint: model, alias (or None), live (the revision that answers, or None), traffic (shared out, or None)."""
+
+    def revision(self, name: str, number: int) -> Any:
+        """A revision: model, version, revision."""
+
+    def rollback(self, name: str, actor: str) -> Any:
+        """Go back; answers the revision. Conflict when there is nothing to go back to."""
+
+
+class Messages(Protocol):
+    """Who tells people."""
+
+    def tell(self, alert: str, channels: Sequence[str]) -> None:
+        """Have channels ("project/name") told of an alert, once each."""

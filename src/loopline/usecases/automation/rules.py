@@ -10,7 +10,7 @@ from loopline.core.errors import LooplineError
 from loopline.core.facts import Fact
 from loopline.core.times import from_text
 from loopline.kit.conditions import agrees
-from loopline.usecases.automation.model import KINDS, RUN_FINISHED, Firing, Policy
+from loopline.usecases.automation.model import GREW, KINDS, RUN_FINISHED, Firing, Policy
 
 EVENT_TIMES = ("event_time", "event_at", "window_until", "window_end", "last_window")
 LONGEST_PARAM = 1000
@@ -45,10 +45,15 @@ def named(body: Mapping[str, Any], name: str) -> Any:
 def matches(policy: Policy, fact: Fact, fields: Mapping[str, Any] | None = None) -> bool:
     """Whether a fact sets a policy off; `fields` are what it may be asked for (default: its body). What a policy did
     itself never does."""
-    if fact.kind != policy.on or fact.actor == policy.actor:
+    if not answers(policy, fact.kind) or fact.actor == policy.actor:
         return False
     known = fact.body if fields is None else fields
     return asked_for(policy, known)
+
+
+def answers(policy: Policy, kind: str) -> bool:
+    """Whether a kind of fact is a policy's; one more cause of an incident is, as an alert is."""
+    return kind == policy.on or (kind == GREW and policy.on == KINDS["alert"])
 
 
 def asked_for(policy: Policy, fields: Mapping[str, Any]) -> bool:
@@ -97,4 +102,6 @@ def rests(policy: Policy, last: Firing | None, event_at: str | None, now: str) -
 def dedupe_key(policy: Policy, fact: Fact) -> str:
     """What may set a policy off only once: an alert by its id, else the fact."""
     alert = fact.body.get("alert") or fact.body.get("id")
-    return f"{policy.key}/alert:{alert}" if fact.kind == KINDS["alert"] and alert else f"{policy.key}/{fact.seq}"
+    return (
+        f"{policy.key}/alert:{alert}" if fact.kind in (KINDS["alert"], GREW) and alert else f"{policy.key}/{fact.seq}"
+    )

@@ -18,8 +18,9 @@ from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.automation import model, rules, store
 from loopline.usecases.automation.deliveries import Deliveries
+from loopline.usecases.automation.holds import Holds
 from loopline.usecases.automation.leases import Leases, Lost
-from loopline.usecases.automation.model import Firing, Graph, GraphEdge, GraphNode, Policy, Standing, Why
+from loopline.usecases.automation.model import Firing, Graph, GraphEdge, GraphNode, Hold, Policy, Standing, Why
 from loopline.usecases.automation.needs import Ledger, Projects, Promotion
 from loopline.usecases.automation.recording import Cause
 from loopline.usecases.automation.telling import clock, said, sentences
@@ -49,6 +50,7 @@ class Automation:
         self._deliveries = Deliveries(database, clock, ledger, projects)
         self._leases = Leases(database, clock, monotonic)
         self._watch = Watch(database, clock, ledger, projects)
+        self._holds = Holds(database, clock, ledger)
 
     def tick(self) -> Ticked:
         """Take notice of new facts and due schedules; firings wait for `begin`."""
@@ -58,6 +60,18 @@ class Automation:
         """The policies of all applied projects and how they stand."""
         self._watch.forget()
         return [self._standing(policy) for policy in self._watch.policies()]
+
+    def held(self, name: str) -> str:
+        """Why releases of a model are held just now, or ""."""
+        return self._holds.reason(name)
+
+    def holds(self, everything: bool = False) -> list[Hold]:
+        """Models whose releases are held, newest first; with `everything` those of the past too."""
+        return self._holds.all(everything)
+
+    def lift(self, name: str, actor: str) -> list[Hold]:
+        """Let releases of a model go on; answers what held them. NotFound when nothing did."""
+        return self._holds.lift(name, actor)
 
     def stuck(self) -> list[str]:
         """What stands still, a sentence each: schedules whose time passed without anything being written, and firings that

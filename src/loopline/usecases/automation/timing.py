@@ -133,7 +133,7 @@ class Repeats:
 
     def note(self, facts: Sequence[Fact]) -> None:
         """Take notice of alerts that opened or were resolved."""
-        if self._open is not None and any(fact.kind in (OPENED, RESOLVED) for fact in facts):
+        if self._open is not None and any(fact.kind in (OPENED, model.GREW, RESOLVED) for fact in facts):
             self._apply(self._open, facts)
             self._not_before = None
 
@@ -150,7 +150,7 @@ class Repeats:
     def _all(self) -> dict[str, Fact]:
         if self._open is None:
             self._open = {}
-            for kind in (OPENED, RESOLVED):
+            for kind in (OPENED, model.GREW, RESOLVED):
                 after = 0
                 while page := self._ledger.since(after, PAGE, kind):
                     self._apply(self._open, page)
@@ -160,10 +160,11 @@ class Repeats:
     def _apply(self, into: dict[str, Fact], facts: Sequence[Fact]) -> None:
         for fact in facts:
             alert = str(fact.body.get("alert") or fact.body.get("id") or "")
-            if fact.kind == OPENED and alert:
-                into[alert] = fact
-            elif fact.kind == RESOLVED and alert in into and into[alert].seq < fact.seq:
-                del into[alert]
+            if fact.kind in (OPENED, model.GREW) and alert:
+                into[f"{alert} {fact.body.get('cause', '')}"] = fact
+            elif fact.kind == RESOLVED and alert:
+                for name in [name for name in into if name.split(" ")[0] == alert and into[name].seq < fact.seq]:
+                    del into[name]
 
     def _again(self, policy: Policy, fact: Fact, now: datetime) -> int:
         key = rules.dedupe_key(policy, fact)

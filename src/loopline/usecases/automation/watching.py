@@ -15,10 +15,11 @@ from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.automation import model, rules, store
 from loopline.usecases.automation.declared import policies_in
+from loopline.usecases.automation.holds import Holds
 from loopline.usecases.automation.model import Firing, Policy
 from loopline.usecases.automation.needs import Ledger, Projects
 from loopline.usecases.automation.recording import Cause, Records
-from loopline.usecases.automation.timing import Repeats, Timetable
+from loopline.usecases.automation.timing import RESOLVED, Repeats, Timetable
 
 CURSOR = "facts"
 MOST_FACTS = 500
@@ -48,6 +49,7 @@ class Watch:
         self._records = Records(clock, ledger)
         self._timetable = Timetable(database, clock, self._records)
         self._repeats = Repeats(database, clock, ledger, self._records)
+        self._holds = Holds(database, clock, ledger)
         self._policies: list[Policy] | None = None
         self._cursor: int | None = None
 
@@ -104,6 +106,7 @@ class Watch:
         steps: list[Callable[[Transaction], bool]] = [
             self._birth(fact) for fact in facts if fact.kind == "project.applied"
         ]
+        steps += [self._lifting(fact) for fact in facts if fact.kind == RESOLVED]
         steps += [self._reaction(fact, policy, self._circle(fact, policy)) for fact, policy in matched]
         last = facts[-1].seq
 
@@ -117,7 +120,7 @@ class Watch:
         return fired
 
     def _matches(self, policy: Policy, fact: Fact) -> bool:
-        return fact.kind == policy.on and rules.matches(policy, fact, self._fields(fact, policy))
+        return rules.answers(policy, fact.kind) and rules.matches(policy, fact, self._fields(fact, policy))
 
     def _fields(self, fact: Fact, policy: Policy) -> Mapping[str, Any]:
         """What a policy may ask a fact for: its body; of a finished run also its pipeline and project."""
@@ -145,6 +148,11 @@ class Watch:
             return False
 
         return work
+
+    def _lifting(self, fact: Fact) -> Callable[[Transaction], bool]:
+        """Releases that were held because of an alert are free again once it is resolved."""
+        alert = str(fact.body.get("alert") or "")
+        return lambda tx: bool(alert and self._holds.over(tx, alert, fact.actor)) and False
 
     def _reaction(self, fact: Fact, policy: Policy, circle: str) -> Callable[[Transaction], bool]:
         params, wrong = rules.given(policy, fact.body)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import groupby
@@ -25,6 +25,7 @@ from loopline.ports.notify import Channel, Message
 from loopline.usecases.monitoring.model import messages as rules
 from loopline.usecases.monitoring.model.messages import ChannelRules, ChannelStanding, Delivery, Note
 from loopline.usecases.monitoring.needs import Projects
+from loopline.usecases.monitoring.store import alerts as alert_store
 from loopline.usecases.monitoring.store import messages as store
 from loopline.usecases.monitoring.store import windows as window_store
 
@@ -88,6 +89,22 @@ class Messages:
         message = Message(key=key, title=f"Test of the channel {channel.name}", text=text, html=f"<p>{text}</p>")
         self._channel(channel).send(message)
         return self._standing(channel, self._database.read(store.counts))
+
+    def tell(self, alert: str, channels: Sequence[str]) -> None:
+        """Have channels ("project/name") told of an alert, once each, whoever asks; NotFound when there is none."""
+        now = self._clock.text()
+
+        def work(tx: Transaction) -> None:
+            found = alert_store.alert(tx, alert)
+            if found is None:
+                raise NotFound(f"There is no alert {alert[:40]!r}.", "`loopline alerts` lists them.")
+            note = f"{alert}-{rules.OPENED}"
+            if not store.notes(tx, [note]):
+                store.post(tx, found, rules.OPENED, alert_store.seq_of(tx, alert), now)
+            seq = store.notes(tx, [note])[0].seq
+            store.add(tx, [rules.delivery(note, key, alert, found.endpoint, seq, now) for key in channels])
+
+        self._database.write(work)
 
     def named(self, name: str) -> ChannelRules:
         """The channel of that name; NotFound when there is none."""
@@ -278,10 +295,7 @@ def _addressed(note: Note, declared: Declared, now: str) -> Iterator[Delivery]:
     projects = {declared[key].project for key in named}
     near = [channel for channel in declared.values() if not endpoint or channel.project in projects]
     for key in rules.addressees(note.alert, named, near):
-        yield Delivery(
-            id=f"{note.id}-{key.replace('/', '.')}", channel=key, message=note.id, seq=note.seq, alert=note.alert.id,
-            endpoint=endpoint, created_at=now,
-        )  # fmt: skip
+        yield rules.delivery(note.id, key, note.alert.id, endpoint, note.seq, now)
 
 
 def _digest(first: Delivery, now: str) -> Delivery:

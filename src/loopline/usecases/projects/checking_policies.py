@@ -13,6 +13,8 @@ from loopline.usecases.projects.checking_environments import named
 from loopline.usecases.projects.starting import Configs, circle
 
 DURATIONS = ("cooldown", "jitter", "repeat")
+ACTS = ("roll_back", "hold", "notify")
+NOT_BESIDE = ("run", "gate", "environment", "params", "params_from", "promote_to", "model", "when_busy", "concurrency")
 _DURATION = re.compile(r"\d+\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\Z")
 _ONLY_ON = {"repeat": "alert", "secret": "webhook", "cron": "schedule", "catch_up": "schedule", "jitter": "schedule"}
 
@@ -22,8 +24,16 @@ def policy(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[
     on = entry.get("on")
     yield from _both(data, path, entry)
     yield from _conditions(path, entry)
-    if not entry.get("run") and not entry.get("gate"):
-        yield Wrong(path, "a policy does something: give run, gate or both", at_key=True)
+    if entry.get("do") in ACTS:
+        yield from _act(data, path, entry)
+    elif not entry.get("run") and not entry.get("gate"):
+        yield Wrong(
+            path, "a policy does something: give run, gate or both, or do: roll_back, hold or notify", at_key=True
+        )
+    elif entry.get("do") == "run" and not entry.get("run"):
+        yield Wrong((*path, "do"), "name the pipeline under run", at_key=True)
+    elif entry.get("notify"):
+        yield Wrong((*path, "notify"), "it has a meaning only beside `do: notify`", at_key=True)
     if on == "schedule" and not (entry.get("cron") or (entry.get("when") or {}).get("cron")):
         yield Wrong(path, "a policy on schedule needs cron", at_key=True)
     for field, cause in _ONLY_ON.items():
@@ -33,6 +43,22 @@ def policy(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[
         yield from _secret(path, entry)
     if entry.get("params_from") and on == "schedule":
         yield Wrong((*path, "params_from"), "a schedule gives no values; write them under params", at_key=True)
+
+
+def _act(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
+    """What answers an alert otherwise than by running a pipeline."""
+    do = entry["do"]
+    if entry.get("on") != "alert":
+        yield Wrong((*path, "do"), f"{do} has a meaning only beside `on: alert`", at_key=True)
+    for field in NOT_BESIDE:
+        if entry.get(field):
+            yield Wrong((*path, field), f"it has no meaning beside `do: {do}`; write a policy of its own", at_key=True)
+    if do == "notify" and not entry.get("notify"):
+        yield Wrong(path, "do: notify needs the channels under notify", at_key=True)
+    if do != "notify" and entry.get("notify"):
+        yield Wrong((*path, "notify"), "it has a meaning only beside `do: notify`", at_key=True)
+    for index, name in enumerate(entry.get("notify") or ()):
+        yield from named(data, "channels", name, (*path, "notify", index))
 
 
 def cause_named(wrong: Wrong) -> Wrong:

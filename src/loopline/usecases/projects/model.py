@@ -231,17 +231,20 @@ class MonitorEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 class PolicyEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """On what it fires (`alert`, `schedule`, `webhook`, or a kind of fact, narrowed by `when`), what it runs, which gate
-    judges the result, and whether that is deployed by itself. `params_from` takes params from fields of the cause;
-    `concurrency` limits how many firings run the pipeline at once, `when_busy` says what becomes of the others."""
+    judges the result, and whether that is deployed by itself. Instead it may answer an alert otherwise (`do`): `roll_back`
+    the endpoint, `hold` releases of the model until the alert is resolved, `notify` the channels that it names.
+    `params_from` takes params from fields of the cause; `concurrency` limits how many firings run the pipeline at once, `when_busy` says what becomes of the others."""
 
     on: Annotated[str, msgspec.Meta(pattern=r"^(alert|schedule|webhook|[a-z]+\.[a-z_]+)$")]
     when: dict[str, Any] = {}
     cron: Text | None = None
     timezone: Text | None = None
+    do: Literal["run", "roll_back", "hold", "notify"] | None = None
     run: Name | None = None
     environment: Name | None = None
     params: dict[str, Scalar] = {}
     gate: Name | None = None
+    notify: list[Name] = []
     model: Name | None = None
     promote_to: Name | None = None
     deploy: Literal["automatic", "after_approval"] = "after_approval"

@@ -18,7 +18,7 @@ Configs = Mapping[str, Mapping[str, Any]]
 
 
 class Node(msgspec.Struct, frozen=True):
-    """`kind`: schedule, webhook, fact, policy, pipeline, gate. `detail` says more of it in words."""
+    """`kind`: schedule, webhook, fact, policy, pipeline, gate, action. `detail` says more of it in words."""
 
     id: str
     kind: str
@@ -108,11 +108,34 @@ def products(policy: Declared) -> Iterator[Product]:
         model = pipeline.get("registers") or model
         if model:
             yield Product(VERSION, {"model": model}, writer)
+    if entry.get("do") == "roll_back":
+        yield from _rolling_back(policy)
     alias = entry.get("promote_to") or gate.get("promote_to")
     if alias and model:
         yield from _promoting(policy, str(model), str(alias))
     for kind in ("policy.fired", "policy.finished", "policy.failed"):
         yield Product(kind, {"policy": policy.name, "project": policy.project}, policy.id)
+
+
+def action(policy: Declared) -> Node | None:
+    """What a policy does beside running and judging."""
+    do = str(policy.entry.get("do") or "")
+    where = policy.when.get("endpoint") or policy.when.get("model")
+    about = str(where) if isinstance(where, str) else "what the alert is about"
+    told = ", ".join(map(str, policy.entry.get("notify") or ()))
+    names = {"roll_back": f"roll back {about}", "hold": f"hold releases of {about}", "notify": f"tell {told}"}
+    return Node(f"action:{policy.project}/{policy.name}", "action", names[do], policy.project) if do in names else None
+
+
+def _rolling_back(policy: Declared) -> Iterator[Product]:
+    """Where it goes back, an older version answers; and the alias that the endpoint follows points to that."""
+    writer = f"action:{policy.project}/{policy.name}"
+    for name, endpoint in (policy.config.get("endpoints") or {}).items():
+        if not isinstance(endpoint, Mapping) or not agrees(name, policy.when.get("endpoint", name)):
+            continue
+        yield Product("deployment.live", {"endpoint": name}, writer)
+        if endpoint.get("alias"):
+            yield Product("alias.moved", {"model": endpoint.get("model"), "alias": endpoint["alias"]}, writer)
 
 
 def _promoting(policy: Declared, model: str, alias: str) -> Iterator[Product]:
@@ -211,6 +234,9 @@ def _own(policy: Declared) -> Iterator[tuple[Node, Edge | None]]:
         where = policy.entry.get("environment")
         pipeline = Node(f"pipeline:{policy.project}/{run}", "pipeline", str(run), policy.project)
         yield pipeline, Edge(policy.id, pipeline.id, f"runs in {where}" if where else "runs")
+    acts = action(policy)
+    if acts is not None:
+        yield acts, Edge(policy.id, acts.id, "does")
     for product in products(policy):
         if product.kind == "gate.decided":
             name = product.writer.removeprefix("gate:")

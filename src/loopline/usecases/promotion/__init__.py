@@ -14,4 +14,4 @@ def build(**needs: Any) -> Any:
     return Promotion(**needs)
 
 
-PART = Part("promotion", build=build, needs=("database", "ledger", "clock", "registry", "projects"))
+PART = Part("promotion", build=build, needs=("database", "ledger", "clock", "registry", "projects", "automation"))

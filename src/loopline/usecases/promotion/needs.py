@@ -68,6 +68,13 @@ class Projects(Protocol):
     def gate(self, model: str, alias: str) -> Mapping[str, Any] | None: ...
 
 
+class Automation(Protocol):
+    """Who holds releases while an alert is open."""
+
+    def held(self, name: str) -> str:
+        """Why nothing of a model may be promoted just now, or ""."""
+
+
 class Ledger(Protocol):
     """Where changes of state are written, in the transaction that makes them."""
 

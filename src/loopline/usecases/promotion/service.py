@@ -24,7 +24,7 @@ from loopline.usecases.promotion.model import (
     Verdict,
     decide,
 )
-from loopline.usecases.promotion.needs import Ledger, Move, Projects, Registry, Version
+from loopline.usecases.promotion.needs import Automation, Ledger, Move, Projects, Registry, Version
 
 _REFERENCE = re.compile(r"(?:(?P<model>[A-Za-z0-9][A-Za-z0-9_.-]*)[:/])?v?(?P<version>[0-9]{1,9})\Z")
 
@@ -33,13 +33,15 @@ class Promotion(Beside):
     """Nothing reaches a guarded alias by being new: a gate decides, people approve, the alias moves, or moves back."""
 
     def __init__(
-        self, database: Database, ledger: Ledger, clock: Clock, registry: Registry, projects: Projects
-    ) -> None:
+        self, database: Database, ledger: Ledger, clock: Clock, registry: Registry, projects: Projects,
+        automation: Automation | None = None,
+    ) -> None:  # fmt: skip
         self._database = database
         self._ledger = ledger
         self._clock = clock
         self._registry = registry
         self._projects = projects
+        self._automation = automation
 
     def resolve(self, text: str) -> tuple[str, int]:
         """(model, version) for `model:3`, `model/3`, or `3` when there is one registered model. Invalid otherwise."""
@@ -115,7 +117,7 @@ class Promotion(Beside):
             alias=alias,
             gate=gate,
             approvals=given,
-            missing=self._missing(gate, given),
+            missing=self._missing(gate, given) or self._held(model),
             promoted=self._registry.alias(model, alias) == version,
         )
 
@@ -162,6 +164,12 @@ class Promotion(Beside):
         if gate is None or missing:
             raise Refused(
                 f"{model}:{version} may not become {alias} yet: {missing}.", self._way_out(gate, model, version, alias)
+            )
+        held = self._held(model)
+        if held:
+            raise Refused(
+                f"{model}:{version} may not become {alias} yet: {held}.",
+                f"Resolve the alert, or let an admin run `loopline policies --lift {model}`.",
             )
         current = self._registry.alias(model, alias)
         if current not in (gate.champion, version):
@@ -234,6 +242,11 @@ class Promotion(Beside):
         lacking = gate.config.approvals - len(given)
         return f"{lacking} approval{'s' * (lacking > 1)} missing" if lacking > 0 else ""
 
+    def _held(self, model: str) -> str:
+        """Why nothing of the model may be promoted just now, or ''."""
+        reason = self._automation.held(model) if self._automation is not None else ""
+        return f"releases of {model} are held ({reason})" if reason else ""
+
     def _way_out(self, gate: Gate | None, model: str, version: int, alias: str) -> str:
         if gate is None or gate.verdict is not Verdict.PASSED:
             return f"Run `loopline gate {model}:{version} --to {alias}`."
@@ -243,7 +256,7 @@ class Promotion(Beside):
         if not gate.config.auto_promote or gate.verdict is not Verdict.PASSED:
             return
         _, given = self._gate_and_approvals(gate.model, gate.version, gate.alias)
-        if not self._missing(gate, given):
+        if not self._missing(gate, given) and not self._held(gate.model):
             self.promote(gate.model, gate.version, gate.alias, actor)
 
 

@@ -52,11 +52,25 @@ def upgrade() -> None:
         sa.Column("at", sa.Text, nullable=False),
         sa.Column("details", sa.Text, nullable=False),
     )
+    op.create_table(
+        "automation_holds",
+        sa.Column("firing", sa.Text, primary_key=True),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("alert", sa.Text, nullable=False),
+        sa.Column("endpoint", sa.Text, nullable=False),
+        sa.Column("project", sa.Text, nullable=False),
+        sa.Column("policy", sa.Text, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("since", sa.Text, nullable=False),
+        sa.Column("lifted_at", sa.Text, nullable=False),
+        sa.Column("lifted_by", sa.Text, nullable=False),
+    )
+    op.create_index("automation_holds_by_model", "automation_holds", ["model", "lifted_at"])
 
 
 def downgrade() -> None:
     """Drop them."""
-    for table in ("monitoring_beats", "monitoring_deliveries", "monitoring_messages"):
+    for table in ("automation_holds", "monitoring_beats", "monitoring_deliveries", "monitoring_messages"):
         op.drop_table(table)
     for name in ("details", "verdict", "judged_by", "judged_at"):
         op.drop_column("monitoring_alerts", name)

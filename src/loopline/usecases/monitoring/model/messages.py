@@ -89,6 +89,12 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     tone: Any = "info"
 
 
+def delivery(note: str, channel: str, alert: str, endpoint: str, seq: int, at: str) -> Delivery:
+    """A note on its way to a channel; its id is the same whoever asks for it."""
+    name = f"{note}-{channel.replace('/', '.')}"
+    return Delivery(id=name, channel=channel, message=note, seq=seq, alert=alert, endpoint=endpoint, created_at=at)
+
+
 def addressees(alert: Alert, named: Sequence[str], channels: Iterable[ChannelRules]) -> list[str]:
     """The keys of the channels that are told: those that the endpoint's monitor names; all where no monitor is asked
     (trouble of the installation). Trouble of channels goes to others, any of the project where it must."""
