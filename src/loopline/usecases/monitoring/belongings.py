@@ -1,4 +1,4 @@
-"""Windows and alerts belong to the endpoint that is watched."""
+"""Windows, alerts and the book belong to the endpoint that is watched."""
 
 from __future__ import annotations
 
@@ -22,3 +22,6 @@ class Owner(Belongings):
             yield Rows("monitoring_budgets", where, params, "limits")
             yield Rows("monitoring_backtests", where, params, "backtests")
             yield Rows("monitoring_endpoints", where, params, "monitors")
+
+    def folders(self, kind: str, names: Sequence[str]) -> Sequence[str]:
+        return [f"monitoring/{name}" for name in names] if kind == "endpoint" else []

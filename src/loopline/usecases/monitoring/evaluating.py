@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 ACTOR = "monitor"
 FOLDER = "monitoring"
-# Everything that looks at an endpoint's windows: (module, function); each answers a `Looked`.
-LOOKS: tuple[tuple[str, str], ...] = (("drifting", "look"), ("estimating", "look"))
+# Everything that looks at an endpoint's windows: modules whose `look` answers a `Looked`.
+LOOKS = ("drifting", "estimating", "beating")
 
 
 class Evaluating:
@@ -78,20 +78,23 @@ class Evaluating:
         return self._evaluate(endpoint, config, mark, actor)
 
     def book(self, endpoint: str, config: MonitorConfig | None = None, describe: Describe | None = None) -> Book:
-        """What is kept of an endpoint's rows, as of its last evaluation."""
+        """What is kept of an endpoint's rows, as of its last evaluation: for reading."""
         from loopline.usecases.monitoring.books.book import Book
 
         folder = self._home / FOLDER / checked_name("endpoint", endpoint)
         return Book(folder, self._serving, endpoint, config or self.rules(endpoint), describe or self._describe())
 
     def _evaluate(self, endpoint: str, config: MonitorConfig, mark: str, actor: str) -> Summary | None:
-        from loopline.usecases.monitoring.books.windowing import evaluated
-
         describe = self._describe()
         book = self.book(endpoint, config, describe)
-        book.update()
-        if not book.rows:
-            return None
+        with book.held():
+            book.update()
+            return self._settled(book, config, mark, actor, describe) if book.rows else None
+
+    def _settled(self, book: Book, config: MonitorConfig, mark: str, actor: str, describe: Describe) -> Summary:
+        from loopline.usecases.monitoring.books.windowing import evaluated
+
+        endpoint = book.endpoint
         stored = self._database.read(lambda tx: store.windows(tx, endpoint))
         known = {(window.start, window.column, window.value): (print_of, window) for print_of, window in stored}
         found = evaluated(book, config, known, describe)
@@ -100,23 +103,29 @@ class Evaluating:
         windows = [window for _, window in found.windows]
         usual = _usual_missing(describe, found.live)
         wrong = findings(windows, ruled.config, summary.limits, found.live_at, usual, found.delay)
-        looked, trouble = self._looked(self._look(book, ruled.config, found, summary, describe))
-        wrong = _in_order([*wrong, *trouble, *(one for each in looked for one in each.findings)], found)
+        look = self._look(book, ruled.config, found, summary, describe)
+        looked, trouble = self._looked(look)
         at = self._clock.text()
 
         def work(tx: Transaction) -> Summary:
             self._keep(tx, endpoint, known, found, at)
             before = store.summary(tx, endpoint)
             judged = {} if before is None else before[1].judged
-            judged = self._incidents.settle(tx, endpoint, summary.model, wrong, judged, actor, at)
-            for one in looked:
-                one.keep(tx, at)
+            told = [*wrong, *(one for each in looked.values() for one in each.findings), _own(look, trouble)]
+            judged = self._incidents.settle(tx, endpoint, summary.model, _in_order(told, found), judged, actor, at)
+            for name, one in looked.items():
+                _kept(name, one, tx, at)
             ruled.keep(tx, at)
             whole = msgspec.structs.replace(summary, judged=judged)
             store.put_summary(tx, whole, mark, at)
             return whole
 
-        return self._database.write(work)
+        while True:
+            try:
+                return self._database.write(work)
+            except _NotKept as failed:  # nothing of it was written: again without the one that failed
+                looked.pop(failed.name)
+                trouble.append(_said(failed.name, failed.error))
 
     def _ruled(self, endpoint: str, config: MonitorConfig, found: Evaluated, describe: Describe) -> budgets.Chosen:
         """The limits that are written, or that the alert budget leads to, or the baselines."""
@@ -151,17 +160,18 @@ class Evaluating:
             read=self._database.read,
         )
 
-    def _looked(self, look: Look) -> tuple[list[Looked], list[Finding]]:
-        """What each look found. One that fails does not stop the others: its error is the monitor's own trouble."""
-        found, trouble = [], []
-        for module, name in LOOKS:
+    def _looked(self, look: Look) -> tuple[dict[str, Looked], list[str]]:
+        """What each look found, and the errors of those that failed: they do not stop the others."""
+        found: dict[str, Looked] = {}
+        trouble = []
+        for name in LOOKS:
             try:
-                found.append(getattr(import_module(f"loopline.usecases.monitoring.{module}"), name)(look))
+                module = import_module(f"loopline.usecases.monitoring.{name}")
+                if hasattr(module, "look"):
+                    found[name] = module.look(look)
             except Exception as error:
-                if not isinstance(error, LooplineError):
-                    traceback.print_exc()
-                trouble.append(f"{module}: {type(error).__name__}: {error}"[:500])
-        return found, [_monitor_finding(look, trouble)]
+                trouble.append(_said(name, error))
+        return found, trouble
 
     def _keep(self, tx: Transaction, endpoint: str, known: Mapping[Any, Any], found: Evaluated, at: str) -> None:
         fresh = {(window.start, window.column, window.value): (mark, window) for mark, window in found.windows}
@@ -246,7 +256,29 @@ def _in_order(wrong: Sequence[Finding], found: Evaluated) -> list[Finding]:
     return sorted(wrong, key=lambda finding: finding.due or ends.get(finding.window, finding.window))
 
 
-def _monitor_finding(look: Look, trouble: Sequence[str]) -> Finding:
+class _NotKept(Exception):
+    """What a look wanted to write could not be written."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(name)
+        self.name = name
+        self.error = error
+
+
+def _kept(name: str, looked: Looked, tx: Transaction, at: str) -> None:
+    try:
+        looked.keep(tx, at)
+    except Exception as error:
+        raise _NotKept(name, error) from error
+
+
+def _said(name: str, error: Exception) -> str:
+    if not isinstance(error, LooplineError):
+        traceback.print_exception(error)
+    return f"{name}: {error if isinstance(error, LooplineError) else f'{type(error).__name__}: {error}'}"[:500]
+
+
+def _own(look: Look, trouble: Sequence[str]) -> Finding:
     """What the newest window says about the monitor itself."""
     newest = max(window.start for window in look.windows)
     message = f"the monitor of {look.endpoint!r} could not do all of its work: {'; '.join(trouble)}"

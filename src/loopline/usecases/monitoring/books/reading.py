@@ -243,7 +243,8 @@ def inputs_of(predictions: pa.Table, signature: Signature) -> pa.Table:
 
     names = {column.name: logged(column.name, predictions) for column in signature.inputs}
     columns = {name: predictions[own] for name, own in names.items() if own in predictions.column_names}
-    return pa.table(columns | ({} if "prediction" in columns else {"prediction": predictions["prediction"]}))
+    own = [name for name in ("prediction", "latency_us") if name not in columns and name in predictions.column_names]
+    return pa.table(columns | {name: predictions[name] for name in own})
 
 
 def _rows(table: pa.Table, truth: pa.Table, found: Joined, event_ms: Ints, config: MonitorConfig) -> Rows:
