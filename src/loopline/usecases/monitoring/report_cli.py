@@ -10,7 +10,13 @@ import click
 
 from loopline.core.errors import Invalid, NotFound, Unavailable
 
-FEATURES = [("FEATURE", "name"), ("CHANGE", "change"), ("TIMES USUAL", "times_usual"), ("BY", "strongest")]
+FEATURES = [
+    ("FEATURE", "name"),
+    ("CHANGE", "change"),
+    ("P", "p_value"),
+    ("TIMES USUAL", "times_usual"),
+    ("BY", "strongest"),
+]
 
 
 @click.command()
@@ -118,17 +124,16 @@ def told(obj: Any, found: dict[str, Any]) -> None:
         return
     obj.say(opening(found))
     if found["p_value"] is not None:
-        obj.say(f"As unusual as this: {100 * found['p_value']:.0f} % of the {found['periods']} {found['window']}s then")
+        judged = f"judged by {found['periods']} of the reference"
+        obj.say(f"As unusual as this: {100 * found['p_value']:.2g} % of normal {found['window']}s, {judged}")
     obj.show(found["columns"], table=FEATURES, title="Features")
 
 
 def opening(found: dict[str, Any]) -> str:
     """What was compared with what."""
     if "endpoint" in found:
-        return (
-            f"{found['rows_now']} predictions of the {found['window']} of {found['start'][:10]} against "
-            f"{found['rows_then']} training rows of version {found['version']}"
-        )
+        then = found.get("reference") or f"{found['rows_then']} training rows of version {found['version']}"
+        return f"{found['rows_now']} predictions of the {found['window']} of {found['start'][:10]} against {then}"
     gone = [f"; only in {found['reference']}: {', '.join(found['gone'])}"] if found.get("gone") else []
     new = [f"; only in {found['current']}: {', '.join(found['new'])}"] if found.get("new") else []
     return (

@@ -100,7 +100,8 @@ def performance_plot(
     }
     limits = [] if limit is None else [{"at": limit, "text": f"limit {limit:.3g}"}]
     both = [series, *estimated_series(estimates, shown[0]["start"] if shown else "")]
-    return {"x": "time", "series": both, "marks": list(marks), "limits": limits, "areas": provisional(windows)}
+    in_time = sorted(marks, key=lambda mark: mark["at"])
+    return {"x": "time", "series": both, "marks": in_time, "limits": limits, "areas": provisional(windows)}
 
 
 def estimated_series(estimates: Sequence[Mapping[str, Any]], since: str) -> list[dict[str, Any]]:

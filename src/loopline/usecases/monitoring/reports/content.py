@@ -28,15 +28,17 @@ def on_endpoint(call: Call, endpoint: str, start: str = "") -> dict[str, Any]:
     rules = attempted(call, "monitoring.rules", endpoint=endpoint) or {}
     alerts = call("monitoring.alerts", endpoint=endpoint, state="open")
     rows = call("monitoring.fleet", endpoint=endpoint)["rows"]
+    summary = call("monitoring.summary", endpoint=endpoint)
     return {
         **(drift or {"start": chosen["start"] if chosen else "", "columns": []}),
         "kind": KIND,
         "endpoint": endpoint,
-        "summary": call("monitoring.summary", endpoint=endpoint),
+        "summary": summary,
         "glance": rows[0] if rows else None,
         "drift_missing": why,
         "history": history(call, endpoint),
         "windows": windows,
+        "estimates": attempted(call, "monitoring.estimates", endpoint=endpoint, metric=summary["metric"]) or [],
         "chosen": chosen,
         "quality": quality(chosen),
         "segments": segments(call, endpoint, rules.get("slices") or (), chosen),

@@ -35,7 +35,8 @@ def of_endpoint(report: Mapping[str, Any], made_at: str) -> str:
     """The file of what `content.on_endpoint` answered; Invalid when it would be larger than 2 MB."""
     summary = report["summary"]
     metric = summary["metric"]
-    plot = performance_plot(report["windows"], metric, summary["limits"].get(metric), alert_marks(report["alerts"]))
+    limit, marks = summary["limits"].get(metric), alert_marks(report["alerts"])
+    plot = performance_plot(report["windows"], metric, limit, marks, report["estimates"])
     return _written(
         "report.html",
         {

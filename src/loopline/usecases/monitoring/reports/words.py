@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 DASH = "–"
 
 
@@ -33,6 +35,11 @@ def words(name: Any) -> str:
     return str(name).replace("_", " ")
 
 
+def plain(value: Any) -> str:
+    """Data as JSON text."""
+    return msgspec.json.encode(value).decode()
+
+
 def part(text: Any) -> str:
     """A name as one piece of a path."""
     return quote(str(text), safe="")
@@ -48,6 +55,7 @@ def _usable(value: Any) -> bool:
 
 
 FILTERS: dict[str, Callable[..., str]] = {
+    "plain": plain,
     "number": number,
     "fixed": fixed,
     "percent": percent,
