@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 ACTOR = "monitor"
 FOLDER = "monitoring"
-# Everything that looks at an endpoint's windows: modules whose `look` answers a `Looked`.
-LOOKS = ("drifting", "estimating", "beating")
+# Everything that looks at an endpoint's windows: (module, function); each answers a `Looked`.
+LOOKS = (("drifting", "look"), ("estimating", "look"), ("beating", "look"))
 
 
 class Evaluating:
@@ -164,11 +164,9 @@ class Evaluating:
         """What each look found, and the errors of those that failed: they do not stop the others."""
         found: dict[str, Looked] = {}
         trouble = []
-        for name in LOOKS:
+        for name, function in LOOKS:
             try:
-                module = import_module(f"loopline.usecases.monitoring.{name}")
-                if hasattr(module, "look"):
-                    found[name] = module.look(look)
+                found[name] = getattr(import_module(f"loopline.usecases.monitoring.{name}"), function)(look)
             except Exception as error:
                 trouble.append(_said(name, error))
         return found, trouble
