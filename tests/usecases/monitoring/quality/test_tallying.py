@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopline.core.errors import Invalid
+from loopline.kit.scores import influences, standard_error
+from loopline.kit.student import t_quantile
 from loopline.usecases.monitoring.model.arrays import DAY_MS, NO_TIME
 from loopline.usecases.monitoring.model.config import MonitorConfig, QualityLimit
-from loopline.usecases.monitoring.model.performance import lead, realized
 from loopline.usecases.monitoring.model.quality import keys
 from loopline.usecases.monitoring.model.quality.confusing import table_of, written
 from loopline.usecases.monitoring.model.quality.measuring import measured
@@ -195,27 +196,43 @@ def test_areas_are_right_however_rare_the_event(seed: int, middle: float, width:
     assert found["pr_auc"] == pytest.approx(oracle.average_precision_score(truth, rows.predicted), abs=1e-4)
 
 
-def test_intervals_are_those_of_rows_and_of_days() -> None:
-    for days in (8, 2):
-        rows = drawn(5, 3000, "binary", days)
-        found = measured(by_day(rows), COSTS)
-        before = realized(rows.predicted, rows.truth, rows.event_ms)
-        for name in ("auc", "auc_low", "auc_high", "log_loss", "brier", "accuracy"):
-            assert found[name] == pytest.approx(before[name], abs=2e-5), name
-        numbers = drawn(5, 3000, "numbers", days)
-        found, before = measured(by_day(numbers), COSTS), realized(numbers.predicted, numbers.truth, numbers.event_ms)
-        for name in ("mae", "mae_low", "mae_high", "mse"):
-            assert found[name] == pytest.approx(before[name], rel=1e-6), name
+def of_rows(metric: str, rows: Rows) -> tuple[float, np.ndarray, np.ndarray]:
+    """The metric, each row's influence, and what is alike: the row's day, or the row where days are few."""
+    known = np.isfinite(rows.truth) & np.isfinite(rows.predicted)
+    truth, days = rows.truth[known], rows.event_ms[known] // DAY_MS
+    blocks = days if len(np.unique(days)) >= 5 else np.arange(len(days))
+    if metric != "lead":
+        return *influences(metric, truth, rows.predicted[known]), blocks
+    assert rows.naive is not None
+    naive = rows.naive[known]
+    filled = np.where(np.isfinite(naive), naive, np.median(naive[np.isfinite(naive)]))
+    (ours, mine), (theirs, other) = (influences("auc", truth, scores) for scores in (rows.predicted[known], filled))
+    return ours - theirs, mine - other, blocks
+
+
+def expected_interval(metric: str, rows: Rows) -> tuple[float, float, float]:
+    value, influence, blocks = of_rows(metric, rows)
+    error, degrees = standard_error(influence, blocks)
+    reach = t_quantile(0.975, degrees) * error
+    return value, value - reach, value + reach
+
+
+@pytest.mark.parametrize("days", [8, 2])
+@pytest.mark.parametrize("kind", ["binary", "numbers"])
+def test_intervals_are_those_of_rows_and_of_days(days: int, kind: str) -> None:
+    rows = drawn(5, 3000, kind, days)
+    found = measured(by_day(rows), COSTS)
+    for metric in ("auc", "log_loss", "brier", "accuracy") if kind == "binary" else ("mae", "mse"):
+        told = (found[metric], found[f"{metric}_low"], found[f"{metric}_high"])
+        assert told == pytest.approx(expected_interval(metric, rows), abs=2e-5), metric
 
 
 def test_the_lead_over_a_naive_forecast_is_paired_by_day() -> None:
     rows = drawn(7, 4000, "binary")
     config = MonitorConfig(quality=(QualityLimit(metric="lead", over="before"),))
     found = measured(by_day(rows, config), config)
-    assert rows.naive is not None
-    expected = lead(rows.predicted, rows.naive, rows.truth, rows.event_ms)
-    for name in ("lead", "lead_low", "lead_high"):
-        assert found[name] == pytest.approx(expected[name], abs=3e-4), name
+    told = (found["lead"], found["lead_low"], found["lead_high"])
+    assert told == pytest.approx(expected_interval("lead", rows), abs=3e-4)
     short = measured(by_day(drawn(7, 4000, "binary", 2), config), config)
     assert short["lead_low"] < short["lead"] < short["lead_high"]
 
