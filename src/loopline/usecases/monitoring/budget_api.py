@@ -9,7 +9,7 @@ import msgspec
 from loopline.core.errors import Invalid
 from loopline.core.verbs import Caller, Role, Verb
 from loopline.usecases.monitoring.model.blame.results import Blame
-from loopline.usecases.monitoring.model.budget.results import Choice
+from loopline.usecases.monitoring.model.budget.results import Backtest, Choice
 
 
 class BlameOf(msgspec.Struct):
@@ -59,6 +59,33 @@ def budget(monitoring: Any, request: BudgetOf, caller: Caller) -> Choice:
     return found
 
 
+class BacktestOf(msgspec.Struct):
+    """`since`, `until`: event times (ISO 8601), '' for all. `plants`: changes as KIND:COLUMN:SIZE@DATE. `rules`: rules of
+    the monitor by dotted name that are other than written. `keep`: store the answer."""
+
+    endpoint: str
+    since: str = ""
+    until: str = ""
+    plants: list[str] = []
+    rules: dict[str, Any] = {}
+    keep: bool = False
+
+
+def backtest(monitoring: Any, request: BacktestOf, caller: Caller) -> Backtest:
+    found: Backtest = monitoring.backtest(
+        request.endpoint, request.since, request.until, request.plants, request.rules, request.keep, caller.name
+    )
+    return found
+
+
+def replayable(monitoring: Any, request: BacktestOf) -> object:
+    return monitoring.blamable("", request.endpoint)
+
+
+def backtests(monitoring: Any, request: BudgetOf, caller: Caller) -> list[Backtest]:
+    return list(monitoring.backtests(request.endpoint))
+
+
 _ONE = "/monitors/{endpoint}"
 VERBS: tuple[Verb, ...] = (
     Verb(
@@ -89,5 +116,24 @@ VERBS: tuple[Verb, ...] = (
         BudgetOf,
         budget,
         "Say why limits are what the alert budget made them",
+    ),
+    Verb(
+        "monitoring.backtest",
+        "POST",
+        _ONE + "/backtest",
+        Role.EDITOR,
+        BacktestOf,
+        backtest,
+        "Replay history under these or other rules",
+        loads=replayable,
+    ),
+    Verb(
+        "monitoring.backtests",
+        "GET",
+        _ONE + "/backtests",
+        Role.VIEWER,
+        BudgetOf,
+        backtests,
+        "List backtests that were kept",
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import click
@@ -70,3 +71,98 @@ def _percent(share: float) -> str:
 
 def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
+
+
+FIRED = [
+    ("WINDOW", "window"),
+    ("CAUSE", "cause"),
+    ("VALUE", "value"),
+    ("LIMIT", "limit"),
+    ("SEEN AT", "at"),
+    ("", "why"),
+]
+CHANGES = [("CHANGE", "what"), ("AT", "at"), ("TOLD BY", "cause"), ("WINDOWS", "delay_windows"), ("DAYS", "delay_days")]
+OPTIONS = [
+    ("WINDOWS IN A ROW", "consecutive"),
+    ("LIMITS", "limits"),
+    ("FALSE A QUARTER", "expected"),
+    ("DELAY", "delay"),
+]
+
+
+@click.command()
+@click.argument("endpoint")
+@click.pass_obj
+def budget(obj: Any, endpoint: str) -> None:
+    """Say why limits are what the alert budget made them."""
+    show_budget(obj, obj.client.call("monitoring.budget", endpoint=endpoint))
+
+
+@click.command()
+@click.argument("endpoint")
+@click.option("--since", default="", help="First event time to replay.")
+@click.option("--until", default="", help="Event time at which to stop.")
+@click.option("--plant", "plants", multiple=True, help="A change to plant: KIND:COLUMN:SIZE@DATE (again for more).")
+@click.option("--set", "changed", multiple=True, help="A rule that is other than written: NAME=VALUE (again for more).")
+@click.option("--keep", is_flag=True, help="Store the answer.")
+@click.pass_obj
+def backtest(
+    obj: Any, endpoint: str, since: str, until: str, plants: tuple[str, ...], changed: tuple[str, ...], keep: bool
+) -> None:
+    """Replay history under these or other rules: what would have fired, how soon, and how often for nothing."""
+    rules = dict(rule_in(text) for text in changed)
+    asked = {"since": since, "until": until, "plants": list(plants), "rules": rules, "keep": keep}
+    show_backtest(obj, obj.client.call("monitoring.backtest", endpoint=endpoint, **asked))
+
+
+def show_budget(obj: Any, found: dict[str, Any]) -> None:
+    """The limits and why."""
+    if obj.json:
+        obj.show(found)
+        return
+    for metric, limit in found["limits"].items():
+        obj.say(
+            f"{metric} limit {limit:.4g}, {found['consecutive']} windows in a row: level {found['level'][metric]:.4g}, "
+            f"spread {found['spread'][metric]:.2g}; {found['expected']:.2g} false alarms a quarter are expected "
+            f"(at most {found['per_quarter']:g})"
+        )
+    if found["note"]:
+        obj.say(found["note"])
+    lines = [one | {"limits": _limits(one["limits"]), "expected": f"{one['expected']:.2f}"} for one in found["options"]]
+    obj.show([line | {"delay": f"{line['delay']:.1f}"} for line in lines], table=OPTIONS, title="Options")
+
+
+def show_backtest(obj: Any, found: dict[str, Any]) -> None:
+    """What would have fired, and how soon it told of each change."""
+    if obj.json:
+        obj.show(found)
+        return
+    obj.say(
+        f"{found['windows']} windows from {found['since'][:10]} to {found['until'][:10]}: {len(found['fired'])} alerts, "
+        f"{found['false_alarms']} for nothing, {found['false_per_quarter']:.2f} a quarter "
+        f"({found['false_low']:.2f} to {found['false_high']:.2f}); {found['missed']} changes missed, {found['opened']} really opened"
+    )
+    for note in found["notes"]:
+        obj.say(note)
+    obj.show([_fired(one) for one in found["fired"]], table=FIRED, title="Fired")
+    obj.show([one | {"at": one["at"][:10]} for one in found["changes"]], table=CHANGES, title="Changes")
+
+
+def rule_in(text: str) -> tuple[str, Any]:
+    """`NAME=VALUE`, the value as JSON where it is some."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise Invalid(f"{text!r} is no rule.", "Write it like consecutive=2 or alarms.per_quarter=1.")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _fired(one: dict[str, Any]) -> dict[str, Any]:
+    figures = {name: _figure(one[name]) for name in ("value", "limit")}
+    return one | figures | {"window": one["window"][:16], "at": one["at"][:16], "why": one["because"] or "nothing"}
+
+
+def _limits(limits: dict[str, float]) -> str:
+    return ", ".join(f"{name} {limit:.4g}" for name, limit in limits.items())

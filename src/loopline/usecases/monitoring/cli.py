@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from loopline.usecases.monitoring.budget_cli import backtest, budget
+
 HEADINGS = [("WINDOW", "window"), ("SLICE", "value"), ("ROWS", "predictions"), ("LABELS", "labels"), ("", "state")]
 
 
@@ -27,6 +29,10 @@ class Monitor(click.Group):
 @click.group(cls=Monitor)
 def monitor() -> None:
     """Show how models are doing."""
+
+
+monitor.add_command(backtest)
+monitor.add_command(budget)
 
 
 @monitor.command(hidden=True)

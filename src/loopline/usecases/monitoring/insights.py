@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from loopline.core.errors import LooplineError, NotFound
+from loopline.core.ids import new_id
 from loopline.ports.clock import Clock
 from loopline.ports.database import Database, Transaction
 from loopline.usecases.monitoring import budgets
 from loopline.usecases.monitoring.model import Alert, MonitorConfig, Summary
-from loopline.usecases.monitoring.model.budget.results import Choice
+from loopline.usecases.monitoring.model.budget.results import Backtest, Choice
 from loopline.usecases.monitoring.needs import Registry, Serving
 from loopline.usecases.monitoring.store import alerts as alert_store
 from loopline.usecases.monitoring.store import budgets as budget_store
@@ -81,6 +83,30 @@ class Insights:
         if found is None or note:
             found = Choice(endpoint=endpoint, per_quarter=config.alarms.per_quarter or 0.0, note=note)
         return msgspec.structs.replace(found, precision=budgets.precision(endpoint, alerts))
+
+    def backtest(
+        self, endpoint: str, since: str = "", until: str = "", plants: Sequence[str] = (),
+        rules: Mapping[str, Any] | None = None, keep: bool = False, actor: str = "",
+    ) -> Backtest:  # fmt: skip
+        """Replay the history of an endpoint as it was seen then, under its rules or with some `rules` changed, once as it
+        was and once with each of `plants` ("KIND:COLUMN:SIZE@DATE"). Nothing is written but with `keep`, the answer.
+
+        NotFound without history, Invalid for a rule or plant that cannot be.
+        """
+        from loopline.usecases.monitoring.backtest import backtest
+
+        found = backtest(self, endpoint, since, until, plants, rules)
+        if keep:
+            at = self._clock.text()
+            self._database.write(lambda tx: budget_store.add_backtest(tx, new_id(), found, actor, at))
+        return found
+
+    def backtests(self, endpoint: str) -> list[Backtest]:
+        """Backtests that were kept, newest first."""
+        return self._database.read(lambda tx: budget_store.backtests(tx, endpoint))
+
+    def _choices(self, endpoint: str) -> list[Choice]:
+        return self._database.read(lambda tx: budget_store.choices(tx, endpoint))
 
     def blamable(self, alert: str, endpoint: str) -> object:
         """Whatever refuses a question about an alert or endpoint at once."""
