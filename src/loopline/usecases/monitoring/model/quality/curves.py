@@ -70,7 +70,7 @@ def area(found: Spread, name: str = "auc") -> Score | None:
     below = 1 - (np.cumsum(found.positive) - found.positive / 2) / m
     value = float(found.positive @ above / m)
     mine = (below - value) / n, (above - value) / m
-    return Score(name, value, found.totals(*mine), found.counts, found.squares(*mine))
+    return Score(name, value, found.totals(*mine), found.counts, found.squares(*mine), fewest=float(min(m, n)))
 
 
 def average_precision(found: Spread) -> Score | None:
@@ -89,7 +89,7 @@ def average_precision(found: Spread) -> Score | None:
     weight = found.positive / np.maximum(many, 1) ** 2 / m
     lifted, lowered = np.cumsum(weight * alarms), np.cumsum(weight * hits)
     mine = -lowered, (precision - value) / m + lifted
-    return Score("pr_auc", value, found.totals(*mine), found.counts, found.squares(*mine))
+    return Score("pr_auc", value, found.totals(*mine), found.counts, found.squares(*mine), fewest=float(m))
 
 
 def _within(found: Spread, hits: Floats, alarms: Floats) -> Floats:

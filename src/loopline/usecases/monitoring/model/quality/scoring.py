@@ -26,7 +26,8 @@ class Score:
     """A metric: its value, what each bucket adds to it to first order (`blocks`, they sum to 0: the influence function
     summed over the bucket's rows), over how many units (rows, groups), and the sum of the squared influences of single
     units, NaN where the tallies do not tell it. `counts` are the units of each bucket. `bias` is by how much chance alone
-    makes the value larger on average, which lower ends of intervals allow for."""
+    makes the value larger on average, which lower ends of intervals allow for. `fewest` are the units on which most depends
+    (of an AUC the rarer class, of a precision what was called positive); 0: all. `share`: it is a share of those."""
 
     name: str
     value: float
@@ -34,6 +35,8 @@ class Score:
     counts: Floats
     squares: float = math.nan
     bias: float = 0.0
+    fewest: float = 0.0
+    share: bool = False
 
 
 def ratio(name: str, tops: Floats, counts: Floats, squares: float = math.nan) -> Score:
@@ -61,7 +64,7 @@ def error_of(score: Score, days: NDArray[np.int64]) -> tuple[float, int, int]:
     """
     used = score.counts > 0
     totals = _by(days[used], score.blocks[used])
-    units = float(score.counts.sum())
+    units = score.fewest or float(score.counts.sum())
     if len(totals) < LEAST_BLOCKS and math.isfinite(score.squares):
         return (math.sqrt(score.squares * units / (units - 1)), int(units) - 1, 0) if units > 1 else (math.nan, 0, 0)
     if len(totals) < LEAST_BLOCKS:
@@ -73,16 +76,28 @@ def error_of(score: Score, days: NDArray[np.int64]) -> tuple[float, int, int]:
 
 
 def interval(score: Score, error: float, times: float) -> tuple[float, float] | None:
-    """The value and `times` its standard error on both sides (and the bias below), within what the metric can be."""
+    """The value and `times` its standard error on both sides (and the bias below), within what the metric can be.
+
+    Where nothing varied, so that there is no error: of a share that of Wilson (1927), of others None.
+    """
     name, value = score.name, score.value
     if not (math.isfinite(error) and math.isfinite(value)):
         return None
+    if error <= 1e-12:
+        return _wilson(value, score.fewest, times) if score.share and score.fewest else None
     low, high = value - times * error - score.bias, value + times * error
     if name in UNIT:
         return max(low, 0.0), min(high, 1.0)
     if name in SIGNED:
         return max(low, -1.0), min(high, 1.0)
     return (max(low, 0.0) if name in LOSSES and name != "cost" else low), (min(high, 1.0) if name == "r2" else high)
+
+
+def _wilson(share: float, units: float, times: float) -> tuple[float, float]:
+    squared = times * times / units
+    middle = (share + squared / 2) / (1 + squared)
+    half = times * math.sqrt(share * (1 - share) / units + squared / (4 * units)) / (1 + squared)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def reach(confidence: float, degrees: int) -> float:

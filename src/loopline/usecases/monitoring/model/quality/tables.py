@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,9 @@ def share(name: str, cells: Floats, top: Sequence[int], bottom: Sequence[int]) -
         below = float(whole @ b)
         return (a - _over(float(whole @ a), below) * b) / below if below else np.zeros(len(a))
 
-    return of_cells(name, cells, lambda whole: _over(float(whole @ a), float(whole @ b)), slope)
+    found = of_cells(name, cells, lambda whole: _over(float(whole @ a), float(whole @ b)), slope)
+    fewest = float(np.minimum(b, 1) @ cells.sum(axis=0))
+    return replace(found, fewest=fewest, share=name != "f1")
 
 
 def _balanced(cells: Floats) -> Score:
@@ -58,7 +61,8 @@ def _balanced(cells: Floats) -> Score:
     # No row counts in both: the squares add up.
     squares = (recall.squares + specificity.squares) / 4
     blocks = (recall.blocks + specificity.blocks) / 2
-    return Score("balanced_accuracy", (recall.value + specificity.value) / 2, blocks, recall.counts, squares)
+    value, fewest = (recall.value + specificity.value) / 2, min(recall.fewest, specificity.fewest)
+    return Score("balanced_accuracy", value, blocks, recall.counts, squares, fewest=fewest)
 
 
 def _matthews(cells: Floats) -> Score:
@@ -138,7 +142,8 @@ def classified(buckets: Sequence[Classes | None], costs: Mapping[Any, float]) ->
     names = sorted({name for one in buckets if one for row in one.table.items() for name in (row[0], *row[1])})
     counts = np.array([0.0 if one is None else float(one.count) for one in buckets])
     correct = np.array([0.0 if one is None else float(one.correct) for one in buckets])
-    yield ratio("accuracy", correct, counts, float(correct.sum()))
+    right_ones = ratio("accuracy", correct, counts, float(correct.sum()))
+    yield replace(right_ones, fewest=float(counts.sum()), share=True)
     kept = [name for name in names if name]
     if kept:
         yield from _macro(np.array([_matrix(one, names) for one in buckets]), np.array([bool(name) for name in names]))
