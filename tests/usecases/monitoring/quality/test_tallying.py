@@ -110,7 +110,7 @@ def test_many_scores_are_counted_by_wider_keys_in_any_order() -> None:
     parts = [tallied(rows.take(slice(*ends)), COSTS) for ends in itertools.pairwise(cuts)]
     whole = tallied(rows, COSTS)
     assert [part.binary.shift > 0 for part in parts if part.binary] == [False, False, True, False]
-    for order in itertools.permutations(parts):
+    for order in list(itertools.permutations(parts))[::5]:
         same(total(order), whole)
     split, at_once = measured(dict(enumerate(parts)), COSTS), measured({0: whole}, COSTS)
     assert split["auc"] == pytest.approx(at_once["auc"], abs=1e-6)
