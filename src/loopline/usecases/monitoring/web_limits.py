@@ -10,6 +10,7 @@ from loopline.usecases.monitoring.web_monitor import head
 
 MOST_ALERTS = 100
 MOST_MESSAGES = 30
+MOST_REPLAYS = 10
 ONE = "/monitors/{endpoint}/alerts/{alert}"
 BACK = "/monitors/{endpoint}#alert-{alert}"
 
@@ -28,6 +29,7 @@ def limits(call: Call, params: Mapping[str, str]) -> dict[str, Any]:
             for metric, limit in sorted(above["summary"]["limits"].items())
         ],
         "budget": budget,
+        "replays": (attempted(call, "monitoring.backtests", endpoint=name) or [])[:MOST_REPLAYS],
         "precision": precision[0],
         "alerts": call("monitoring.alerts", endpoint=name, limit=MOST_ALERTS),
         "deliveries": [one for one in sent if one["endpoint"] == name][:MOST_MESSAGES],
