@@ -55,16 +55,17 @@ class Book(Updating):
 
     def tallies(self, start_ms: int, end_ms: int, column: str = "", value: str = "") -> Mapping[int, Tally]:
         """See `model.looking.Book`."""
-        return self.segments(start_ms, end_ms).get((column, value), {})
+        found = self.segments(start_ms, end_ms).get((column, value), {})
+        return {start: total(parts) for start, parts in found.items()}
 
-    def segments(self, start_ms: int, end_ms: int) -> dict[tuple[str, str], dict[int, Tally]]:
-        """Tallies by start of bucket of each (column, value)."""
+    def segments(self, start_ms: int, end_ms: int) -> dict[tuple[str, str], dict[int, list[Tally]]]:
+        """Of each (column, value) the tallies by start of bucket: one from every unit with such rows."""
         listed: dict[tuple[str, str], dict[int, list[Tally]]] = {}
         for head in sorted(self._within(start_ms, end_ms), key=lambda head: head.unit.first_ms):
             for one in self._tallies_of(head).tallies:
                 if start_ms <= one.start < end_ms:
                     listed.setdefault((one.column, one.value), {}).setdefault(one.start, []).append(one.tally)
-        return {key: {start: total(parts) for start, parts in by.items()} for key, by in listed.items()}
+        return listed
 
     def qualities(self, start_ms: int, end_ms: int) -> list[QualityOf]:
         """What is known of the inputs, by bucket and version."""
@@ -117,7 +118,7 @@ class Book(Updating):
         given = table["event_time"].drop_null().cast("int64")
         events = set(np.unique(np.asarray(given.to_numpy()) // HOUR_MS).tolist()) if len(given) else set()
         parts = {NOWHERE, *(part_of(h, BY_ID) for h in hours), *(part_of(h, BY_KEY) for h in events)}
-        found = joined(table, self._truths.of(parts), counted=False)
+        found = joined(table, self._truths.of(parts)[0], counted=False)
         moment = pa.timestamp("ms", tz="UTC")
         known = pa.array(found.known_ms, mask=found.known_ms == NO_TIME).cast(moment)
         table = table if columns is None else table.select([name for name in columns if name in table.column_names])

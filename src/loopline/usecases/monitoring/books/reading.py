@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from loopline.core.tables import Column, Signature
 from loopline.usecases.monitoring.books.heads import Bucket, Head, Unit
+from loopline.usecases.monitoring.model import texts
 from loopline.usecases.monitoring.model.arrays import HOUR_MS, NO_TIME, floats_of, milliseconds, period_of
 from loopline.usecases.monitoring.model.config import MonitorConfig
+from loopline.usecases.monitoring.model.limits import beyond
 from loopline.usecases.monitoring.model.looking import Describe
 from loopline.usecases.monitoring.model.profile import CategoricalColumn, Profile
 from loopline.usecases.monitoring.model.quality.merging import merged as added
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Ints = NDArray[np.int64]
+MOST_SHORT = 32_000
 NARROW = ("id", "model", "version", "arm", "at", "event_time", "key", "prediction", "latency_us")
 OWN_NAMES = frozenset(
     ("id", "endpoint", "revision", "model", "version", "arm", "caller", "rules", "sample", "at", "event_time", "key",
@@ -108,7 +111,7 @@ class Gathered:
         event_ms = event_times(table)
         buckets = period_of(event_ms, bucket_of(config))
         rows, segments = _rows(table, truth, found, event_ms, config), list(_segments(table, config))
-        for start, places in by_code(buckets):
+        for start, places in by_code(buckets, HOUR_MS):
             part = rows.take(places)
             whole = tallied(part, config)
             self._add(start, "", "", whole)
@@ -203,20 +206,23 @@ def versions_in(table: pa.Table, buckets: Ints) -> Iterator[tuple[tuple[int, str
     """((bucket, model, version), its rows, their places)."""
     models, names = encoded(table["model"])
     versions, numbers = encoded(table["version"])
-    _, codes = np.unique(np.stack([buckets, models, versions]), axis=1, return_inverse=True)
-    for _, places in by_code(codes.ravel().astype(np.int64)):
-        one = int(places[0])
-        number = numbers[versions[one]]
-        part = table if len(places) == len(table) else table.take(places)
-        yield (int(buckets[one]), names[models[one]], int(number) if number else None), part, places
+    for start, rows in by_code(buckets, HOUR_MS):
+        for code, inner in by_code(models[rows] * len(numbers) + versions[rows]):
+            places, number = rows[inner], numbers[code % len(numbers)]
+            part = table if len(places) == len(table) else table.take(places)
+            yield (start, names[code // len(numbers)], int(number) if number else None), part, places
 
 
-def by_code(codes: Ints) -> Iterator[tuple[int, Ints]]:
-    """(code, rows with it in their order), codes increasing."""
-    order = np.argsort(codes, kind="stable")
-    values, firsts = np.unique(codes[order], return_index=True)
-    for value, rows in zip(values, np.split(order, firsts[1:]), strict=True):
-        yield int(value), rows
+def by_code(codes: Ints, step: int = 1) -> Iterator[tuple[int, Ints]]:
+    """(code, rows with it in their order), codes increasing; all are whole multiples of `step` apart."""
+    if not len(codes):
+        return
+    places = (codes - codes.min()) // step
+    short = int(places.max()) <= MOST_SHORT  # those are sorted by their digits, in one pass
+    order = np.argsort(places.astype(np.int16) if short else places, kind="stable")
+    firsts = np.flatnonzero(np.diff(places[order])) + 1
+    for rows in np.split(order, firsts):
+        yield int(codes[rows[0]]), rows
 
 
 def encoded(column: Any) -> tuple[Ints, list[str]]:
@@ -295,19 +301,16 @@ def _segments(table: pa.Table, config: MonitorConfig) -> Iterator[tuple[str, Int
 
 
 def _quality(values: Any, column: Column, profile: Profile | None) -> Quality:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     missing, infinite = values.null_count, 0
     if column.type == "float":
         numbers = floats_of(values)
         missing, infinite = int(np.isnan(numbers).sum()), int(np.isinf(numbers).sum())
     found = Quality(len(values), missing, infinite + (0 if column.nullable else missing))
     before = None if profile is None else profile.column(column.name)
-    if isinstance(before, CategoricalColumn) and not before.folded:
-        said = values.cast("string").drop_null()
-        seen = pc.is_in(said, value_set=pa.array(list(before.values), pa.string()))
-        found.unknown = len(said) - (pc.sum(seen).as_py() or 0)
+    if isinstance(before, CategoricalColumn):
+        found.unknown = texts.unseen(values, before)
+    if before is not None and before.limits is not None:
+        found.broken += beyond(values, before.limits)
     return found
 
 

@@ -89,16 +89,18 @@ class Truths:
             files.put(self._folder / "index", self._kept)
             self._sweep()
 
-    def of(self, parts: Iterable[int]) -> pa.Table:
-        """All records of these parts, in the order of receipt."""
+    def of(self, parts: Iterable[int]) -> tuple[pa.Table, NDArray[np.int64]]:
+        """All records of these parts in the order of receipt, and the part of each."""
         import pyarrow as pa
 
         wanted = sorted(set(parts) & self.parts.keys())
         pieces = [piece for name in self._kept.runs for piece in self._slices(name, wanted)]
         if not pieces:
-            return self._serving.read_truth(self._endpoint, self._kept.last + (1 << 40), 1)
+            nothing = self._serving.read_truth(self._endpoint, self._kept.last + (1 << 40), 1)
+            return nothing, np.zeros(0, dtype=np.int64)
         table = pa.concat_tables(pieces, promote_options="default")
-        return table.sort_by("seq") if len(pieces) > 1 or len(wanted) > 1 else table
+        table = table.sort_by("seq") if len(pieces) > 1 else table
+        return table.drop_columns([PART]), np.asarray(table[PART].to_numpy(), dtype=np.int64)
 
     def fingerprint(self, parts: Iterable[int]) -> str:
         """Differs when there is other truth of these parts."""
@@ -151,7 +153,7 @@ class Truths:
         before = [part for part in touched.tolist() if part in self._kept.parts]
         same = []
         for place in range(0, len(before), PARTS_AT_ONCE):
-            old = self.of(before[place : place + PARTS_AT_ONCE])
+            old, _ = self.of(before[place : place + PARTS_AT_ONCE])
             names, keys = (pc.is_in(old[c], value_set=table[c].drop_null()) for c in ("prediction_id", "key"))
             same.append(old.filter(pc.or_(names, keys)))
         return repeats(pa.concat_tables([*same, table], promote_options="default"), self._kept.last)
@@ -194,7 +196,7 @@ class Truths:
         starts = np.searchsorted(parts, np.array(wanted, dtype=np.int64), "left")
         for first, end in zip(starts.tolist(), ends.tolist(), strict=True):
             if end > first:
-                yield table.slice(first, end - first).drop_columns([PART])
+                yield table.slice(first, end - first)
 
     def _run(self, name: str) -> tuple[pa.Table, NDArray[np.int64]]:
         import pyarrow as pa

@@ -26,7 +26,7 @@ from loopline.usecases.monitoring.books.reading import (
     narrow,
     versions_in,
 )
-from loopline.usecases.monitoring.books.truths import BY_ID, BY_KEY, NOWHERE, part_of, parts_of
+from loopline.usecases.monitoring.books.truths import BY_ID, BY_KEY, NOWHERE, part_of
 from loopline.usecases.monitoring.model.arrays import HOUR_MS, period_of
 from loopline.usecases.monitoring.model.profile import Profile
 
@@ -75,8 +75,7 @@ class Updating(Kept):
             self.read_rows += len(table)
             parts = self._parts_of(unit, table)
             hours |= parts
-            truth = self._truths.of(parts)
-            numbers = parts_of(truth, self._serving)
+            truth, numbers = self._truths.of(parts)
             gathered.take(table, truth, numbers, self._config, self._describe if whole else None)
             if whole:
                 self._profile(table, profiles)

@@ -19,7 +19,7 @@ from loopline.usecases.monitoring.model.looking import Describe
 from loopline.usecases.monitoring.model.quality.delays import label_delay
 from loopline.usecases.monitoring.model.quality.maturity import matured, wait_hours
 from loopline.usecases.monitoring.model.quality.measuring import measured
-from loopline.usecases.monitoring.model.quality.merging import merged
+from loopline.usecases.monitoring.model.quality.merging import merged, total
 from loopline.usecases.monitoring.model.tallies import Tally
 from loopline.usecases.monitoring.model.windows import LabelDelay, Window
 
@@ -115,11 +115,14 @@ def _windows(
 ) -> Iterator[Window]:  # fmt: skip
     segments = book.segments(start, end)
     arms = {value for column, value in segments if column == "arm"}
+    whole = {bucket: total(each) for bucket, each in segments["", ""].items()}
+    all_of_it = _measured(whole, config)
     for column, value in sorted(segments, key=lambda key: (key[0] != "", key)):
         if column == "arm" and arms <= {LIVE, ""}:
             continue
-        tallies = segments[column, value]
-        metrics = {name: round(float(number), 9) for name, number in measured(tallies, config).items()}
+        parts = segments[column, value]
+        tallies = whole if parts == segments["", ""] else {bucket: total(each) for bucket, each in parts.items()}
+        metrics = all_of_it if tallies is whole else _measured(tallies, config)
         yield Window(
             start=from_ms(start),
             end=from_ms(end),
@@ -132,6 +135,10 @@ def _windows(
             metrics=metrics,
             quality=_quality(book.qualities(start, end), describe) if column == "" else {},
         )
+
+
+def _measured(tallies: Mapping[int, Tally], config: MonitorConfig) -> dict[str, float]:
+    return {name: round(float(number), 9) for name, number in measured(tallies, config).items()}
 
 
 def _quality(parts: list[QualityOf], describe: Describe) -> dict[str, dict[str, float]]:

@@ -128,12 +128,12 @@ def times_of(ids: pa.ChunkedArray | pa.Array) -> np.ndarray[Any, Any]:
     if len(letters):
         content = letters.buffers()[1]
         start = letters.offset * 10
-        digits = (
-            np.frombuffer(content, dtype=np.uint8)[start : start + 10 * len(letters)].reshape(-1, 10).astype(np.int64)
-        )
-        digits = np.where(digits >= ord("a"), digits - ord("a") + 10, digits - ord("0"))
+        digits = np.frombuffer(content, dtype=np.uint8)[start : start + 10 * len(letters)].reshape(-1, 10)
+        values = np.zeros(256, dtype=np.int64)
+        values[np.frombuffer(ALPHABET.encode(), dtype=np.uint8)] = np.arange(32)
         bits = np.zeros(len(letters), dtype=np.int64)
         for place in range(10):
-            bits = bits << 5 | digits[:, place]
+            bits <<= 5
+            bits |= values[digits[:, place]]
         found[np.asarray(valid.to_numpy(zero_copy_only=False))] = bits >> 2
     return found
