@@ -126,5 +126,7 @@ def test_where_a_limit_comes_from(rules: dict[str, Any], budget: dict[str, Any] 
 
 
 def test_the_course_of_one_segment() -> None:
-    windows = [window(week, 0.5 + week / 10, value="AA") for week in range(4)] + [window(1, 0.1, value="B6")]
+    windows = [window(week, 0.5 + week / 10) | {"value": "AA"} for week in range(4)] + [
+        window(1, 0.1) | {"value": "B6"}
+    ]
     assert web_segments.course(windows, "AA", "auc", 3) == pytest.approx([0.6, 0.7, 0.8])
