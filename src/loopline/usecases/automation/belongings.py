@@ -19,6 +19,9 @@ class Owner(Belongings):
             yield Rows("automation_deliveries", firings, params, "webhook deliveries")
             yield Rows("automation_slots", firings, params)
             yield Rows("automation_firings", where, params, "firings of policies and schedules")
+        if kind in ("project", "model"):
+            where, params = among(kind, names)
+            yield Rows("automation_holds", where, params)
 
     def blocks(self, tx: Any, going: Going) -> Iterable[Block]:
         projects, runs = set(going.get("project", ())), set(going.get("run", ()))
