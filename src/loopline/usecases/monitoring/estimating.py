@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from loopline.usecases.monitoring.model.estimates.regression import NumericBelief
     from loopline.usecases.monitoring.model.estimates.rows import Rows
 
-MOST_WINDOWS, LEAST_NEWS, LEAST_OF_VERSION, LEAST_IN_WINDOW = 26, 0.02, 1_000, 20
+MOST_WINDOWS, MOST_YOUNG, MOST_KEPT = 26, 60, 400
+LEAST_NEWS, LEAST_OF_VERSION, LEAST_IN_WINDOW = 0.02, 1_000, 20
 USUAL = ("auc", "accuracy", "log_loss", "brier")
 NO_TRUTH = "no truth has arrived yet: there is nothing to calibrate with"
 TEXTS = "predictions are texts: without their probabilities nothing can be said before the truth"
@@ -55,12 +56,14 @@ def look(look: Look) -> Estimated:
     """
     if look.config.estimates.off:
         return Estimated(look.endpoint)
-    whole = [w for w in look.windows if w.column == "" and w.predictions >= LEAST_IN_WINDOW][-MOST_WINDOWS:]
-    kept = look.read(lambda tx: store.estimates(tx, look.endpoint))
+    whole = [w for w in look.windows if w.column == "" and w.predictions >= LEAST_IN_WINDOW][-MOST_KEPT:]
+    since = whole[0].start if whole else ""
+    kept = look.read(lambda tx: store.estimates(tx, look.endpoint, since))
     rules = f"{zlib.crc32(repr((look.config.window, asked_metrics(look.config), look.config.threshold)).encode()):08x}"
     round_ = Round(look, rules, kept)
-    for window in whole:
-        round_.take(window)
+    for age, window in zip(range(len(whole), 0, -1), whole, strict=True):
+        if window.mature or age <= MOST_YOUNG:
+            round_.take(window, newest=age <= MOST_WINDOWS)
     changed = [
         (basis, entry) for key, (basis, entry) in round_.kept.items() if round_.before.get(key) != (basis, entry)
     ]
@@ -85,17 +88,17 @@ class Round:
         self._metrics = asked_metrics(look.config)
         self._last: tuple[object, Belief | NumericBelief | str, list[str]] | None = None
 
-    def take(self, window: Window) -> None:
-        """Say what there is to say of a window."""
-        said = {key[1:]: entry for key, (basis, entry) in self.kept.items() if key[0] == window.start}
-        bases = {basis for key, (basis, _) in self.kept.items() if key[0] == window.start}
-        if any(entry.mature for entry in said.values()):
+    def take(self, window: Window, newest: bool) -> None:
+        """Say what there is to say of a window. What could be said at its end is looked up only for the newest."""
+        kept = {key[1:]: entry for key, entry in self.kept.items() if key[0] == window.start}
+        if any(entry.mature for _, entry in kept.values()):
             return
-        same_rules = all(basis.endswith(self._rules) for basis in bases)
-        if window.mature:
-            self._settle(window, said if same_rules else {})
-        elif not said or not same_rules or self._news(window, said, bases):
-            self._say(window, said if same_rules else {})
+        bases = {basis for basis, _ in kept.values() if basis.endswith(self._rules)}
+        said = {key: entry for key, (basis, entry) in kept.items() if basis in bases}
+        if window.mature and (said or newest):
+            self._settle(window, said)
+        elif not window.mature and (not said or self._news(window, said, bases)):
+            self._say(window, said, newest)
 
     def _news(self, window: Window, said: Said, bases: set[str]) -> bool:
         if window.complete and not all(entry.complete for entry in said.values()):
@@ -104,23 +107,20 @@ class Round:
         moved = max(abs(window.predictions - rows), abs(window.labelled - labels))
         return moved > LEAST_NEWS * max(window.predictions, 1)
 
-    def _say(self, window: Window, said: Said) -> None:
+    def _say(self, window: Window, said: Said, newest: bool) -> None:
         """What is to be said now, and with it what was to be said at the window's end."""
         first = {key: first_of(entry) for key, entry in said.items() if entry.complete}
         now = min(self._look.watermark_ms, to_ms(window.end)) if not window.complete else self._look.watermark_ms
-        if window.complete and not first:
+        if window.complete and newest and not first:
             ended = self._estimates(window, to_ms(window.end))
             first = {key: as_first(entry) for key, entry in ended.items()}
         self._put(window, self._estimates(window, now), first)
 
     def _settle(self, window: Window, said: Said) -> None:
         """The truth is mature: fill in what came true beside what was said, which stays as it is."""
-        if not said:
+        if not said or not all(entry.complete for entry in said.values()):  # nobody looked between its end and now
             said = self._estimates(window, to_ms(window.end))
-        elif not all(entry.complete for entry in said.values()):
-            ended = self._estimates(window, to_ms(window.end))
-            said = {key: msgspec.structs.replace(entry, **as_first(entry)) for key, entry in ended.items()}
-        first = {key: as_first(entry) if entry.first_value is None else {} for key, entry in said.items()}
+        first = {key: {} if entry.complete else as_first(entry) for key, entry in said.items()}
         real = self._realized(window)
         self._put(window, {k: msgspec.structs.replace(e, realized=real.get(k[0])) for k, e in said.items()}, first)
 

@@ -142,7 +142,7 @@ def test_where_nothing_can_be_said_it_says_why(world: Any) -> None:
     assert mix(words)[-1].value is None
     assert "predictions are texts" in mix(words)[-1].warning
     young = here.table()
-    young.look(here.at(3), DELAY)
+    young.look(here.at(1.5), DELAY)
     assert "no truth has arrived yet" in mix(young)[-1].warning
     odds = here.table(prediction=here.odds())
     odds.look(here.at(6), DELAY)
@@ -173,3 +173,17 @@ def test_errors_of_numbers_are_expected_from_the_inputs(world: Any) -> None:
     assert all(entry.first_low <= entry.realized <= entry.first_high for entry in usual)
     assert storm.first_value > max(entry.first_value for entry in usual) + 0.3
     assert {entry.metric for _, entry in table.kept.values() if entry.value is not None} == {"mae", "mse", "rmse"}
+
+
+def test_days_with_truth_weeks_late_are_all_compared_with_it(world: Any) -> None:
+    """Far more days wait for their truth than are estimated as of their end: each gets its realized value in time."""
+    here = world(weeks=8, per_week=350, delay_days=(1, 40))
+    table = here.table(rules={"window": "day"})
+    for week in (8, 14):
+        table.look(here.at(week), 40 * 24.0)
+    days = mix(table)
+    assert len(days) >= 38
+    assert all(entry.mature for entry in days)
+    said = [entry for entry in days if entry.value is not None]
+    assert len(said) >= 26
+    assert all(entry.realized is not None for entry in said)

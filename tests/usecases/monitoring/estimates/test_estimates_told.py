@@ -46,7 +46,7 @@ def test_an_evaluation_estimates_weeks_whose_truth_is_to_come(watch: Any) -> Non
     settled = [entry for entry in record.windows if entry.first_value is not None]
     assert len(settled) >= 4
     assert all(entry.realized == pytest.approx(windows[entry.start].metrics["auc"], abs=1e-3) for entry in settled)
-    assert [(one.metric, one.method) for one in record.errors][0] == ("auc", "mix")
+    assert (record.errors[0].metric, record.errors[0].method) == ("auc", "mix")
     assert record.errors[0].windows == len(settled)
     assert record.errors[0].mean_absolute_error < 0.05
     errors = verbs["monitoring.estimate_errors"]

@@ -23,9 +23,10 @@ SELECT = f"SELECT {', '.join(_NAMES)} FROM monitoring_estimates WHERE endpoint =
 IN_ORDER = " ORDER BY start_at, metric, method"
 
 
-def estimates(tx: Transaction, endpoint: str) -> list[tuple[str, Estimate]]:
-    """All estimates of an endpoint, oldest window first, each with the basis it was made on."""
-    return [(row["basis"], _estimate(row)) for row in tx.rows(SELECT + IN_ORDER, {"endpoint": endpoint})]
+def estimates(tx: Transaction, endpoint: str, since: str = "") -> list[tuple[str, Estimate]]:
+    """Estimates of windows that start at `since` or later, oldest first, each with the basis it was made on."""
+    rows = tx.rows(f"{SELECT} AND start_at >= :since{IN_ORDER}", {"endpoint": endpoint, "since": since})
+    return [(row["basis"], _estimate(row)) for row in rows]
 
 
 def estimates_of(tx: Transaction, endpoint: str, metric: str, method: str, since: str, until: str) -> list[Estimate]:

@@ -17,6 +17,7 @@ from loopline.usecases.monitoring.model.estimates.rows import Floats
 
 MEMORY = 21.0  # buckets after which the slow part has forgotten two thirds of what it was
 FADES = (0.0, 0.4)
+MOST_SEEN = 150
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,22 @@ class Level:
 def sizes_of(
     at: Floats, observed: Floats, variance: Floats, slow: tuple[float, ...], quick: tuple[float, ...]
 ) -> Sizes:
-    """The sizes, of those offered, under which k observations (with their variances) at bucket numbers `at` are likeliest."""
+    """The sizes, of those offered, under which the newest MOST_SEEN observations (with their variances) at bucket numbers
+    `at` are likeliest."""
     options = [Sizes(*choice) for choice in itertools.product(slow, quick, FADES)]
     if len(at) < 6:
         return options[len(options) // 2]
+    at, observed, variance = at[-MOST_SEEN:], observed[-MOST_SEEN:], variance[-MOST_SEEN:]
     lags = np.abs(at[:, None] - at[None])
-    return max(options, key=lambda sizes: _likelihood(lags, observed, variance, sizes))
+    parts = {fade: (_slow(lags), _quick(lags, fade)) for fade in FADES}
+
+    def likelihood(sizes: Sizes) -> float:
+        far, near = parts[sizes.fade]
+        root = np.linalg.cholesky(sizes.slow * far + sizes.quick * near + np.diag(variance))
+        white = np.linalg.solve(root, observed)
+        return float(-0.5 * white @ white - np.log(np.diag(root)).sum())
+
+    return max(options, key=likelihood)
 
 
 def posterior(at: Floats, observed: Floats, variance: Floats, wanted: Floats, sizes: Sizes) -> Level:
@@ -66,11 +77,12 @@ def draws(level: Level, count: int, rng: np.random.Generator) -> Floats:
 
 
 def _kernel(lags: Floats, sizes: Sizes) -> Floats:
-    quick = np.where(lags == 0, 1.0, sizes.fade ** np.maximum(lags, 1) if sizes.fade else 0.0)
-    return np.asarray(sizes.slow * np.exp(-lags / MEMORY) + sizes.quick * quick)
+    return np.asarray(sizes.slow * _slow(lags) + sizes.quick * _quick(lags, sizes.fade))
 
 
-def _likelihood(lags: Floats, observed: Floats, variance: Floats, sizes: Sizes) -> float:
-    root = np.linalg.cholesky(_kernel(lags, sizes) + np.diag(variance))
-    white = np.linalg.solve(root, observed)
-    return float(-0.5 * white @ white - np.log(np.diag(root)).sum())
+def _slow(lags: Floats) -> Floats:
+    return np.asarray(np.exp(-lags / MEMORY))
+
+
+def _quick(lags: Floats, fade: float) -> Floats:
+    return np.asarray(fade**lags if fade else (lags == 0).astype(np.float64))
