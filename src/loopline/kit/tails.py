@@ -138,7 +138,7 @@ def _gamma_fraction(a: Floats, x: Floats) -> Floats:
         c = _kept(b + factor / c)
         step = c * d
         total *= step
-        if not len(a) or bool((np.abs(step - 1) < 1e-13).all()):
+        if not bool((np.abs(step - 1) > 1e-14 * turn + 1e-13).any()):
             break
     return total
 
@@ -158,7 +158,7 @@ def _beta_fraction(a: Floats, b: Floats, x: Floats) -> Floats:
         d, c = 1 / _kept(1 + odd * d), _kept(1 + odd / c)
         total *= c * d
         if turn % 6 == 0 or turn < 3:
-            open_ = np.abs(c * d - 1) > 1e-13
+            open_ = np.abs(c * d - 1) > 1e-14 * turn + 1e-13
             found[left] = total
             if not open_.any():
                 break

@@ -7,8 +7,8 @@ A statistic is called unusual only if three laws say so; its p-value is the larg
   whose degrees of freedom below are those that the estimate of B has, (K - 1) / (B's share)^2.
 - extremes: as many of the K periods as lay at least as far, of K + 1; beyond all of them (farthest / this)^h / (K + 1)
   with h = min(6, sqrt K): a tail as heavy as so few periods cannot exclude (Hill 1975). Of new values h = 2 from 0.1 % of
-  rows on: a value comes with its period, not row by row.
-Where the reference's periods differ no more than rows do by chance (all statistics together, at 1 %), the first law is all.
+  rows on: a value comes with its period, not row by row; of rows beyond the edges h = 3: extremes come together.
+Where the reference's periods differ no more than rows do by chance (all statistics together, at 0.1 %), the first law is all.
 K counts periods that are worth an independent one: with correlation r of neighbours K (1 - r) / (1 + r).
 """
 
@@ -28,10 +28,10 @@ from loopline.usecases.monitoring.model.profile import Usual
 
 Floats = NDArray[np.float64]
 HILL = 6.0
-ALIKE = 0.01
-NEW_SHARE, NEW_POWER = 0.001, 2.0
+ALIKE = 0.001
+RARE_SHARE, NEW_POWER, OUTSIDE_POWER = 0.001, 2.0, 3.0
 LEAST_PERIODS = 4
-PRIOR = 10.0
+PRIOR, PRIOR_OF_ALL = 10.0, 30.0
 Test = tuple[str, str]
 
 
@@ -51,6 +51,7 @@ class Chances:
         self.chi = np.array([name == "chi_square" for name in names])
         self.gamma = np.array([name == "wasserstein" for name in names])
         self.new = np.array([name == "new" for name in names])
+        self.outside = np.array([name == "outside" for name in names])
 
     def p_values(self, distance: Floats, now: Floats, then: Floats, own: bool = False) -> Floats:
         """Of distances (T, P) between `now` (T, P) rows and `then` rows; `own`: parts of the reference and its rest."""
@@ -125,13 +126,13 @@ class PeriodLaw:
             beyond, count = beyond - 1, count - 1
             farthest = np.where(here >= farthest - 1e-9, known[:, -2:-1], farthest)
         power = np.minimum(HILL, np.sqrt(worth))
-        new = self.chances.new
-        if new.any():  # no period tells how common a value is that none of them had
-            least = standardized(
-                np.full(here.shape, NEW_SHARE), self.chances.square[:, None], self.between[:, None], rows
-            )
-            farthest = np.where(new[:, None], np.maximum(farthest, least), farthest)
-            power = np.where(new[:, None], np.minimum(power, NEW_POWER), power)
+        # No period tells how common a value is that none of them had, nor rows beyond all edges.
+        rare = (self.chances.new | self.chances.outside)[:, None]
+        least = standardized(np.full(here.shape, RARE_SHARE), self.chances.square[:, None], self.between[:, None], rows)
+        farthest = np.where(rare, np.maximum(farthest, least), farthest)
+        power = np.where(self.chances.new[:, None], np.minimum(power, NEW_POWER), power)
+        outside = np.minimum(np.minimum(power, OUTSIDE_POWER), worth / 4)
+        power = np.where(self.chances.outside[:, None], outside, power)
         tail = np.minimum(farthest / np.maximum(here, 1e-12), 1.0) ** power / (worth + 1)
         among = np.maximum(beyond / (count + 1), 1 / (worth + 1))
         return np.asarray(np.where(beyond > 0, among, np.minimum(tail, 1.0)))
@@ -178,12 +179,13 @@ def _worth(chances: Chances, distance: Floats, apart: Floats) -> Floats:
     return np.asarray(np.maximum(periods * (1 - own) / (1 + own), 2.0))
 
 
-def effective_number(smallest: Any, most: int) -> float:
+def effective_number(smallest: Any, most: int, prior: float = PRIOR) -> float:
     """How many independent tests are as strict as these: m of 1 - (1 - p)^m (Sidak 1967) by maximum likelihood from the
-    smallest p-values of the reference's own periods, drawn to `most` by PRIOR further periods, and never more."""
+    smallest p-values of the reference's own periods, drawn to `most` by `prior` further periods, and never more (what goes
+    together in the middle does so less in the tails)."""
     logs = -np.log1p(-np.clip(np.asarray(smallest, dtype=np.float64), 1e-12, 1 - 1e-9))
     own = len(logs) / max(float(logs.sum()), 1e-12)
-    return float(np.clip((len(logs) * own + PRIOR * most) / (len(logs) + PRIOR), 1.0, max(most, 1)))
+    return float(np.clip((len(logs) * own + prior * most) / (len(logs) + prior), 1.0, max(most, 1)))
 
 
 def of_several(p_value: Any, number: Any) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from loopline.usecases.monitoring.model.drifts.chance import chance
 from loopline.usecases.monitoring.model.drifts.laws import (
+    PRIOR_OF_ALL,
     Chances,
     PeriodLaw,
     Test,
@@ -146,7 +147,7 @@ def _numbers(chances: Chances, p: Floats) -> tuple[dict[str, float], float]:
         mine = p[columns == column]
         of_column[str(column)] = effective_number(mine.min(axis=0), len(mine))
         smallest.append(of_several(mine.min(axis=0), of_column[str(column)]))
-    return of_column, effective_number(np.min(smallest, axis=0), len(smallest))
+    return of_column, effective_number(np.min(smallest, axis=0), len(smallest), PRIOR_OF_ALL)
 
 
 def _sizes(chances: Chances, profile: Profile, distance: Floats, rows: Floats) -> tuple[Floats, Floats]:

@@ -119,7 +119,7 @@ def _gathered(found: Mapping[str, Cells], false_alarms: float) -> dict[str, Cell
 def _seen(cell: DriftCell, detectors: dict[str, Detector], bound: float, whole: DriftCell) -> DriftCell:
     """A column with one more window of evidence. It alarms by its p-value (the report names those that do) or by its
     e-value."""
-    log = _evidence(detectors, cell, bound)
+    log = evidence(detectors, cell, bound)
     e_value = None if log is None else float(f"{math.exp(log):.6g}")
     alarm = cell.column in whole.statistics or (log is not None and log >= bound)
     return msgspec.structs.replace(cell, e_value=e_value, alarm=alarm)
@@ -130,7 +130,7 @@ def _changes(cells: Iterable[DriftCell]) -> str:
     return "; ".join(f"{cell.column} {cell.change}" for cell in loud[:3])
 
 
-def _evidence(detectors: dict[str, Detector], cell: DriftCell, bound: float) -> float | None:
+def evidence(detectors: dict[str, Detector], cell: DriftCell, bound: float) -> float | None:
     """One more window for a column's detectors; the log of their mixture."""
     names = [*cell.scores, *([_REST] if "chi_square" in cell.p_values and MAIN not in cell.scores else [])]
     if not names:
