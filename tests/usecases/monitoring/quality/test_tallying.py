@@ -273,6 +273,21 @@ def test_metrics_of_classes_are_those_of_the_rows() -> None:
         assert found[f"{name}_low"] < found[name] < found[f"{name}_high"], name
 
 
+def test_whole_numbers_are_classes_where_a_metric_of_classes_is_asked_for() -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.integers(0, 4, 900).astype(float)
+    called = np.where(rng.random(900) < 0.7, truth, rng.integers(0, 4, 900)).astype(float)
+    config = MonitorConfig(metric="macro_f1")
+    assert basis(config) != basis(MonitorConfig(metric="accuracy"))
+    found = measured({0: tallied(_labelled(called, truth), config)}, config)
+    assert found["macro_f1"] == pytest.approx(oracle.f1_score(truth, called, average="macro"))
+    assert "macro_f1" not in measured({0: tallied(_labelled(called, truth), COSTS)}, COSTS)
+    scores, yes = rng.random(900), (rng.random(900) < 0.5).astype(float)
+    found = measured({0: tallied(_labelled(scores, yes), config)}, config)
+    assert found["macro_f1"] == pytest.approx(oracle.f1_score(yes, scores > 0.5, average="macro"))
+    assert found["macro_recall"] == pytest.approx(oracle.recall_score(yes, scores > 0.5, average="macro"))
+
+
 def test_many_classes_are_folded_to_the_same_ones_in_any_order() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 3 * MOST_CLASSES, 6000)
@@ -310,6 +325,8 @@ def test_rankings_of_whole_groups_are_scored() -> None:
     many = np.maximum(np.minimum((gain > 0).sum(axis=1), 5), 1)
     assert found["map"] == pytest.approx(((precision * relevant).sum(axis=1) / many).mean())
     assert found["ndcg_low"] < found["ndcg"] < found["ndcg_high"]
+    alone = Rows(**{**rows.__dict__, "groups": np.full(600, -1)})
+    assert "ndcg" not in measured({0: tallied(alone, MonitorConfig())}, MonitorConfig())
 
 
 def test_equal_scores_rank_nobody_first() -> None:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from loopline.core.tables import Column, Signature
 from loopline.usecases.monitoring.books.heads import Bucket, Head, Unit
-from loopline.usecases.monitoring.model import texts
 from loopline.usecases.monitoring.model.arrays import HOUR_MS, NO_TIME, floats_of, milliseconds, period_of
 from loopline.usecases.monitoring.model.config import MonitorConfig
 from loopline.usecases.monitoring.model.limits import beyond
@@ -22,6 +21,7 @@ from loopline.usecases.monitoring.model.profile import CategoricalColumn, Profil
 from loopline.usecases.monitoring.model.quality.merging import merged as added
 from loopline.usecases.monitoring.model.quality.tallying import Rows, tallied, texts
 from loopline.usecases.monitoring.model.tallies import NEVER_MS, Tally
+from loopline.usecases.monitoring.model.texts import unseen
 from loopline.usecases.monitoring.model.truth import Joined, joined
 
 if TYPE_CHECKING:
@@ -282,7 +282,10 @@ def _predicted(column: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDA
 
 def _groups(table: pa.Table, config: MonitorConfig) -> Ints | None:
     name = config.group if config.group == "key" else logged(config.group, table)
-    return encoded(table[name])[0] if config.group and name in table.column_names else None
+    if not config.group or name not in table.column_names:
+        return None
+    codes, names = encoded(table[name])
+    return np.where(np.array([text != "" for text in names], dtype=bool)[codes], codes, -1) if names else codes
 
 
 def _naive(table: pa.Table, config: MonitorConfig) -> NDArray[np.float64] | None:
@@ -308,7 +311,7 @@ def _quality(values: Any, column: Column, profile: Profile | None) -> Quality:
     found = Quality(len(values), missing, infinite + (0 if column.nullable else missing))
     before = None if profile is None else profile.column(column.name)
     if isinstance(before, CategoricalColumn):
-        found.unknown = texts.unseen(values, before)
+        found.unknown = unseen(values, before)
     if before is not None and before.limits is not None:
         found.broken += beyond(values, before.limits)
     return found

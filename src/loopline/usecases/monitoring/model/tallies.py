@@ -139,5 +139,11 @@ def decode(content: bytes) -> Tally:
 def basis(config: MonitorConfig) -> str:
     """Differs when tallies made under one config cannot be added to those of another: when they must be made anew."""
     over = [entry.over for entry in config.quality if entry.over]
-    kept = (FORMAT, config.threshold, config.group, config.top if config.group else 0, over[:1])
+    kept = (FORMAT, config.threshold, config.group, config.top if config.group else 0, over[:1], asks_classes(config))
     return f"{zlib.crc32(repr(kept).encode()):08x}"
+
+
+def asks_classes(config: MonitorConfig) -> bool:
+    """Whether a metric of classes is asked for: then whole numbers that are predicted are taken for classes, too."""
+    asked = (config.metric, *config.metrics, *(entry.metric for entry in config.quality))
+    return any(name.startswith("macro_") for name in asked)

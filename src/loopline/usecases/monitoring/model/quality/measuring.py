@@ -13,7 +13,7 @@ from loopline.usecases.monitoring.model.config import MonitorConfig
 from loopline.usecases.monitoring.model.quality import curves, keys, tables
 from loopline.usecases.monitoring.model.quality.ranks import NAMES
 from loopline.usecases.monitoring.model.quality.scoring import Score, error_of, interval, ratio, reach
-from loopline.usecases.monitoring.model.tallies import Numbers, Tally
+from loopline.usecases.monitoring.model.tallies import Numbers, Tally, asks_classes
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +50,8 @@ def scores_of(buckets: Sequence[Tally], config: MonitorConfig) -> Iterator[Score
             yield from _regression(numbers)
         else:
             yield from _binary(buckets, config)
+            if asks_classes(config) and not any(bucket.classes is not None for bucket in buckets):
+                yield from tables.both_classes(tables.confusion([bucket.binary for bucket in buckets]))
     if any(bucket.classes is not None for bucket in buckets):
         yield from tables.classified([bucket.classes for bucket in buckets], config.costs)
     yield from _ranking(buckets)

@@ -16,8 +16,13 @@ def ranked(groups: Ints, predicted: Floats, truth: Floats, both: NDArray[np.bool
     """The rankings of groups whose rows all have a prediction and truth.
 
     Truth above 0 is relevant, and its size is the gain of ndcg (linear, discount log2 of rank + 1: Järvelin and
-    Kekäläinen, 2002). A group without anything relevant counts 0. Equal predictions are ranked as badly as possible.
+    Kekäläinen, 2002). Rows with a negative number as group are in none. A group without anything relevant counts 0. Equal predictions are ranked as badly as possible.
     """
+    if (groups < 0).any():
+        there = groups >= 0
+        groups, predicted, truth, both = groups[there], predicted[there], truth[there], both[there]
+    if not len(groups):
+        return Ranking(groups=0, complete=0, top=top, sums=(0.0,) * 4, squares=(0.0,) * 4)
     _, codes = np.unique(groups, return_inverse=True)
     whole = np.bincount(codes[~both], minlength=int(codes.max()) + 1) == 0
     kept = whole[codes]

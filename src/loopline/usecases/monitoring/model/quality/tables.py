@@ -154,6 +154,13 @@ def classified(buckets: Sequence[Classes | None], costs: Mapping[Any, float]) ->
         yield ratio("cost", sums, counts, float(squares))
 
 
+def both_classes(cells: Floats) -> Iterator[Score]:
+    """Macro averages over the two classes of decisions, of counts of shape (buckets, 4)."""
+    tp, fp, tn, fn = cells.T
+    found = _macro(np.stack([np.stack([tn, fp], axis=-1), np.stack([fn, tp], axis=-1)], axis=1), np.ones(2, dtype=bool))
+    yield from (score for score in found if score.name.startswith("macro_"))
+
+
 def _matrix(one: Classes | None, names: list[str]) -> Floats:
     found, place = np.zeros((len(names), len(names))), {name: at for at, name in enumerate(names)}
     for truth, row in ({} if one is None else one.table).items():

@@ -12,9 +12,18 @@ from numpy.typing import NDArray
 from loopline.usecases.monitoring.model.arrays import NO_TIME
 from loopline.usecases.monitoring.model.config import MonitorConfig
 from loopline.usecases.monitoring.model.quality import keys
-from loopline.usecases.monitoring.model.quality.confusing import classes_of
+from loopline.usecases.monitoring.model.quality.confusing import classes_of, written
 from loopline.usecases.monitoring.model.quality.ranks import ranked
-from loopline.usecases.monitoring.model.tallies import BINS, NEVER_MS, Binary, Naive, Numbers, Ranking, Tally
+from loopline.usecases.monitoring.model.tallies import (
+    BINS,
+    NEVER_MS,
+    Binary,
+    Naive,
+    Numbers,
+    Ranking,
+    Tally,
+    asks_classes,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,7 +37,7 @@ class Rows:
     `predicted`: numbers, NaN where there is none; `predicted_text`: classes, None where there is none (for a model that
     answers texts). `truth`: numbers, NaN where none has arrived; `labels`: truth that came as text, else None. `failed`:
     no prediction. `latency_us` may have NaN. `known_ms`: when truth first became known, NO_TIME where never. `groups`: what is
-    ranked together, by number. `naive`: a forecast that the predictions should beat, NaN where there is none.
+    ranked together, by number (negative: alone). `naive`: a forecast that the predictions should beat, NaN where there is none.
     """
 
     predicted: Floats
@@ -77,7 +86,7 @@ def tallied(rows: Rows, config: MonitorConfig) -> Tally:
         called=int((rows.predicted > config.threshold).sum()),
         binary=binary,
         numbers=numbers,
-        classes=classes_of(rows.predicted_text, rows.truth, rows.labels),
+        classes=classes_of(_answers(rows, config), rows.truth, rows.labels),
         ranking=_ranking(rows, both, config),
         naive=_naive(rows, both) if binary is not None else None,
         latency=keys.counted(keys.latency_keys(rows.latency_us[np.isfinite(rows.latency_us)])),
@@ -85,6 +94,13 @@ def tallied(rows: Rows, config: MonitorConfig) -> Tally:
         last_event_ms=int(rows.event_ms.max(initial=NEVER_MS)),
         last_known_ms=int(rows.known_ms.max(initial=NEVER_MS)),
     )
+
+
+def _answers(rows: Rows, config: MonitorConfig) -> NDArray[Any] | None:
+    """The classes that were predicted, as texts."""
+    if rows.predicted_text is not None or not asks_classes(config):
+        return rows.predicted_text
+    return written(np.where(rows.predicted == np.rint(rows.predicted), rows.predicted, np.nan))
 
 
 def _numeric(rows: Rows, both: NDArray[np.bool_], config: MonitorConfig) -> tuple[Binary | None, Numbers | None]:
