@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,12 +81,12 @@ class Monitoring(Evaluating, Insights, Estimates, Tending):
 
         return profile.encode(sketching.profile(table, signature, event_time=event_time))
 
-    def profiled(self, content: bytes, signature: Signature) -> bytes | None:
-        """What is kept with a version of the training rows (Arrow) or the profile that it came with: the profile. None when
-        the rows are not those of its signature."""
+    def profiled(self, content: bytes, signature: Signature, datasets: Sequence[str] = ()) -> bytes | None:
+        """What is kept with a version of the training rows (Arrow) or the profile that it came with: the profile, with what
+        the contracts of `datasets` say of inputs by the same name. None when the rows are not those of its signature."""
         from loopline.usecases.monitoring import profiling
 
-        return profiling.kept(content, signature)
+        return profiling.kept(content, signature, profiling.contracts(self._datasets, datasets))
 
     def profiler(self, model: str, version: int) -> Batches:
         """Counts scored rows in the cells of a version's training profile: `add(table)` for each batch, `finish()` gives

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,17 +69,19 @@ class Registry(OwnRuns, Changing, Searching, Consumers, Downloading, Differing, 
             servable=manifest.format in self._runtimes and not folders.has_pickle(self._blobs, manifest),
             created_at=self._clock.text(),
             created_by=actor,
-            profile_digest=self._profiled(profile_digest, signature or manifest.signature),
+            profile_digest=self._profiled(
+                profile_digest, signature or manifest.signature, tuple((metadata or {}).get("snapshots", ()))
+            ),
             evaluation_digest=evaluation_digest or None,
         )
         return self._database.write(lambda tx: self._registered(tx, draft))
 
-    def _profiled(self, digest: str | None, signature: Signature) -> str | None:
-        """The blob of the training profile: rows are counted and not kept."""
+    def _profiled(self, digest: str | None, signature: Signature, datasets: Sequence[str]) -> str | None:
+        """The blob of the training profile: rows are counted, by what the contracts of the datasets say, and not kept."""
         if not digest:
             return None
         content = self._blobs.get(digest)
-        made = self._monitoring.profiled(content, signature)
+        made = self._monitoring.profiled(content, signature, datasets)
         return digest if made == content else None if made is None else self._blobs.put(made)
 
     def _registered(self, tx: Transaction, draft: Version) -> Version:

@@ -15,9 +15,11 @@ from scipy.stats import ks_2samp, wasserstein_distance
 
 from loopline.core.errors import Invalid
 from loopline.core.tables import Column, Signature
+from loopline.usecases.datasets import model as contract
 from loopline.usecases.monitoring.model import cells, distinct, numbers, sketching
-from loopline.usecases.monitoring.model.limits import Limits
+from loopline.usecases.monitoring.model.limits import Limits, limits_of
 from loopline.usecases.monitoring.model.profile import COLUMN_BYTES, NumericColumn, Profile, decode, encode
+from loopline.usecases.serving.options import Range
 
 pytestmark = pytest.mark.unit
 FLOAT = Signature(inputs=(Column("x", "float", True),), output=Column("y", "float"))
@@ -206,6 +208,21 @@ def test_rows_out_of_contract_are_counted_by_nullability_and_limits() -> None:
     assert [c.outside for c in sketching.profile(table, loose).columns] == [1, 0]
     made = sketching.profile(table, strict, limits=limits)
     assert [c.outside for c in sketching.merged(made, made).columns] == [8, 4]
+    later = sketching.profile(table, strict, decode(encode(made)))
+    assert [c.outside for c in later.columns] == [4, 2]  # limits come with the profile that it is compared with
+    assert later == made
+
+
+def test_limits_come_from_contracts_and_ranges() -> None:
+    rules = [
+        contract.column("x", "float", minimum=0, maximum=9),
+        contract.column("c", "string", allowed=("a", "b")),
+        contract.column("t", "timestamp", minimum="2013-01-01T00:00:00Z"),
+        contract.column("free", "float"),
+        contract.column("many", "string", allowed=tuple(f"value {i}" for i in range(500))),
+    ]
+    found = limits_of(rules, {"x": Range(minimum=1.0), "y": Range(maximum=5.0)})
+    assert found == {"x": Limits(minimum=1), "y": Limits(maximum=5), "c": Limits(allowed=("a", "b"))}
 
 
 @settings(max_examples=20, deadline=None)

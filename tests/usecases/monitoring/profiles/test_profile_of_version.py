@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from loopline.core.errors import Invalid
+from loopline.core.errors import Invalid, NotFound
 from loopline.core.tables import Column, Signature
+from loopline.usecases.datasets import model as contract
 from loopline.usecases.monitoring import profiling
+from loopline.usecases.monitoring.model.limits import Limits, beyond
 from loopline.usecases.monitoring.model.profile import decode, encode, encode_small
 
 pytestmark = pytest.mark.unit
@@ -51,3 +55,35 @@ def test_rows_of_other_columns_are_no_profile() -> None:
     assert profiling.kept(b"nonsense", SIGNATURE) is None
     with pytest.raises(Invalid, match="cannot be read"):
         profiling.profile_in(b"nonsense", SIGNATURE)
+
+
+def test_what_contracts_say_goes_over_to_what_is_compared() -> None:
+    rule = contract.column("wind", "float", maximum=0.5)
+    declared = {"weather": SimpleNamespace(contract=contract.Contract(columns=[rule])), "flights": SimpleNamespace(contract=None)}  # fmt: skip
+
+    def dataset(name: str) -> Any:
+        if name not in declared:
+            raise NotFound(f"There is no dataset {name!r}.")
+        return declared[name]
+
+    limits = profiling.contracts(SimpleNamespace(dataset=dataset), ("weather", "flights", "gone"))
+    assert limits == {"wind": Limits(maximum=0.5)}
+    kept = profiling.kept(arrow(rows()), SIGNATURE, limits)
+    assert kept is not None
+    training = decode(kept)
+    above = int((np.sin(np.arange(900.0)) > 0.5).sum())
+    assert training.columns[0].outside == above
+    batches = profiling.Batches(SIGNATURE, training)
+    batches.add(rows())
+    assert decode(batches.finish()).columns[0].outside == above
+    assert profiling.contracts(None, ("weather",)) == {}
+
+
+def test_what_is_beyond_limits_is_counted_in_rows_as_in_profiles() -> None:
+    numbers = pa.array([0.0, 2.0, None, np.nan, np.inf, -np.inf, 5.0])
+    assert beyond(numbers, Limits(minimum=1, maximum=4)) == 2
+    assert beyond(pa.array([0, 2, None]), Limits(maximum=1)) == 1
+    assert beyond(pa.array(["a", "z", None]), Limits(allowed=("a",))) == 1
+    assert beyond(pa.array([True, False]), Limits(allowed=("true",))) == 1
+    assert beyond(pa.array(["a"]), Limits(maximum=1)) == 0
+    assert beyond(pa.array([], pa.float64()), Limits(maximum=1)) == 0

@@ -151,3 +151,10 @@ def test_a_column_of_a_reference_fits_with_its_own_days_and_weeks() -> None:
         laws = [law.distances[one.name] for law in made.usual.values()]
         assert len(msgspec.json.encode(one)) + sum(len(msgspec.json.encode(law)) for law in laws) <= COLUMN_BYTES
     assert decode(encode(made)) == made
+
+
+def test_rows_with_values_never_seen_are_told_however_long_they_are() -> None:
+    long = "a" * 100
+    reference = column(profiled(["x", long]))
+    assert texts.unseen(pa.array(["x", long, long + "b", None, "y", "y"]), reference) == 3
+    assert texts.unseen(pa.array(["x"]), column(profiled([f"plane {i}" for i in range(3000)]))) is None

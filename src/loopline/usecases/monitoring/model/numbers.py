@@ -14,7 +14,7 @@ from loopline.core.tables import Column
 from loopline.usecases.monitoring.model import cells, distinct
 from loopline.usecases.monitoring.model.arrays import floats_of, moments_of
 from loopline.usecases.monitoring.model.cells import Grid
-from loopline.usecases.monitoring.model.limits import Limits
+from loopline.usecases.monitoring.model.limits import Limits, kept, together
 from loopline.usecases.monitoring.model.profile import NumericColumn
 
 Floats = NDArray[np.float64]
@@ -79,6 +79,7 @@ class NumericCounts:
             units=str(self._units),
             outside=self._outside,
             distinct=b"" if self._sketch is None else distinct.kept(self._sketch),
+            limits=kept(self._limits),
         )
 
     def _first(self, finite: Floats, low: float, high: float) -> Grid:
@@ -119,6 +120,7 @@ def merged(columns: Sequence[NumericColumn]) -> NumericColumn:
         units=str(units) if known else "",
         outside=sum(column.outside for column in columns),
         distinct=distinct.together(*sketches) if sketches else b"",
+        limits=together(column.limits for column in columns),
     )
 
 

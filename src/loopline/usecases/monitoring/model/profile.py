@@ -11,6 +11,7 @@ import zlib
 import msgspec
 
 from loopline.core.errors import Invalid
+from loopline.usecases.monitoring.model.limits import Limits
 
 FORMAT = 2
 MOST_VALUES = 1000
@@ -21,8 +22,8 @@ class NumericColumn(msgspec.Struct, frozen=True, kw_only=True, tag="numeric"):
     """Counts of a float, integer or timestamp (milliseconds) column.
 
     `missing` are null or NaN, `infinite` is apart; `low` and `high` are the extremes of the finite values. `outside`
-    counts rows that the contract does not allow (infinite, empty where nothing may be empty, beyond a limit); `cells` is
-    what `cells.packed` makes of the counts. `total` is the sum of the finite values, each rounded to scale / 2^20: it
+    counts rows that the contract does not allow (infinite, empty where nothing may be empty, beyond `limits`, which go over to
+    profiles made like this one); `cells` is what `cells.packed` makes of the counts. `total` is the sum of the finite values, each rounded to scale / 2^20: it
     follows from `units`, the exact sum of (x - centre) / scale in such steps, written as digits (empty before format 2).
     `distinct` is a sketch of the different values of an integer column (see `distinct`), empty for others.
     """
@@ -40,6 +41,7 @@ class NumericColumn(msgspec.Struct, frozen=True, kw_only=True, tag="numeric"):
     units: str = ""
     outside: int = 0
     distinct: bytes = b""
+    limits: Limits | None = None
 
     @property
     def finite(self) -> int:
@@ -71,6 +73,7 @@ class CategoricalColumn(msgspec.Struct, frozen=True, kw_only=True, tag="categori
     outside: int = 0
     distinct: bytes = b""
     sampled: bytes = b""
+    limits: Limits | None = None
 
 
 ProfiledColumn = NumericColumn | CategoricalColumn

@@ -48,7 +48,7 @@ def profile(
 
     `like` fixes centre and scale, so that both profiles can be compared and merged; of several profiles the first one
     counts that has the column. With `event_time` (a timestamp column) the profile also says how much the table's own
-    days and weeks differ. `limits` say what beyond type and nullability is out of contract. Invalid for a missing column
+    days and weeks differ. `limits` say what beyond type and nullability is out of contract; by default those of `like`. Invalid for a missing column
     or one of another type.
     """
     profiler = Profiler(signature, like, limits)
@@ -95,7 +95,7 @@ class Profiler:
         # A column that was always empty has no cells of its own to go by.
         told = [one for one in known if isinstance(one, CategoricalColumn) or one.finite]
         before = next(iter(told or known), None)
-        limits = self._limits.get(column.name, Limits())
+        limits = self._limits.get(column.name) or next((one.limits for one in known if one.limits), None) or Limits()
         if column.type in ("string", "boolean"):
             return source, TextCounts(column, limits, before.values if isinstance(before, CategoricalColumn) else ())
         grid = grid_of(before) if isinstance(before, NumericColumn) else None

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from loopline.core.tables import Column
 from loopline.usecases.monitoring.model import distinct
-from loopline.usecases.monitoring.model.limits import Limits
+from loopline.usecases.monitoring.model.limits import Limits, kept, together
 from loopline.usecases.monitoring.model.profile import MOST_VALUES, CategoricalColumn
 
 Hashes = NDArray[np.uint32]
 Counts = NDArray[np.int64]
-VALUE_BYTES = 9_000  # of 16,384: the rest is for the sketch, the sample, and a reference's own days and weeks
+VALUE_BYTES = 8_000  # of 16,384: the rest is for the sketch, the sample, and a reference's own days and weeks
 LONGEST_NAME = 64
 MOST_SAMPLED = 96
 MOST_AT_ONCE = 50_000
@@ -59,6 +59,7 @@ class TextCounts:
             missing=self._missing,
             values=self._values,
             outside=self._outside,
+            limits=kept(self._limits),
         )
         part = folded(part, self._known)
         self._found = part if self._found is None else merged([self._found, part], self._known)
@@ -84,6 +85,7 @@ def merged(columns: Sequence[CategoricalColumn], known: Collection[str] = ()) ->
         outside=sum(column.outside for column in columns),
         distinct=distinct.together(*map(_distinct, columns)) if some else b"",
         sampled=_together(map(_sample, columns)) if some else b"",
+        limits=together(column.limits for column in columns),
     )
     return folded(whole, known)
 
@@ -96,11 +98,11 @@ def folded(column: CategoricalColumn, known: Collection[str] = ()) -> Categorica
     hashes = _hashes(names)
     rare = np.fromiter((name not in known for name in names), dtype=np.bool_)
     ranked = np.lexsort((hashes, -counts, rare))
-    kept = _fitting([(names[at], int(counts[at])) for at in ranked[:MOST_VALUES]])
-    rest = counts[ranked[len(kept) :]]
+    listed = _fitting([(names[at], int(counts[at])) for at in ranked[:MOST_VALUES]])
+    rest = counts[ranked[len(listed) :]]
     return msgspec.structs.replace(
         column,
-        values=_ordered(kept),
+        values=_ordered(listed),
         others=column.others + int(rest.sum()),
         folded=column.folded + len(rest),
         missed=column.missed + int(rest.max(initial=0)),
@@ -129,6 +131,15 @@ def expected_new(column: CategoricalColumn) -> float:
     return min(seen_once(column) / rows, 1.0) if rows else 0.0
 
 
+def unseen(column: Any, reference: CategoricalColumn) -> int | None:
+    """How many rows of an Arrow column hold a value that the reference has not seen; None where it had to fold values."""
+    if reference.folded:
+        return None
+    counts = column.cast("string").drop_null().value_counts()
+    found = zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)
+    return sum(int(count) for text, count in found if named(text) not in reference.values)
+
+
 def named(text: str) -> str:
     """The name under which a value is counted: itself, or its beginning and a digest where it is long."""
     if len(text) <= LONGEST_NAME:
@@ -142,13 +153,13 @@ def _ordered(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 def _fitting(pairs: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
     """The first of them, as many as fit."""
-    kept, left = [], VALUE_BYTES
+    found, left = [], VALUE_BYTES
     for pair in pairs:
         left -= _cost(pair)
         if left < 0:
             break
-        kept.append(pair)
-    return kept
+        found.append(pair)
+    return found
 
 
 def _cost(pair: tuple[str, int]) -> int:
