@@ -19,7 +19,7 @@ from loopline.core.ids import new_id
 from loopline.core.times import from_ms, from_text, to_ms, to_text
 from loopline.ports.database import Transaction
 from loopline.usecases.monitoring import budgets
-from loopline.usecases.monitoring.evaluating import LOOKS, Evaluating, _usual_missing
+from loopline.usecases.monitoring.evaluating import Evaluating, _usual_missing
 from loopline.usecases.monitoring.incidents import Incidents
 from loopline.usecases.monitoring.model import Alert, Finding, MonitorConfig, Summary, Window, findings, limits_of
 from loopline.usecases.monitoring.model.budget.plants import Plant, plant_in
@@ -104,9 +104,9 @@ class Replay(Evaluating):
 
     def _looks(self, look: Any) -> list[Finding]:
         """What else can wake someone: drift and estimates, where the rules say so."""
-        alerting: dict[str, bool] = {"drifting": self._config.drift.alert, "estimating": self._config.estimates.alert}
-        asked = [name for name in LOOKS if alerting.get(name, False)]
-        looks = [import_module(f"loopline.usecases.monitoring.{name}").look(look) for name in asked]
+        asked = [("drifting", self._config.drift.alert), ("estimating", self._config.estimates.alert)]
+        chosen = [name for name, wakes in asked if wakes]
+        looks = [import_module(f"loopline.usecases.monitoring.{name}").look(look) for name in chosen]
         return [one for each in looks for one in each.findings]
 
     def _rules(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loopline.usecases.monitoring.model.blame.explain import explained
 from loopline.usecases.monitoring.model.blame.rows import Rows, blocks, coded, joined
 from loopline.usecases.monitoring.model.blame.shares import by_value, shares
-from loopline.usecases.monitoring.model.blame.values import row_values
+from loopline.usecases.monitoring.model.blame.values import row_values, value_over
 
 pytestmark = pytest.mark.unit
 DAY = 86_400_000
@@ -46,8 +46,10 @@ def scored(made: dict[str, Any]) -> np.ndarray[Any, Any]:
 
 
 def rows_of(made: dict[str, Any], metric: str) -> Rows:
-    value = row_values(metric, made["truth"], scored(made), made["now"])
+    scores = scored(made)
+    value = row_values(metric, made["truth"], scores, made["now"])
     assert value is not None
+    made["value_of"] = value_over(metric, made["truth"], scores, None)
     names = [name for name in ("carrier", "dep_time", "distance", "version") if name in made]
     columns = joined([coded(name, pa.chunked_array([pa.array(made[name])]), made["now"]) for name in names])
     return Rows(value, made["now"], blocks(made["time"], made["now"]), columns)
@@ -90,10 +92,10 @@ def test_one_carrier_that_went_bad_is_named_first_with_most_of_the_drop(metric: 
     made = table(2)
     bad = (made["carrier"] == "EV") & made["now"]
     made["skill"] = np.where(bad, -1.0, made["skill"])
-    found = explained(rows_of(made, metric))
+    found = explained(rows_of(made, metric), value_of=made["value_of"])
     one, _, share = found.segments[0]
     assert one.told() == "carrier = 'EV'"
-    assert share.whole / found.change >= 0.8
+    assert 0.8 <= share.whole / found.change <= 1.25
     assert abs(share.within) > abs(share.mix)
     assert sum(part.whole for _, _, part in found.segments) + found.rest == pytest.approx(found.change, abs=1e-9)
 

@@ -20,7 +20,7 @@ from loopline.usecases.monitoring.model.blame.results import (
 )
 from loopline.usecases.monitoring.model.blame.rows import Coded, Flags, Floats, Ints, Rows, blocks, coded, joined
 from loopline.usecases.monitoring.model.blame.shares import Share, by_value
-from loopline.usecases.monitoring.model.blame.values import lead_values, row_values
+from loopline.usecases.monitoring.model.blame.values import lead_values, row_values, value_over
 from loopline.usecases.monitoring.model.blame.versions import beside
 from loopline.usecases.monitoring.model.config import MonitorConfig
 
@@ -48,11 +48,13 @@ class Log(NamedTuple):
 def answered(asked: Any, then: pa.Table, now: pa.Table, truth_of: Callable[[Any], Any], config: MonitorConfig) -> Blame:
     """What explains the change of `asked.metric`; without enough rows that have it, only which features moved."""
     log = _log(then, now)
-    value = _values(asked, log, truth_of, config)
+    value, value_of = _values(asked, log, truth_of, config)
     known = np.isfinite(value)
     columns = _columns(log, config)
     sides = [int((known & side).sum()) for side in (~log.now, log.now)]
-    found = None if min(sides) < LEAST else explained(Rows(value, log.now, log.block, columns).at(known))
+    found = (
+        None if min(sides) < LEAST else explained(Rows(value, log.now, log.block, columns).at(known), value_of=value_of)
+    )
     means = (None, None) if found is None else found.means
     kept = Log(log.table, log.now, log.block, log.times, log.predicted)
     shifts, use_from = _features(kept, columns)
@@ -91,36 +93,47 @@ def _numbers(column: Any) -> Floats:
     return floats_of(column)
 
 
-def _values(asked: Any, log: Log, truth_of: Callable[[Any], Any], config: MonitorConfig) -> Floats:
-    """What each row adds to the metric; NaN for rows that do not have it."""
+def _values(
+    asked: Any, log: Log, truth_of: Callable[[Any], Any], config: MonitorConfig
+) -> tuple[Floats, Callable[[Flags], float] | None]:
+    """What each row adds to the metric, NaN for rows that do not have it; and for one that is no mean over rows its
+    value over some of those that have it."""
     if asked.metric == "predicted_mean":
-        return log.predicted
+        return log.predicted, None
     if asked.metric == "error_share":
-        return np.asarray(log.table["prediction"].is_null().to_numpy(), dtype=float)
+        return np.asarray(log.table["prediction"].is_null().to_numpy(), dtype=float), None
     if asked.metric == "slow_share":
         took = floats_of(log.table["latency_us"]) / 1000
-        return np.where(np.isfinite(took), took > (asked.limit or np.nanquantile(took, 0.99)), np.nan)
+        return np.where(np.isfinite(took), took > (asked.limit or np.nanquantile(took, 0.99)), np.nan), None
     if asked.metric == "missing_share":
-        return _missing(log, asked.column)
+        return _missing(log, asked.column), None
     truth = np.asarray(truth_of(log.table), dtype=float)
     known = np.isfinite(truth) & np.isfinite(log.predicted)
     found = np.full(len(known), np.nan)
     measured = _measured(asked.metric, truth[known], log, known, config) if _both(known, log.now) else None
-    if measured is not None:
-        found[known] = measured
-    return found
+    if measured is None:
+        return found, None
+    found[known] = measured
+    over = _over(log, config)
+    naive = None if over is None else over[known]
+    return found, value_over(asked.metric, truth[known], log.predicted[known], naive)
 
 
 def _measured(metric: str, truth: Floats, log: Log, known: Flags, config: MonitorConfig) -> Floats | None:
-    over = next((entry.over for entry in config.quality if entry.metric == "lead" and entry.over), "")
-    if metric == "lead" and over:
-        name = _named(log.table, over)
-        return (
-            None
-            if not name
-            else lead_values(truth, log.predicted[known], floats_of(log.table[name])[known], log.now[known])
-        )
+    over = _over(log, config)
+    if metric == "lead":
+        return None if over is None else lead_values(truth, log.predicted[known], over[known], log.now[known])
     return row_values(metric, truth, log.predicted[known], log.now[known], config.threshold, config.costs)
+
+
+def _over(log: Log, config: MonitorConfig) -> Floats | None:
+    """The input that serves as a naive forecast; an empty value counts as the median."""
+    over = next((entry.over for entry in config.quality if entry.metric == "lead" and entry.over), "")
+    name = _named(log.table, over) if over else ""
+    if not name:
+        return None
+    values = floats_of(log.table[name])
+    return np.where(np.isfinite(values), values, np.nanmedian(values) if np.isfinite(values).any() else 0.0)
 
 
 def _both(known: Flags, now: Flags) -> bool:

@@ -20,6 +20,7 @@ PERMUTATIONS = 39
 ROUNDS = 8
 SHRINK = 20.0  # a bin of so many rows is believed by half
 LEAST_USE = 0.01
+CLEARLY, LEAST_MOVE = 1.25, 0.01
 
 
 class Moved(NamedTuple):
@@ -30,7 +31,8 @@ class Moved(NamedTuple):
 
     @property
     def excess(self) -> float:
-        return max(self.distance - self.usual, 0.0)
+        """Beyond chance; what hardly exceeds it counts as nothing, for there are many features."""
+        return self.distance - self.usual if self.distance > CLEARLY * self.usual + LEAST_MOVE else 0.0
 
 
 def moved(column: Coded, block: Ints, now: Flags, seed: int = 0) -> Moved:

@@ -18,7 +18,7 @@ class BlamedPart(msgspec.Struct, frozen=True, kw_only=True):
     """One segment and what it adds to the change: `part` in the metric's units = `within` (it became worse than the
     rest) + `mix` (its share of the rows changed); `share` of the whole change. `kind` is "version" where it is one.
 
-    `value_then`, `value_now` are its own metric; for one that is no mean over rows (AUC) that of its rows' influence.
+    `value_then`, `value_now` are the segment's own metric.
     """
 
     kind: str

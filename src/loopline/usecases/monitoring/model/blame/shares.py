@@ -8,8 +8,8 @@ Kitagawa, Components of a difference between two rates, 1955.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 
@@ -50,6 +50,29 @@ def shares(value: Floats, now: Flags, segments: Sequence[Flags]) -> tuple[list[S
     rest, parts = _sums(value, now, outside), [_sums(value, now, rows) for rows in segments]
     found = [_shapley(place, parts, rest) for place in range(len(parts))]
     return found, _change(rest)
+
+
+def measured(
+    found: Sequence[Share], segments: Sequence[Flags], now: Flags, value_of: Callable[[Flags], float]
+) -> tuple[list[Share], float] | None:
+    """The same with a metric that is no mean over rows, by its values over subsets of the rows: what is left is then its
+    true change outside all segments. `mix` stays as it was, `within` takes up the difference. None where a subset has
+    no value."""
+    count = len(segments)
+    changes = np.empty(1 << count)
+    for members in range(1 << count):
+        outside = [rows for place, rows in enumerate(segments) if members >> place & 1]
+        rows = ~np.logical_or.reduce([np.zeros_like(now), *outside])
+        changes[members] = value_of(rows & now) - value_of(rows & ~now)
+    if not np.isfinite(changes).all():
+        return None
+    parts = []
+    for place, one in enumerate(found):
+        weights = [(m, 1 / (count * comb(count - 1, m.bit_count()))) for m in range(1 << count) if not m >> place & 1]
+        whole = float(sum(weight * (changes[m] - changes[m | 1 << place]) for m, weight in weights))
+        means = value_of(segments[place] & ~now), value_of(segments[place] & now)
+        parts.append(replace(one, within=whole - one.mix, means=means))
+    return parts, float(changes[-1])
 
 
 def _shapley(place: int, parts: list[_Sums], rest: _Sums) -> Share:

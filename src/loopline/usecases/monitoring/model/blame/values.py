@@ -7,12 +7,14 @@ rows is the metric exactly, and a part of the rows carries its part to first ord
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from loopline.usecases.monitoring.model.blame.rows import Flags, Floats
+
+ADDITIVE = frozenset(("accuracy", "log_loss", "brier", "cost", "mae", "mse", "bias"))
 
 
 def row_values(
@@ -50,6 +52,28 @@ def lead_values(truth: Floats, predicted: Floats, over: Floats, now: Flags) -> F
     ours = row_values("auc", truth, predicted, now)
     theirs = row_values("auc", truth, np.where(np.isfinite(over), over, middle), now)
     return None if ours is None or theirs is None else ours - theirs
+
+
+def value_over(metric: str, truth: Floats, predicted: Floats, over: Floats | None) -> Callable[[Flags], float] | None:
+    """The metric over some of the rows, NaN where it has no value; None for a mean over rows, whose parts add up by
+    themselves."""
+    from loopline.kit.scores import influences
+
+    if metric in ADDITIVE:
+        return None
+
+    def plain(name: str, labels: Floats, scores: Floats) -> float:
+        try:
+            return float(influences(name, labels, scores)[0]) if len(labels) else float("nan")
+        except (KeyError, ValueError):
+            return float("nan")
+
+    def value(rows: Flags) -> float:
+        if metric == "lead" and over is not None:
+            return plain("auc", truth[rows], predicted[rows]) - plain("auc", truth[rows], over[rows])
+        return plain(metric, truth[rows], predicted[rows])
+
+    return value
 
 
 def _costs(positive: Flags, said: Flags, costs: Mapping[Any, float]) -> Floats:
