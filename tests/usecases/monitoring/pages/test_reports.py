@@ -115,6 +115,27 @@ def test_a_report_without_drift_says_why(watch: Any) -> None:
         on_endpoint(caller(watch), "nowhere")
 
 
+def test_a_wide_table_fits(watch: Any) -> None:
+    watch.traffic(300)
+    watch.monitoring.evaluate("late")
+    report = dict(on_endpoint(caller(watch), "late"))
+    shares = [round(1 / 21, 6)] * 20
+    column = {"shares_then": shares, "shares_now": shares, "change": "higher: mean 1.234 → 1.345", "p_value": 0.01}
+    column |= {"times_usual": 1.5, "missing_then": 0.0, "missing_now": 0.1, "alarm": True}
+    names = [f"feature number {place}" for place in range(300)]
+    starts = [f"2013-{month:02}-{day:02}T00:00:00.000Z" for month in range(1, 13) for day in (1, 8, 15, 22)]
+    report["columns"] = [{"name": name, **column} for name in names]
+    report["history"] = [
+        {"start": start, "column": name, "kind": "input", "unit": "", "p_value": 0.001, "e_value": 9.0, "effect": 0.1,
+         "direction": "higher", "change": column["change"], "alarm": False}
+        for name in ["", *names] for start in starts
+    ]  # fmt: skip
+    text = html.of_endpoint(report, MADE)
+    assert len(text.encode()) < 2 << 20
+    assert text.count("<svg") == html.MOST_COLUMNS + 1
+    assert "more features are left out" in text
+
+
 def table(rows: int, seed: int, shift: float = 0.0, **more: Any) -> pa.Table:
     random = np.random.default_rng(seed)
     columns = {
