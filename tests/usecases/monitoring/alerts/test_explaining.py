@@ -133,3 +133,15 @@ def test_the_picture_shows_the_metric_its_limit_and_the_bad_window() -> None:
     assert len(drawn) < 20_000
     assert picture(alert(details={"metric": "auc"}), windows[:1]) is None
     assert picture(alert(details={"metric": "nothing"}), windows) is None
+
+
+def test_estimates_and_drift_are_told_in_the_same_words() -> None:
+    details = {"metric": "auc", "low": 0.55, "high": 0.64, "share_arrived": 0.2}
+    estimate = with_commands(alert(cause="estimate", details=details)).details
+    assert estimate["effect"] == "estimated auc is 0.600, 0.050 below its limit"
+    assert (estimate["direction"], estimate["truth_share"]) == ("worse", 0.2)
+    assert estimate["evidence"] == "95 % interval 0.550 to 0.640"
+    columns = [{"column": "wind", "direction": "higher", "change": "mean 3.1 m/s higher", "p_value": 0.0004}]
+    drift = with_commands(alert(cause="drift", value=0.001, details={"e_value": 120.0, "columns": columns})).details
+    assert (drift["effect"], drift["direction"]) == ("wind: mean 3.1 m/s higher", "higher")
+    assert drift["evidence"] == "p-value 0.0004, e-value 1.2e+02"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from loopline.usecases.monitoring.model.alerts import Alert, Finding
-from loopline.usecases.monitoring.model.explaining import evidence
+from loopline.usecases.monitoring.model.explaining import effect, evidence
 
 GRAVITY = ("performance", "errors", "silence", "estimate", "truth", "latency", "data_quality", "drift")
 INPUTS, QUALITY, WORK = {"data_quality", "drift"}, {"performance", "estimate"}, {"latency", "errors"}
@@ -149,9 +149,27 @@ def last_of(alert: Alert) -> str:
 
 def with_commands(alert: Alert) -> Alert:
     """The incident with its evidence in words and the commands that help most, exactly as they are run."""
-    details = {**alert.details, "commands": list(commands(alert))}
+    details = {**completed(alert), "commands": list(commands(alert))}
     said = evidence(details)
     return msgspec.structs.replace(alert, details=details | ({"evidence": said} if said else {}))
+
+
+def completed(alert: Alert) -> dict[str, Any]:
+    """The details with direction, effect, interval and share of truth, where an estimate or drift tells them otherwise."""
+    details = dict(alert.details)
+    if alert.cause == "estimate" and alert.value is not None:
+        details["effect"] = f"estimated {effect(str(details.get('metric')), alert.value, None, alert.limit)}"
+        details |= {"direction": "worse", "truth_share": details.get("share_arrived")}
+        if details.get("low") is not None and details.get("high") is not None:
+            details["interval"] = [details["low"], details["high"]]
+    loud = [each for each in details.get("columns") or () if isinstance(each, Mapping)]
+    if alert.cause == "drift" and loud:
+        told = [f"{each.get('column')}: {each.get('change')}" for each in loud[:3] if each.get("change")]
+        told += [f"{len(loud) - 3} more columns"] * (len(loud) > 3)
+        details["effect"] = "; ".join(told) or details.get("effect")
+        details["direction"] = loud[0].get("direction") or details.get("direction")
+        details["p_value"] = loud[0].get("p_value")
+    return details
 
 
 def commands(alert: Alert) -> Iterator[str]:
