@@ -45,7 +45,7 @@ def look(look: Look) -> Drifts:
     from loopline.usecases.monitoring.model.drifts import watching
 
     stored = watching.by_start(look.read(lambda tx: store.cells(tx, look.endpoint)))
-    source = _source(look.book, look.config, look.live[0], look.windows, look.describe)
+    source = _source(look.book, look.config, look.live[0], look.windows, look.describe, look.rows)
     found = watching.watched(source, stored)
     kept = {(start, name) for start, cells in found.cells.items() for name in cells}
     gone = [(start, name) for start, cells in stored.items() for name in cells if (start, name) not in kept]
@@ -133,7 +133,8 @@ def history(
 
 
 def _source(
-    book: Book, config: MonitorConfig, model: str, windows: Sequence[Window], describe: Describe
+    book: Book, config: MonitorConfig, model: str, windows: Sequence[Window], describe: Describe,
+    rows: Any = None,
 ) -> Source:  # fmt: skip
     from loopline.usecases.monitoring.model.drifts.sources import Source
 
@@ -142,4 +143,4 @@ def _source(
     for window in windows:
         if window.column == "version" and window.value.isdigit():
             version_of[window.start] = max(version_of.get(window.start) or 0, int(window.value))
-    return Source(book, config, model, whole, version_of, describe)
+    return Source(book, config, model, whole, version_of, describe, rows)

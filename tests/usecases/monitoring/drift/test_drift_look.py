@@ -69,6 +69,12 @@ class Memory:
             if start_ms <= APRIL + number * DAY < end_ms
         }
 
+    def rows(self, since: str, until: str, columns: Sequence[str] | None) -> pa.Table:
+        found = [table for number, table in self.days.items() if since <= from_ms(APRIL + number * DAY) < until]
+        table = pa.concat_tables(found)
+        ids = pa.array([f"{since} {place}" for place in range(len(table))])
+        return table.append_column("id", ids).select(list(columns or ()))
+
     def values(self, column: str) -> Sequence[str]:
         return []
 
@@ -90,7 +96,7 @@ def looked_at(
     look = Look(
         endpoint="late", config=config_of(**rules), book=book, windows=windows,
         live=("late", 3), live_at={}, limits={}, delay=LabelDelay(), watermark_ms=0,
-        describe=lambda model, version: (SIGNATURE, trained), rows=lambda *_: pa.table({}), read=lambda work: list(stored),
+        describe=lambda model, version: (SIGNATURE, trained), rows=book.rows, read=lambda work: list(stored),
     )  # fmt: skip
     return drifting.look(look), windows
 
@@ -208,6 +214,26 @@ def test_tolerance_and_columns_bound_what_alarms(trained: Profile) -> None:
     wide, _ = looked_at(Memory(days, trained), trained, tolerance={"x": 8.0}, columns=("x",))
     p_values = next(cell for cell in wide.changed if cell.column == "x").p_values
     assert p_values["rank_mean"] == p_values["ks"] == 1.0
+
+
+def test_a_classifier_tells_rows_apart_and_by_which_columns() -> None:
+    def related(number: int, sign: float) -> pa.Table:
+        rng = np.random.default_rng(number)
+        x, c = rng.normal(size=ROWS), rng.choice(["a", "b"], ROWS)
+        return pa.table({"x": np.where(c == "a", np.abs(x), sign * np.abs(x)), "c": c, "prediction": rng.random(ROWS)})
+
+    days = {number: related(number, -1.0) for number in range(10)}
+    quiet, _ = looked_at(Memory(days, None), None, reference="sliding", classifier=True)
+    told = [cell for cell in quiet.changed if cell.kind == "rows"]
+    assert len(told) == 6
+    assert not any(cell.alarm for cell in told)
+    assert "AUC" in told[-1].change
+    moved = {number: day(number, shift=12.0 if number == 9 else 0.0) for number in range(10)}
+    loud, _ = looked_at(Memory(moved, None), None, reference="sliding", classifier=True)
+    last = [cell for cell in loud.changed if cell.kind == "rows"][-1]
+    assert last.effect > 0.4
+    assert "by x" in last.change
+    assert last.p_value < 0.1
 
 
 def test_consecutive_windows_wait(trained: Profile) -> None:

@@ -39,10 +39,14 @@ class Rules:
     columns: Sequence[str] = ()
 
 
-def judged(parts: Sequence[Part], rules: Rules, start: str = "", end: str = "", version: int = 0) -> DriftReport:
-    """The report of a window whose columns may have several references (inputs: training, label: earlier windows)."""
-    found = [one for part in parts for one in _columns(part, rules)]
-    number = sum(part.reference.laws(rules.window).of_all for part in parts)
+def judged(
+    parts: Sequence[Part], rules: Rules, start: str = "", end: str = "", version: int = 0,
+    further: Sequence[ColumnDrift] = (),
+) -> DriftReport:  # fmt: skip
+    """The report of a window whose columns may have several references (inputs: training, label: earlier windows);
+    `further` are judged already (the classifier)."""
+    found = [*(one for part in parts for one in _columns(part, rules)), *further]
+    number = sum(part.reference.laws(rules.window).of_all for part in parts) + len(further)
     known = [one.p_value for one in found if one.p_value is not None]
     p_value = float(of_several(min(known), number)) if known else None
     alarm = p_value is not None and p_value <= rules.false_alarms

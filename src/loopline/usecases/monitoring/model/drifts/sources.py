@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -27,7 +28,7 @@ Read = Callable[[int, int], "Profile | None"]
 @dataclass
 class Source:
     """An endpoint's rows as references see them. `windows` are those of the whole endpoint, oldest first, `version_of`
-    says by start which version served each last."""
+    says by start which version served each last. `rows` reads logged rows; only the classifier asks for them."""
 
     book: Book
     config: MonitorConfig
@@ -35,8 +36,10 @@ class Source:
     windows: Sequence[Window]
     version_of: Mapping[str, int | None]
     describe: Describe
+    rows: Callable[[str, str, Sequence[str] | None], Any] | None = None
     read: dict[tuple[int, int, int | None], Profile | None] = field(default_factory=dict)
     made: dict[str, Reference | None] = field(default_factory=dict)
+    samples: dict[tuple[str, int], Any] = field(default_factory=dict)
 
     def profile(self, start_ms: int, end_ms: int, version: int | None = None) -> Profile | None:
         """The book's, each asked once."""
@@ -223,3 +226,14 @@ def _alike(parts: Sequence[tuple[str, Profile | None]], like: Profile | None) ->
     wanted = newest if like is None else _shared(like, newest)
     found = [(start, _shared(wanted, one)) for start, one in known]
     return [(start, one) for start, one in found if len(one.columns) == len(wanted.columns)]
+
+
+def sample_of(source: Source, window: Window, names: Sequence[str], most: int) -> Any:
+    """Some of a window's rows, always the same ones; each window is read once."""
+    from loopline.usecases.monitoring.model import reservoir
+
+    key = (window.start, most)
+    if key not in source.samples and source.rows is not None:
+        rows = source.rows(window.start, window.end, [reservoir.ID, *names])
+        source.samples[key] = reservoir.drawn(rows, most)
+    return source.samples.get(key)

@@ -11,11 +11,12 @@ import msgspec
 
 from loopline.kit.detectors import Detector, log_calibrated, mixed
 from loopline.usecases.monitoring.model.drifts.judging import Rules, judged
-from loopline.usecases.monitoring.model.drifts.reports import DriftCell, DriftReport
-from loopline.usecases.monitoring.model.drifts.sources import Source, basis_of, parts_of
+from loopline.usecases.monitoring.model.drifts.reports import ColumnDrift, DriftCell, DriftReport
+from loopline.usecases.monitoring.model.drifts.sources import LEAST, Source, basis_of, before, parts_of, sample_of
 from loopline.usecases.monitoring.model.windows import Window
 
 FORMAT = 1
+MOST_ROWS, MOST_SAMPLED = 2000, 12
 MAIN, MAIN_WEIGHT = "rank_mean", 0.6
 _REST = "chi_square"
 TRAINED = "trained on"
@@ -61,7 +62,27 @@ def judged_window(source: Source, window: Window) -> DriftReport | None:
     if not parts:
         return None
     version = source.version_of.get(window.start) or 0
-    return judged(parts, rules_of(source), window.start, window.end, version)
+    told = _classified(source, window) if source.config.drift.classifier else None
+    further = [] if told is None else [told]
+    return judged(parts, rules_of(source), window.start, window.end, version, further)
+
+
+def _classified(source: Source, window: Window) -> ColumnDrift | None:
+    """All inputs of samples of rows, told from those of the windows that the rules compare with (with the training
+    profile no rows are kept: then of the first windows)."""
+    from loopline.usecases.monitoring.model.drifts.classifier import classified
+
+    version = source.version_of.get(window.start)
+    signature = source.describe(source.model, version)[0] if version is not None else None
+    if signature is None or source.rows is None:
+        return None
+    names = [column.name for column in signature.inputs]
+    used = before(source, window)[-MOST_SAMPLED:]
+    if len(used) < LEAST:
+        return None
+    most = MOST_ROWS // len(used)
+    then = [sample_of(source, one, names, most) for one in used]
+    return classified(then, sample_of(source, window, names, MOST_ROWS // LEAST), signature)
 
 
 def fingerprint(source: Source, window: Window) -> str:
@@ -188,8 +209,20 @@ def with_evidence(report: DriftReport, kept: Mapping[str, DriftCell]) -> DriftRe
         else one
         for one in report.columns
     ]
+    known = {one.name for one in columns}
+    columns += [_told(cell) for name, cell in kept.items() if cell.kind == "rows" and name not in known]
     columns.sort(key=lambda one: not one.alarm)
     whole = kept[""]
     return msgspec.structs.replace(
         report, columns=columns, e_value=whole.e_value, since=whole.since, alarm=whole.alarm
+    )  # fmt: skip
+
+
+def _told(cell: DriftCell) -> ColumnDrift:
+    """What the classifier said when the window was judged: its rows are not read again."""
+    return ColumnDrift(
+        name=cell.column, kind=cell.kind, type="rows", statistics=cell.statistics, strongest="auc", times_usual=None,
+        change=cell.change, missing_then=0.0, missing_now=0.0, bins=[], shares_then=[], shares_now=[],
+        p_value=cell.p_value, p_values=cell.p_values, effect=cell.effect or 0.0, unit=cell.unit,
+        direction=cell.direction, alarm=cell.alarm, since=cell.since,
     )  # fmt: skip
