@@ -67,7 +67,7 @@ def flights() -> Case:
     model = modelling.fit(modelling.split(frame[frame["landed_at"] <= first], 14)[0])
     frame = frame[frame["late"].notna() & (frame["event_time"] >= first)]
     columns: dict[str, Any] = {name: pa.array(frame[name], from_pandas=True) for name in features.INPUTS}
-    moments = frame["event_time"].to_numpy().astype("datetime64[ms]").astype("int64")
+    moments = frame["event_time"].dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype("int64")
     columns |= {"event_time": pa.array(moments, MOMENT), "value": frame["late"].to_numpy(dtype=float)}
     columns["prediction"] = modelling.probabilities(model, frame)
     texts = tuple(Column(name, "string", True) for name in features.TEXTS)

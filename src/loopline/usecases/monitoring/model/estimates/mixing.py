@@ -9,7 +9,7 @@ from loopline.kit.student import t_quantile
 
 # How wrong a method is taken to be before it was ever compared with truth, relative to the others.
 PRIOR = {"cbpe": 2.0, "features": 1.5, "arrived": 1.0, "weighted": 1.2}
-PRIOR_WINDOWS, FORGETTING, SHARPNESS = 3.0, 0.96, 2.0
+PRIOR_WINDOWS, FORGETTING, SHARPNESS = 3.0, 0.96, 4.0
 INFLATION, INFLATION_WINDOWS = 1.3, 6.0
 
 
