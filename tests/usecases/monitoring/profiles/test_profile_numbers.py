@@ -161,6 +161,21 @@ def test_the_quick_forms_of_these_tests_are_those_of_scipy() -> None:
     assert np.abs(then - now).mean() == pytest.approx(wasserstein_distance(then, now))
 
 
+@pytest.mark.parametrize("floors", [(cells.NO_FLOOR, -3), (-9, -3), (-3, cells.NO_FLOOR)])
+def test_equal_rows_are_equal_whatever_their_floors(floors: tuple[int, int]) -> None:
+    rng = np.random.default_rng(6)
+    for spread in (1, 40):  # the second needs a coarser level
+        values = np.exp(rng.normal(0, spread, 50_000)) * rng.choice([-1, 1], 50_000)
+        counts = cells.counted_scaled(values)
+        found, table = cells.side_by_side(*(cells.packed(counts, floor) for floor in floors))
+        gap = np.abs(np.diff(np.cumsum(table, axis=1) / len(values), axis=0))
+        assert (np.diff(found) > 0).all()
+        assert gap.max() < 2e-3
+        same, both = cells.side_by_side(*(cells.packed(counts, floors[0]),) * 2)
+        assert (both[0] == both[1]).all()
+        assert len(same) >= len(found) // 2
+
+
 @pytest.mark.parametrize("values", [[], [None, None], [math.nan], [math.inf, -math.inf], [5.0] * 3, [0.0, -0.0]])
 def test_empty_missing_infinite_and_constant_columns_have_profiles(values: list[float | None]) -> None:
     column = numeric(values)

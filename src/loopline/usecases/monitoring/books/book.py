@@ -34,17 +34,17 @@ class Book(Updating):
         """See `model.looking.Book`. Rows of versions with other inputs than the newest one's are left out."""
         from loopline.usecases.monitoring.model import sketching
 
-        found: Profile | None = None
-        for one in reversed(self._profiles(start_ms, end_ms)):
-            if version is not None and one.version != version:
+        kept = [one for one in reversed(self._profiles(start_ms, end_ms)) if version in (None, one.version)]
+        try:
+            return sketching.merged_all([one.profile for one in kept])
+        except Invalid:
+            pass
+        found = kept[0].profile
+        for one in kept[1:]:
+            try:
+                found = sketching.merged(found, one.profile)
+            except Invalid:
                 continue
-            if found is None:
-                found = one.profile
-            else:
-                try:
-                    found = sketching.merged(found, one.profile)
-                except Invalid:
-                    continue
         return found
 
     def _profiles(self, start_ms: int, end_ms: int) -> list[ProfileOf]:

@@ -127,10 +127,15 @@ def side_by_side(*contents: bytes) -> tuple[Counts, Counts]:
 
 def _common(*contents: bytes) -> tuple[Counts, Counts, int]:
     """(groups that any of them uses, counts of shape (len(contents), groups), the level of all)."""
-    level = max(floor_and_level(content)[1] for content in contents)
-    found = [_read(content) for content in contents]
-    parts = [_summed(groups >> (level - own), counts) for groups, counts, _, own in found]
-    groups = np.unique(np.concatenate([groups for groups, _ in parts]))
+    floor, level = (max(found) for found in zip(*map(floor_and_level, contents), strict=True))
+    parts = []
+    for own, counts, own_floor, own_level in map(_read, contents):
+        if own_floor == floor:
+            parts.append(_summed(own >> (level - own_level), counts))
+        else:
+            cells = (own << own_level) + ((1 << own_level) >> 1)
+            parts.append(_summed(_grouped(floor)[cells] >> level, counts))
+    groups = np.unique(np.concatenate([own for own, _ in parts]))
     table = np.zeros((len(parts), len(groups)), dtype=np.int64)
     for row, (own, counts) in zip(table, parts, strict=True):
         row[np.searchsorted(groups, own)] = counts
