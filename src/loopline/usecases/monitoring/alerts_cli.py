@@ -10,10 +10,15 @@ import click
 @click.command()
 @click.argument("endpoint", required=False, default="")
 @click.option("--all", "everything", is_flag=True, help="Resolved ones too.")
+@click.option("--show", "one", default="", metavar="ALERT", help="All that this alert tells.")
 @click.option("--precision", is_flag=True, help="What share of past alerts was real, by endpoint.")
 @click.pass_obj
-def alerts(obj: Any, endpoint: str, everything: bool, precision: bool) -> None:
+def alerts(obj: Any, endpoint: str, everything: bool, one: str, precision: bool) -> None:
     """List alerts, newest first."""
+    if one:
+        found = obj.client.call("monitoring.alert", alert=one)
+        obj.show(found, text=story(found))
+        return
     if precision:
         found = obj.client.call("monitoring.precision", endpoint=endpoint)
         columns = [("ENDPOINT", "endpoint"), ("ALERTS", "alerts"), ("JUDGED", "judged"), ("REAL", "real")]
@@ -22,6 +27,21 @@ def alerts(obj: Any, endpoint: str, everything: bool, precision: bool) -> None:
     found = obj.client.call("monitoring.alerts", endpoint=endpoint, state="" if everything else "open")
     columns = [("ALERT", "id"), ("STATE", "state"), ("ENDPOINT", "endpoint"), ("CAUSE", "cause"), ("WHAT", "message")]
     obj.show(found, table=columns, title="Alerts")
+
+
+def story(alert: dict[str, Any]) -> str:
+    """An alert as people read it."""
+    import msgspec
+
+    from loopline.usecases.monitoring.model.alerts import Alert
+    from loopline.usecases.monitoring.model.messages import facts_of
+
+    found = msgspec.convert(alert, Alert)
+    head = f"{found.id}: {found.cause.replace('_', ' ')} on {found.endpoint or 'the installation'}, {found.state}"
+    judged = [f"Judged {found.verdict} by {found.judged_by}."] if found.verdict else []
+    noted = [f"{found.changed_by}: {found.note}"] if found.note else []
+    commands = [f"  {command}" for command in found.details.get("commands") or ()]
+    return "\n".join([head, found.message, *facts_of(found), *noted, *judged, *(["Next:"] * bool(commands)), *commands])
 
 
 @click.command()

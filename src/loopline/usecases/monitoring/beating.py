@@ -28,6 +28,7 @@ from loopline.usecases.monitoring.store import windows as window_store
 CAUSES = ("silence", "truth", "monitor", "schedule", "channel", "disk")
 ACTOR = "monitor"
 ATTENDED_S = 120.0  # looks further apart than this learn nothing of what came between
+KEEP_S = 600.0  # how often what was learned is written
 BEHIND_S = 2 * rules.HOUR_S
 FAILURES = 3
 CHANNEL_TRIES = 6  # about two minutes
@@ -102,24 +103,32 @@ class Beats:
         self._stuck = stuck
         self._home = home
         self._log_times = log_times or (lambda name: log_times_in(home, name))
+        self._seen_before: Seen | None = None
+        self._kept_at = 0.0
         self._free = free or (lambda: shutil.disk_usage(home or Path()).free)
 
     def watch(self, failing: Mapping[str, str] | None = None) -> int:
         """Look at everything; answers how many findings are wrong. `failing` are evaluations that failed several times in
         a row, with their errors, by endpoint."""
         now = self._clock.now().timestamp()
-        before, evaluated = self._database.read(lambda tx: (store.seen(tx), store.evaluated(tx)))
+        evaluated = self._database.read(store.evaluated)
+        before = self._seen_before or self._database.read(store.seen)
         configs = self._configs()
         seen = self._seen(before, configs, now)
         found = list(self._found(configs, seen, evaluated, failing or {}, now))
-        at = self._clock.text()
+        at, keep = self._clock.text(), not 0 <= now - self._kept_at < KEEP_S
+        self._seen_before = seen
 
         def work(tx: Transaction) -> int:
-            store.put_seen(tx, seen, at)
+            store.put(tx, store.WATCH, "", at)
+            if keep:
+                store.put_seen(tx, seen, at)
             self._settle(tx, found, at)
             return len(found)
 
-        return self._database.write(work, durable=bool(found))
+        wrong = self._database.write(work, durable=bool(found))
+        self._kept_at = now if keep else self._kept_at
+        return wrong
 
     def _seen(self, before: Seen, configs: Mapping[str, MonitorConfig], now: float) -> Seen:
         learns = 0 <= now - before.at <= ATTENDED_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,11 @@ class Tending:
     def watch_monitors(self, failing: Mapping[str, str] | None = None) -> int:
         """Look whether sources, truth, monitors, schedules, channels and the disk are well; opens and resolves alerts.
         Answers how many are not. `failing`: evaluations that failed several times in a row, by endpoint."""
-        beats = Beats(
-            self._database, self._clock, self._incidents, self._heartbeats, self._stuck, self._home,
-        )  # fmt: skip
-        return beats.watch(failing)
+        return self._beats.watch(failing)
+
+    @cached_property
+    def _beats(self) -> Beats:
+        return Beats(self._database, self._clock, self._incidents, self._heartbeats, self._stuck, self._home)
 
     def not_watched(self) -> str:
         """A sentence when nobody has looked after the monitors for minutes, "" otherwise or where nobody ever did."""

@@ -212,6 +212,20 @@ def test_a_look_without_news_writes_no_alert_anew(world: World) -> None:
     assert world.open()["disk"].details["windows"] == 1
 
 
+def test_what_was_learned_outlives_the_worker(world: World) -> None:
+    world.heartbeat = Heartbeat(silent_hours=5)
+    world.live(3)
+    world.beats = Beats(
+        world.database, world.clock, world.beats._incidents, world.beats._configs, list, None,
+        lambda _: (world.times[0], 0.0), lambda: world.free,
+    )  # fmt: skip
+    world.quiet(6)
+    assert list(world.open()) == ["silence"]
+    seen = world.database.read(beat_store.seen).of["late"].predictions
+    assert seen.gaps
+    assert seen.since < seen.last
+
+
 def test_who_watches_nothing_is_found_out() -> None:
     assert not_watched("", "2026-05-04T00:00:00Z") == ""
     assert not_watched("2026-05-04T00:00:00Z", "2026-05-04T00:03:00Z") == ""

@@ -15,7 +15,7 @@ ON CONFLICT (name) DO UPDATE SET at = :at, details = :details"""
 AT = "SELECT at, details FROM monitoring_beats WHERE name = :name"
 EVALUATED = "SELECT endpoint, evaluated_at FROM monitoring_endpoints"
 BEATEN = "SELECT endpoint, at FROM monitoring_beats WHERE endpoint <> ''"
-WATCH = "watch"
+WATCH, SEEN = "watch", "seen"
 TRYING = """SELECT channel, max(tries) AS tries, max(error) AS error FROM monitoring_deliveries
 WHERE state = 'waiting' GROUP BY channel"""
 ENDED = """SELECT channel, max(CASE WHEN state = 'dead' THEN ended_at ELSE '' END) AS dead,
@@ -36,13 +36,13 @@ def watched_at(tx: Transaction) -> str:
 
 def seen(tx: Transaction) -> Seen:
     """What was seen at the last look."""
-    row = tx.row(AT, {"name": WATCH})
+    row = tx.row(AT, {"name": SEEN})
     return Seen() if row is None else msgspec.json.decode(row["details"], type=Seen)
 
 
 def put_seen(tx: Transaction, seen: Seen, at: str) -> None:
     """Keep what was seen."""
-    put(tx, WATCH, "", at, msgspec.json.encode(seen).decode())
+    put(tx, SEEN, "", at, msgspec.json.encode(seen).decode())
 
 
 def evaluated(tx: Transaction) -> dict[str, str]:
