@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,7 +35,10 @@ def main() -> None:
         os.dup2(2, 1)  # what libraries print must not look like an answer
         with open_home(Path(arguments.home), create=False) as loopline:
             for line in sys.stdin:
-                print(json.dumps(answered(loopline, json.loads(line))), file=answers, flush=True)
+                began = time.process_time()
+                answer = answered(loopline, json.loads(line))
+                answer["seconds"] = f"{time.process_time() - began:.3f}"
+                print(json.dumps(answer), file=answers, flush=True)
 
 
 def answered(loopline: Loopline, question: dict[str, str]) -> dict[str, str]:

@@ -25,7 +25,8 @@ FIRST_CLEARING_S = 600.0  # not while everything starts
 KEPT = ("seal", "clear", "judge", "compile")  # what other rules change nothing about
 PROMPT = ("judge", "compile")
 FAILURES = 3
-REST = 2.0  # an evaluation is followed by a rest this many times as long
+SPARING, MOST_WAITING = 20.0, 100
+REST = 2.0  # an evaluation is followed by a rest this many times as long as it kept a processor busy
 Stamp = tuple[tuple[str, int, int], ...]
 log = logging.getLogger("loopline.worker")
 
@@ -43,6 +44,7 @@ class Chores:
         self.uncompiled: Sequence[str] = ()  # versions for which no engine was chosen yet
         self._not_before: dict[str, float] = {"clear": time.monotonic() + FIRST_CLEARING_S}
         self._next_look = 0.0
+        self._waiting: list[tuple[str, Stamp]] = []  # of the last look, to be done before the next
         self._idle_since = 0.0
         self._failures: dict[str, list[str]] = {}
 
@@ -51,12 +53,17 @@ class Chores:
         now = time.monotonic()
         if self._child is not None and not self._answered(self._child, now):
             return
+        if self._waiting and not self.asked:
+            self._ask(*self._waiting.pop(0), now)
+            return
         if now < self._next_look:
             return
-        self._next_look = now + (QUICK_S if self.asked else LOOK_S)
-        wanted = self._wanted(now)
-        if wanted is not None:
-            self._ask(*wanted, now)
+        ready = self._ready(now)
+        # Where a thousand endpoints are looked at, that is not done all the time.
+        self._next_look = now + max(QUICK_S if self.asked else LOOK_S, SPARING * (time.monotonic() - now))
+        if ready:
+            self._ask(*ready[0], now)
+            self._waiting = [one for one in ready[1:] if one[0].startswith("evaluate ")][:MOST_WAITING]
         elif self._child is not None and now - self._idle_since > WARM_S:
             self.close()
 
@@ -77,6 +84,7 @@ class Chores:
         if self._child is not None:
             self._child.kill()
         self._child = self._doing = None
+        self._waiting = []
 
     def _answered(self, child: Child, now: float) -> bool:
         """Whether the child is free; an error that it answers is raised."""
@@ -87,14 +95,16 @@ class Chores:
             return False
         (name, began), self._doing = self._doing, None
         self._idle_since = now
-        rest = SEAL_S if name == "seal" else 0.0 if name in PROMPT else max(LOOK_S, REST * (now - began))
+        told = json.loads(answer) if answer else {}
+        took = float(told.get("seconds", now - began))
+        rest = SEAL_S if name == "seal" else 0.0 if name in PROMPT else max(LOOK_S, REST * took)
         self._not_before[name] = now + rest
         if answer == "":
             self.close()
             self._done.pop("judge", None)  # who asked is told, instead of waiting for ever
             log.warning("the process that evaluates and seals ended while doing %s", name)
             self._failed(name, "its process ended")
-        elif error := json.loads(answer).get("error"):
+        elif error := told.get("error"):
             log.warning("%s: %s", name, error)
             self._failed(name, error)
         else:
@@ -107,8 +117,8 @@ class Chores:
         if name not in KEPT and len(self._failures[name]) < FAILURES:
             self._done.pop(name, None)
 
-    def _wanted(self, now: float) -> tuple[str, Stamp] | None:
-        """The chore that waits longest, with the state of the files that it will see."""
+    def _ready(self, now: float) -> list[tuple[str, Stamp]]:
+        """What there is to do, the chore that waits longest first, each with the state of the files that it will see."""
         folders = [self._home / kind for kind in ("predictions", "truth")]
         names = sorted({entry.name for folder in folders if folder.is_dir() for entry in os.scandir(folder)})
         stamps = {f"evaluate {name}": self._log_of(name, folders) for name in names}
@@ -121,10 +131,7 @@ class Chores:
             for name, stamp in stamps.items()
             if stamp and stamp != self._done.get(name) and now >= self._not_before.get(name, 0.0)
         ]
-        if not ready:
-            return None
-        chosen = min(ready, key=lambda name: self._not_before.get(name, 0.0))
-        return chosen, stamps[chosen]
+        return [(name, stamps[name]) for name in sorted(ready, key=lambda name: self._not_before.get(name, 0.0))]
 
     def _log_of(self, endpoint: str, folders: Sequence[Path]) -> Stamp:
         """What there is of an endpoint's records; changes when something is logged, sealed or removed."""
