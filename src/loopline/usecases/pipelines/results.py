@@ -14,7 +14,8 @@ class Model:
 
     `example` is a frame of input rows (pandas, Polars, Arrow) from which the signature follows unless `signature` says
     it; `metrics` are plain numbers; `evaluation` is a frame of held-out rows (inputs, label, event_time, slice columns)
-    on which a gate compares models; `profile` is what monitoring compares live rows with (default: the example);
+    on which a gate compares models; `profile` is the rows of which a profile is kept that monitoring compares live rows with
+    (default: the example; with a column `prediction` scores are compared, too, with `event_time` its own days are learned);
     `name` is the registered model's name; `metadata` may say trained_from and trained_until (ISO times).
     """
 

@@ -51,9 +51,7 @@ def profile(
     days and weeks differ. `limits` say what beyond type and nullability is out of contract; by default those of `like`. Invalid for a missing column
     or one of another type.
     """
-    profiler = Profiler(signature, like, limits)
-    profiler.add(table)
-    made = profiler.finish()
+    made = Profiler(signature, like, limits).whole(table)
     if not event_time or event_time not in table.column_names:
         return made
     times = milliseconds(table[event_time])
@@ -89,6 +87,15 @@ class Profiler:
     def finish(self) -> Profile:
         """The profile of all batches so far."""
         return Profile(rows=self._rows, columns=tuple(counts.finish() for _, counts in self._columns))
+
+    def whole(self, table: pa.Table) -> Profile:
+        """The profile of one table alone, column by column: a wide one takes no more memory than a narrow one."""
+        found = []
+        for column, source in _columns(table, self._signature):
+            _, counts = self._begun(table, column, source)
+            counts.add(table[source])
+            found.append(counts.finish())
+        return Profile(rows=table.num_rows, columns=tuple(found))
 
     def _begun(self, rows: Any, column: Column, source: str) -> tuple[str, NumericCounts | TextCounts]:
         known = [one for one in (like.column(column.name) for like in self._like) if one is not None]
