@@ -93,6 +93,18 @@ def test_disparities_are_those_of_the_definitions(days: int) -> None:
     assert rate.low < rate.value < rate.high
 
 
+def test_the_definitions_are_those_of_fairlearn() -> None:
+    from fairlearn import metrics
+
+    made = population(3, 6000, 14, unfair=0.8)
+    found = {one.name: one.value for one in told(made).disparities}
+    truth, called = made["truth"].astype(int), (made["scores"] > 0.4).astype(int)
+    for name in ("demographic_parity", "equal_opportunity", "equalized_odds"):
+        for kind in ("difference", "ratio"):
+            expected = getattr(metrics, f"{name}_{kind}")(truth, called, sensitive_features=made["group"])
+            assert found[f"{name}_{kind}"] == pytest.approx(expected)
+
+
 def test_groups_that_are_treated_alike_are_rarely_called_apart() -> None:
     runs = 30
     wrong = 0
