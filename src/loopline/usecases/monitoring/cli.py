@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from loopline.core.pages import attempted
 from loopline.usecases.monitoring.budget_cli import backtest, budget
 
 HEADINGS = [("WINDOW", "window"), ("SLICE", "value"), ("ROWS", "predictions"), ("LABELS", "labels"), ("", "state")]
@@ -116,10 +117,41 @@ def told(obj: Any, summary: dict[str, Any], windows: list[dict[str, Any]], rows:
         obj.say(f"{rows[0]['state'].replace('_', ' ').capitalize()}: {rows[0]['why']}")
         obj.say(f"{metric} {bars(rows[0]['metrics'][0]['points'])}")
     obj.say(glance(summary))
+    for sentence in [*estimated(rows), *drifted(obj, summary)]:
+        obj.say(sentence)
     if rows and rows[0]["alerts"]:
         for alert in obj.client.call("monitoring.alerts", endpoint=summary["endpoint"], state="open"):
             obj.say(f"{alert['state']} {alert['id']}: {alert['message']}")
     obj.show([line(window, metric) for window in windows], table=headings(metric), title="Windows")
+
+
+def estimated(rows: list[dict[str, Any]]) -> list[str]:
+    """What performance is thought to be where truth has not arrived."""
+    found = rows[0]["estimate"] if rows else None
+    if not found:
+        return []
+    span = "" if found["low"] is None else f" ({found['low']:.3f}-{found['high']:.3f})"
+    return [f"estimated {found['metric']} {found['value']:.3f}{span} from {found['window'][:10]} on"]
+
+
+def drifted(obj: Any, summary: dict[str, Any]) -> list[str]:
+    """How unusual the newest judged window was, and which columns made it so."""
+    found = attempted(obj.client.call, "monitoring.drift_history", endpoint=summary["endpoint"])
+    if not found or not found["starts"]:
+        return []
+    changed = [
+        f"{line['column']} {line['changes'][-1]}" for line in found["columns"] if line["alarms"] and line["alarms"][-1]
+    ]
+    word = "unusual" if found["alarms"][-1] else "as usual"
+    told = f"drift: the {summary['window']} of {found['starts'][-1][:10]} is {word}{chance(found['p_values'][-1])}"
+    return [f"{told}; {'; '.join(changed[:3])}" if changed else told]
+
+
+def chance(p_value: float | None) -> str:
+    """A p-value behind a word; '' without one."""
+    if p_value is None:
+        return ""
+    return " (p < 0.0001)" if p_value < 0.0001 else f" (p = {p_value:.2g})"
 
 
 def bars(values: Sequence[float | None]) -> str:

@@ -125,8 +125,16 @@ def told(obj: Any, found: dict[str, Any]) -> None:
     obj.say(opening(found))
     if found["p_value"] is not None:
         judged = f"judged by {found['periods']} of the reference"
-        obj.say(f"As unusual as this: {100 * found['p_value']:.2g} % of normal {found['window']}s, {judged}")
-    obj.show(found["columns"], table=FEATURES, title="Features")
+        share = "fewer than 0.01" if found["p_value"] < 0.0001 else f"{100 * found['p_value']:.2g}"
+        obj.say(f"As unusual as this: {share} % of normal {found['window']}s, {judged}")
+    obj.show([line(column) for column in found["columns"]], table=FEATURES, title="Features")
+
+
+def line(column: dict[str, Any]) -> dict[str, Any]:
+    """One column as a row of the table."""
+    chance = column.get("p_value")
+    told = "" if chance is None else "< 0.0001" if chance < 0.0001 else f"{chance:.2g}"
+    return {**column, "p_value": told, "change": f"{'! ' if column.get('alarm') else ''}{column['change']}"}
 
 
 def opening(found: dict[str, Any]) -> str:
