@@ -8,7 +8,7 @@ from typing import Any
 from loopline.core.errors import NotFound
 from loopline.core.pages import Call, attempted
 from loopline.usecases.monitoring.web_drift import chosen_window, quality
-from loopline.usecases.monitoring.web_monitor import history, windows_of
+from loopline.usecases.monitoring.web_monitor import alert_marks, deployments, history, windows_of
 
 KIND = "loopline.report/1"
 SEGMENT_ROWS = 12
@@ -43,6 +43,7 @@ def on_endpoint(call: Call, endpoint: str, start: str = "") -> dict[str, Any]:
         "quality": quality(chosen),
         "segments": segments(call, endpoint, rules.get("slices") or (), chosen),
         "alerts": alerts,
+        "marks": [*deployments(call, endpoint), *alert_marks(alerts)],
         "commands": commands(endpoint, alerts),
         "rules": rules,
     }

@@ -12,7 +12,7 @@ from loopline.usecases.monitoring.drawing.heat import heat
 from loopline.usecases.monitoring.drawing.lines import drawn
 from loopline.usecases.monitoring.reports.words import FILTERS
 from loopline.usecases.monitoring.web_fleet import FLEET_WORDS, TONES
-from loopline.usecases.monitoring.web_monitor import alert_marks, performance_plot
+from loopline.usecases.monitoring.web_monitor import performance_plot
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 LARGEST = 2 << 20
@@ -35,8 +35,8 @@ def of_endpoint(report: Mapping[str, Any], made_at: str) -> str:
     """The file of what `content.on_endpoint` answered; Invalid when it would be larger than 2 MB."""
     summary = report["summary"]
     metric = summary["metric"]
-    limit, marks = summary["limits"].get(metric), alert_marks(report["alerts"])
-    plot = performance_plot(report["windows"], metric, limit, marks, report["estimates"])
+    limit = summary["limits"].get(metric)
+    plot = performance_plot(report["windows"], metric, limit, report["marks"], report["estimates"])
     return _written(
         "report.html",
         {
