@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from loopline.core.errors import Invalid, NotFound
@@ -87,3 +88,13 @@ def test_what_is_beyond_limits_is_counted_in_rows_as_in_profiles() -> None:
     assert beyond(pa.array([True, False]), Limits(allowed=("true",))) == 1
     assert beyond(pa.array(["a"]), Limits(maximum=1)) == 0
     assert beyond(pa.array([], pa.float64()), Limits(maximum=1)) == 0
+
+
+@pytest.mark.parametrize("written", ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"])
+def test_days_are_learned_from_times_as_text_and_rows_without_a_time_left_out(written: str) -> None:
+    table = rows()
+    texts = pc.strftime(table["event_time"].cast(pa.timestamp("s", tz="UTC")), written).to_pylist()
+    texts[:400] = [None] * 400
+    table = table.set_column(1, "event_time", pa.array(texts, pa.string()))
+    found = profiling.profile_in(arrow(table), SIGNATURE)
+    assert (found.rows, sum(found.usual["day"].rows)) == (900, 500)

@@ -16,14 +16,18 @@ NO_TIME = np.iinfo(np.int64).min
 
 
 def milliseconds(column: Any) -> NDArray[np.int64]:
-    """A timestamp or ISO 8601 text column as UTC milliseconds; empty places become the smallest int64."""
+    """A timestamp or ISO 8601 text column (without an offset it is UTC) as UTC milliseconds; empty places become the smallest
+    int64."""
     import pyarrow as pa
 
-    try:
-        times = column.cast(pa.timestamp("ms", tz="UTC"), safe=False).cast("int64")
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise Invalid(f"A column of times cannot be read as times: {error}.") from None
-    return np.asarray(times.fill_null(NO_TIME).to_numpy(), dtype=np.int64)
+    for zone in ("UTC", None):
+        try:
+            times = column.cast(pa.timestamp("ms", tz=zone), safe=False).cast("int64")
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            reason = error
+        else:
+            return np.asarray(times.fill_null(NO_TIME).to_numpy(), dtype=np.int64)
+    raise Invalid(f"A column of times cannot be read as times: {reason}.") from None
 
 
 def period_of(times_ms: NDArray[np.int64], window: str) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from loopline.core.errors import Invalid
 from loopline.core.tables import Column, Signature
 from loopline.core.times import from_ms
 from loopline.usecases.monitoring.model import numbers, texts
-from loopline.usecases.monitoring.model.arrays import milliseconds, period_of
+from loopline.usecases.monitoring.model.arrays import NO_TIME, milliseconds, period_of
 from loopline.usecases.monitoring.model.cells import CELLS, unpacked
 from loopline.usecases.monitoring.model.limits import Limits
 from loopline.usecases.monitoring.model.numbers import MILLISECONDS, NumericCounts, grid_of
@@ -55,6 +55,8 @@ def profile(
     if not event_time or event_time not in table.column_names:
         return made
     times = milliseconds(table[event_time])
+    if (times == NO_TIME).any():
+        table, times = table.filter(times != NO_TIME), times[times != NO_TIME]
     inputs = tuple(column for column in made.columns if column.name in table.column_names)
     usual = {window: _usual(table, inputs, times, window) for window in ("day", "week")}
     return msgspec.structs.replace(made, usual={name: law for name, law in usual.items() if law.rows})
