@@ -48,10 +48,13 @@ class Book(Updating):
         return found
 
     def _profiles(self, start_ms: int, end_ms: int) -> list[ProfileOf]:
-        heads = sorted(self._within(start_ms, end_ms), key=lambda head: head.unit.first_ms)
+        """Those of buckets within these bounds; what was rolled up is a day each."""
         return [
-            one for head in heads for one in self._profiles_of(head).profiles if start_ms <= one.start < end_ms
-        ]  # fmt: skip
+            one
+            for head in sorted(self._within(start_ms, end_ms), key=lambda head: head.unit.first_ms)
+            for one in self._profiles_of(head).profiles
+            if start_ms <= one.start and next_period(one.start, "day" if head.rolled else self._bucket) <= end_ms
+        ]
 
     def tallies(self, start_ms: int, end_ms: int, column: str = "", value: str = "") -> Mapping[int, Tally]:
         """See `model.looking.Book`."""

@@ -36,7 +36,8 @@ class Head(msgspec.Struct, frozen=True):
 
     `truth`: the state of the truth that was joined to it. `newest`: time, model and version of its last prediction by wall
     clock. `served`: (event hour, last event time in it, version that made that prediction). `hours`: event hours of its rows
-    that have a key, which truth by key may speak of. `matched`: which records of truth (a bit each, in order of receipt) speak of its rows, by part of the truth.
+    that have a key, which truth by key may speak of. `matched`: which records of truth (a bit each, in order of receipt) speak of its rows, by part of the truth. `rolled`: its profiles are of days, no longer of
+    hours.
     """
 
     unit: Unit
@@ -46,6 +47,7 @@ class Head(msgspec.Struct, frozen=True):
     served: tuple[tuple[int, int, int | None], ...]
     hours: tuple[int, ...]
     matched: dict[int, bytes]
+    rolled: bool = False
 
 
 class Index(msgspec.Struct, frozen=True):

@@ -27,14 +27,16 @@ from loopline.usecases.monitoring.books.reading import (
     versions_in,
 )
 from loopline.usecases.monitoring.books.truths import BY_ID, BY_KEY, NOWHERE, part_of
-from loopline.usecases.monitoring.model.arrays import HOUR_MS, period_of
+from loopline.usecases.monitoring.model.arrays import DAY_MS, HOUR_MS, period_of
 from loopline.usecases.monitoring.model.profile import Profile
+from loopline.usecases.monitoring.model.sketching import merged_all
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PIECE_ROWS = 400_000
 SAVED_EVERY_S = 10.0
+HOURS_KEPT_MS = 63 * 86_400_000
 
 
 class Updating(Kept):
@@ -61,8 +63,23 @@ class Updating(Kept):
                 saved = time.monotonic()
         for name in gone:
             self._drop(name)
-        if changed:
+        if self._roll_up() or changed:
             self._save()
+
+    def _roll_up(self) -> bool:
+        """Profiles of hours that are long past become those of days: a year of hours would take much room."""
+        if self._bucket != "hour" or not self._heads:
+            return False
+        before = max(head.unit.end_ms for head in self._heads.values()) - HOURS_KEPT_MS
+        old = [head for head in self._heads.values() if head.unit.end_ms < before and not head.rolled]
+        for head in old:
+            days: dict[tuple[int, str, int | None], list[Profile]] = {}
+            for one in self._profiles_of(head).profiles:
+                days.setdefault((one.start // DAY_MS * DAY_MS, one.model, one.version), []).append(one.profile)
+            listed = [ProfileOf(*key, whole) for key, parts in days.items() if (whole := merged_all(parts)) is not None]
+            files.put(self._path(head.unit.name, "profiles"), Profiles(head.unit.mark, listed), durable=False)
+            self._heads[head.unit.name] = msgspec.structs.replace(self._heads[head.unit.name], rolled=True)
+        return bool(old)
 
     def _make(self, unit: Unit, whole: bool) -> bool:
         """Read a unit's rows (`whole`: also what does not depend on truth) and keep what they add up to."""
