@@ -18,7 +18,17 @@ from loopline.usecases.monitoring.model.blame.results import (
     BlamedVersion,
     Span,
 )
-from loopline.usecases.monitoring.model.blame.rows import Coded, Flags, Floats, Ints, Rows, blocks, coded, joined
+from loopline.usecases.monitoring.model.blame.rows import (
+    Coded,
+    Flags,
+    Floats,
+    Ints,
+    Rows,
+    blocks,
+    coded,
+    goes_with_time,
+    joined,
+)
 from loopline.usecases.monitoring.model.blame.shares import Share, by_value
 from loopline.usecases.monitoring.model.blame.values import lead_values, row_values, value_over
 from loopline.usecases.monitoring.model.blame.versions import beside
@@ -53,7 +63,12 @@ def answered(asked: Any, then: pa.Table, now: pa.Table, truth_of: Callable[[Any]
     columns = _columns(log, config)
     sides = [int((known & side).sum()) for side in (~log.now, log.now)]
     found = (
-        None if min(sides) < LEAST else explained(Rows(value, log.now, log.block, columns).at(known), value_of=value_of)
+        None
+        if min(sides) < LEAST
+        else explained(
+            Rows(value, log.now, log.block, columns, frozenset((VERSION, "arm", *config.slices))).at(known),
+            value_of=value_of,
+        )
     )
     means = (None, None) if found is None else found.means
     kept = Log(log.table, log.now, log.block, log.times, log.predicted)
@@ -249,6 +264,7 @@ def _features(log: Log, columns: tuple[Coded, ...]) -> tuple[tuple[BlamedFeature
     """Every input by weight, and where the model's use of it was taken from."""
     logged = {name.removeprefix("input."): name for name in _inputs(log.table)}
     inputs = [column for column in columns if column.name in logged]
+    inputs = [column for column in inputs if not goes_with_time(column, log.block)]
     shifts = {column.name: moving.moved(column, log.block, log.now) for column in inputs}
     use, use_from = _use(log, inputs)
     weight, whole = moving.weights(shifts, use), sum(use.values()) or 1.0

@@ -50,17 +50,20 @@ class Rows:
     """n rows of both windows.
 
     `value` is what each row adds: its mean over a window's rows is the metric there. `now` says which are of the window
-    that is explained, `block` in which stretch of time (0, 1, …; each of one window only) the row lies.
+    that is explained, `block` in which stretch of time (0, 1, …; each of one window only) the row lies. `declared` names the few columns that someone asked about.
     """
 
     value: Floats
     now: Flags
     block: Ints
     columns: tuple[Coded, ...]
+    declared: frozenset[str] = frozenset()
 
     def at(self, rows: Flags) -> Rows:
         """Some of the rows."""
-        return Rows(self.value[rows], self.now[rows], self.block[rows], tuple(c.at(rows) for c in self.columns))
+        return Rows(
+            self.value[rows], self.now[rows], self.block[rows], tuple(c.at(rows) for c in self.columns), self.declared
+        )
 
 
 def coded(name: str, column: Any, now: Flags) -> Coded | None:
@@ -132,6 +135,17 @@ def blocks(times_ms: Ints, now: Flags, least: int = 5) -> Ints:
         places[order] = np.arange(len(order)) * 12 // max(len(order), 1)
         found[side] = places + first
     return np.asarray(np.unique(found, return_inverse=True)[1], dtype=np.int64)
+
+
+def goes_with_time(column: Coded, block: Ints) -> bool:
+    """Whether a column says little more than the time: nearly all rows of a block share one value, as the month or the day of
+    the month do. It differs between any two windows and explains neither."""
+    blocks, width = int(block.max(initial=-1)) + 1, len(column.names)
+    table = np.bincount(block * width + column.codes, minlength=blocks * width).reshape(blocks, width)
+    return bool(
+        table.max(axis=1).sum() >= 0.95 * table.sum()
+        and len(np.unique(table.argmax(axis=1)[table.sum(axis=1) > 0])) > 1
+    )
 
 
 def joined(columns: Sequence[Coded | None]) -> tuple[Coded, ...]:

@@ -8,17 +8,18 @@ two windows by chance (Westfall and Young, Resampling-Based Multiple Testing, 19
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from loopline.usecases.monitoring.model.blame.rows import Coded, Flags, Floats, Rows
 
-LEAST_ROWS = 30
+LEAST_ROWS, LEAST_BLOCKS = 30, 3
+LASTING, LEAST_Z = 0.7, 3.0
 BEAM = 6
 SURELY = 0.8  # and nearly as surely
-PERMUTATIONS = 99
+PERMUTATIONS, LEVEL = 99, 0.05
 KEEPS, NARROWS = 0.8, 0.6  # a second column must keep so much of what the first explains, with so few of its rows
 
 
@@ -64,20 +65,38 @@ class Counts:
     spans: tuple[tuple[int, int, int], ...]
 
 
-def segment(rows: Rows, threshold: float, direction: float) -> Found | None:
-    """The segment that explains most surely a change in `direction` (+1 or -1), or None when none passes the threshold."""
+@dataclass(frozen=True)
+class Bounds:
+    """What a statistic must reach: of the columns that someone declared, and of all others."""
+
+    declared: float
+    found: float
+
+    def of(self, rows: Rows, place: int) -> float:
+        """That of a column."""
+        return self.declared if rows.columns[place].name in rows.declared else self.found
+
+    def needed(self, rows: Rows, found: Found) -> float:
+        """That of a segment."""
+        own = all(one.column.name in rows.declared for one in found.conditions)
+        return self.declared if own else self.found
+
+
+def segment(rows: Rows, bounds: Bounds, direction: float) -> Found | None:
+    """The segment that explains most surely a change in `direction` (+1 or -1), or None when none passes its bound."""
     blocks, now_blocks = _blocks(rows)
     counts = counted(rows, np.ones(len(rows.value), dtype=bool), rows.columns, blocks)
     excess, z = statistic(counts, now_blocks)
+    bound = np.array([bounds.of(rows, place) for place, _, _ in counts.spans])
     singles = [
         Found((_condition(rows.columns, counts.spans[place]),), float(direction * z[place]), float(excess[place]))
-        for place in np.argsort(-direction * z)[:BEAM]
+        for place in np.argsort(-direction * z / bound)[:BEAM]
     ]
-    if not singles or singles[0].z < threshold:
+    if not singles or singles[0].z < bounds.needed(rows, singles[0]):
         return None
     best = singles[0]
     deeper = [_within(rows, one, blocks, now_blocks, direction) for one in singles if one.z > 0]
-    better = [pair for pair in deeper if pair is not None and _narrower(pair, best, threshold, direction)]
+    better = [pair for pair in deeper if pair is not None and _narrower(pair, best, bounds.found, direction)]
     return max(better, key=lambda found: found.z, default=best)
 
 
@@ -86,13 +105,30 @@ def _narrower(pair: Found, best: Found, threshold: float, direction: float) -> b
     return surely and direction * pair.excess >= KEEPS * direction * best.excess
 
 
-def threshold(rows: Rows, seed: int = 0, level: float = 0.05) -> float:
-    """What the largest statistic of any segment (in either direction) exceeds with chance `level` when nothing is special about any."""
+def bounds_of(rows: Rows, seed: int = 0) -> Bounds:
+    """Half of the chance for the few declared columns, half for all others."""
+    families = [[column for column in rows.columns if (column.name in rows.declared) == own] for own in (True, False)]
+    declared, found = (
+        threshold(replace(rows, columns=tuple(columns)), seed, LEVEL / 2) if columns else LEAST_Z
+        for columns in families
+    )
+    return Bounds(declared, max(found, declared))
+
+
+def threshold(rows: Rows, seed: int, level: float) -> float:
+    """What the largest statistic of any segment (in either direction) exceeds with chance `level` when nothing is special
+    about any."""
     blocks, now_blocks = _blocks(rows)
     counts = counted(rows, np.ones(len(rows.value), dtype=bool), rows.columns, blocks)
+    # What is there on some days only (a new version, the day of the month) goes with its days wherever they are put: given to
+    # the windows by chance it would differ as much as it really does. Its statistic is held against that of the others.
+    lasting = (counts.part_rows > 0).mean(axis=0) >= LASTING
+    if not lasting.any():
+        return LEAST_Z
+    counts = replace(counts, part_rows=counts.part_rows[:, lasting], part_sums=counts.part_sums[:, lasting])
     rng = np.random.default_rng(seed)
     largest = [np.abs(statistic(counts, rng.permutation(now_blocks))[1]).max(initial=0.0) for _ in range(PERMUTATIONS)]
-    return float(max(np.quantile(largest, 1 - level), 2.5))
+    return float(max(np.quantile(largest, 1 - level), LEAST_Z))
 
 
 def counted(rows: Rows, chosen: Flags, columns: tuple[Coded, ...], blocks: int) -> Counts:
@@ -122,11 +158,13 @@ def statistic(counts: Counts, now: Flags) -> tuple[Floats, Floats]:
     """(change of all rows - change of the rows outside, the same over its error) of each of G candidates; 0 where it has
     no value."""
     rest_rows, rest_sums = counts.rows[:, None] - counts.part_rows, counts.sums[:, None] - counts.part_sums
-    excess, variance = np.zeros(len(counts.spans)), np.zeros(len(counts.spans))
+    candidates = counts.part_rows.shape[1]
+    excess, variance = np.zeros(candidates), np.zeros(candidates)
     valid = counts.part_rows.sum(axis=0) >= LEAST_ROWS
     for side, sign in ((now, 1.0), (~now, -1.0)):
         size, outside = counts.rows[side].sum(), rest_rows[side].sum(axis=0)
-        valid &= outside >= LEAST_ROWS
+        there = (counts.part_rows[side] > 0).sum(axis=0)
+        valid &= (outside >= LEAST_ROWS) & ((there == 0) | (there >= LEAST_BLOCKS))
         mean, other = counts.sums[side].sum() / max(size, 1.0), rest_sums[side].sum(axis=0) / np.maximum(outside, 1.0)
         excess += sign * (mean - other)
         whole = (counts.sums[side] - mean * counts.rows[side]) / max(size, 1.0)
