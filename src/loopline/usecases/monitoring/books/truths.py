@@ -24,7 +24,7 @@ from loopline.usecases.monitoring.needs import Serving
 if TYPE_CHECKING:
     import pyarrow as pa
 
-AT_ONCE = 500_000
+AT_ONCE = 200_000
 MOST_RUNS = 8
 PARTS_AT_ONCE = 100
 BY_ID, BY_KEY, ODD = 0, 1, 2
@@ -111,6 +111,10 @@ class Truths:
                 summed = zlib.crc32(f"{part} {found.records} {found.last}".encode(), summed)
         return f"{summed:08x}"
 
+    def let_go(self) -> None:
+        """Close what is open: what was read of a file counts as memory in use as long as it is."""
+        self._open.clear()
+
     def _whole(self) -> bool:
         try:
             for name in self._kept.runs:
@@ -170,6 +174,7 @@ class Truths:
                 break
             self._write(name, self._side_by_side(one, other))
             runs[-2:] = [name]
+            self.let_go()
         self._kept = msgspec.structs.replace(self._kept, runs=tuple(runs))
 
     def _side_by_side(self, one: str, other: str) -> Iterator[pa.Table]:

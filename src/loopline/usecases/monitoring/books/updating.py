@@ -58,6 +58,7 @@ class Updating(Kept):
                 changed |= self._make(unit, whole=False)
             elif head.unit != unit:
                 self._heads[unit.name], changed = msgspec.structs.replace(head, unit=unit), True
+            self._truths.let_go()
             if time.monotonic() - saved > SAVED_EVERY_S:
                 self._save()
                 saved = time.monotonic()
