@@ -16,7 +16,10 @@ from loopline.kit.student import t_quantile
 from loopline.usecases.monitoring.model.arrays import DAY_MS, NO_TIME
 from loopline.usecases.monitoring.model.config import MonitorConfig, QualityLimit
 from loopline.usecases.monitoring.model.quality import keys
+from loopline.usecases.monitoring.model.quality.calibrating import calibrated
 from loopline.usecases.monitoring.model.quality.confusing import table_of, written
+from loopline.usecases.monitoring.model.quality.fairness import fairness
+from loopline.usecases.monitoring.model.quality.looks import measured_any
 from loopline.usecases.monitoring.model.quality.measuring import measured
 from loopline.usecases.monitoring.model.quality.merging import merged, total
 from loopline.usecases.monitoring.model.quality.tallying import Rows, tallied, texts
@@ -363,6 +366,34 @@ def test_nothing_to_measure_is_no_error() -> None:
     assert "auc" not in single
     assert "brier_low" not in single
     assert tallied(rows.take(slice(0, 0)), COSTS).rows == 0
+
+
+EXTREMES = st.sampled_from(
+    [0.0, 1.0, -1.0, 0.5, 1e300, -1e300, 5e-324, 1e-9, 3.0, float("nan"), float("inf"), -float("inf")]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(EXTREMES, EXTREMES, EXTREMES), max_size=14), st.integers(1, 7),
+    st.sampled_from(("auc", "macro_f1", "rmse")),
+)  # fmt: skip
+def test_no_numbers_are_too_odd(told: list[tuple[float, float, float]], days: int, metric: str) -> None:
+    predicted, truth, naive = (np.array(column) for column in zip(*told, strict=True)) if told else [np.zeros(0)] * 3
+    times = np.arange(len(told)) % days * DAY_MS
+    config = MonitorConfig(metric=metric, costs={"false_positive": 1e300})  # type: ignore[arg-type]
+    rows = Rows(predicted, truth, ~np.isfinite(predicted), naive, times, times, groups=times, naive=naive)
+    tallies = {day * DAY_MS: tallied(rows.take(times == day * DAY_MS), config) for day in range(days)}
+    both = {0: total(tallies.values())}
+    for known in (tallies, both):
+        found = measured(known, config) | measured_any(known, config)
+        assert all(np.isfinite(value) for value in found.values())
+        for name, value in found.items():
+            if f"{name}_low" in found:
+                assert found[f"{name}_low"] <= value + 1e-9 * abs(value), name
+                assert value <= found[f"{name}_high"] + 1e-9 * abs(value), name
+        calibrated(known, 10)
+        fairness("x", {"a": known, "b": both}, least=1)
 
 
 def test_a_tally_that_cannot_be_read_is_refused() -> None:

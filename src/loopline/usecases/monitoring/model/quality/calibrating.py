@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from loopline.usecases.monitoring.model.quality.scoring import Score, error_of, 
 from loopline.usecases.monitoring.model.tallies import Tally
 
 
+@np.errstate(all="ignore")
 def calibrated(tallies: Mapping[int, Tally], parts: int, confidence: float = 0.95) -> tuple[list[Bin], Estimate | None]:
     """(bins, expected calibration error) of rows with truth of 0 and 1; ([], None) without any.
 
@@ -33,18 +34,8 @@ def calibrated(tallies: Mapping[int, Tally], parts: int, confidence: float = 0.9
 
     bins = []
     for score, mean in curves.by_score(curves.spread(binary), parts):
-        found = told(_varied(score))
+        found = told(replace(score, fewest=float(score.counts.sum()), share=True))
         bins.append(
             Bin(rows=int(score.counts.sum()), predicted=mean, observed=found.value, low=found.low, high=found.high)
         )
     return bins, told(tables.calibration_error(binary))
-
-
-def _varied(score: Score) -> Score:
-    """Where all labels are alike neither days nor rows vary: as if two of each kind had been seen besides (Agresti and Coull,
-    1998), by rows."""
-    units = float(score.counts.sum())
-    if score.squares > 0 or not units:
-        return score
-    near = (score.value * units + 2) / (units + 4)
-    return Score(score.name, score.value, np.full(1, math.nan), np.full(1, units), near * (1 - near) / (units + 4))

@@ -37,6 +37,7 @@ RATIOS = {
 }
 
 
+@np.errstate(all="ignore")
 def fairness(
     column: str, groups: Mapping[str, Mapping[int, Tally]], confidence: float = 0.95, least: int = LEAST
 ) -> FairnessOf:
@@ -67,7 +68,7 @@ def _rates(tallies: Mapping[int, Tally], starts: Sequence[int]) -> Iterator[tupl
         tops, units, squares = told.sum(axis=0)
         if units:
             value = float(tops / units)
-            spread = max(float(squares - units * value**2), 0.0)
+            spread = max(float(squares - units * value * value), 0.0)
             if name in _SHARES and (not tops or tops == units):
                 # Nothing varied: as if two of each kind had been seen besides (Agresti and Coull, 1998).
                 near = (tops + 2) / (units + 4)
@@ -226,4 +227,4 @@ def _span(
 
 
 def _scaled(score: Score, factor: float) -> Score:
-    return Score(score.name, score.value, score.blocks * factor, score.counts, score.squares * factor**2)
+    return Score(score.name, score.value, score.blocks * factor, score.counts, score.squares * factor * factor)

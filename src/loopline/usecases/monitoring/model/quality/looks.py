@@ -21,6 +21,7 @@ from loopline.usecases.monitoring.model.tallies import Tally
 TIGHTEST_AT = 30  # days
 
 
+@np.errstate(all="ignore")
 def course(
     tallies: Mapping[int, Tally], metric: str, config: MonitorConfig, most: int, confidence: float = 0.95
 ) -> list[LookAt]:
@@ -40,6 +41,7 @@ def course(
     return found
 
 
+@np.errstate(all="ignore")
 def measured_any(tallies: Mapping[int, Tally], config: MonitorConfig, confidence: float = 0.95) -> dict[str, float]:
     """`<metric>_low_any` and `<metric>_high_any` of every metric that applies, once at least five days have truth.
 

@@ -18,6 +18,7 @@ from loopline.usecases.monitoring.model.tallies import Numbers, Tally, asks_clas
 Floats = NDArray[np.float64]
 
 
+@np.errstate(all="ignore")  # what cannot be computed is left out
 def measured(tallies: Mapping[int, Tally], config: MonitorConfig, confidence: float = 0.95) -> dict[str, float]:
     """Every metric that applies to these rows, by name, with `<metric>_low` and `<metric>_high` where an interval can be told.
 
@@ -73,19 +74,18 @@ def _regression(buckets: Sequence[Numbers | None]) -> Iterator[Score]:
         return np.array([0.0 if one is None else float(getattr(one, name)) for one in buckets])
 
     counts, squared = of("count"), of("squared")
-    with np.errstate(over="ignore", invalid="ignore"):
-        yield ratio("mae", of("absolute"), counts, float(squared.sum()))
-        mse = ratio("mse", squared, counts, float(of("fourth").sum()))
-        yield mse
-        root = math.sqrt(mse.value)
-        if root:
-            yield Score("rmse", root, mse.blocks / (2 * root), counts, mse.squares / (4 * mse.value))
-        else:
-            yield Score("rmse", 0.0, mse.blocks, counts, 0.0)
-        yield ratio("bias", of("error"), counts, float(squared.sum()))
-        if of("nonzero").any():
-            yield ratio("mape", of("relative"), of("nonzero"), float(of("relative_squared").sum()))
-        yield from _explained(of("truth_mean"), of("truth_spread"), counts, squared)
+    yield ratio("mae", of("absolute"), counts, float(squared.sum()))
+    mse = ratio("mse", squared, counts, float(of("fourth").sum()))
+    yield mse
+    root = math.sqrt(mse.value)
+    if root:
+        yield Score("rmse", root, mse.blocks / (2 * root), counts, mse.squares / (4 * mse.value))
+    else:
+        yield Score("rmse", 0.0, mse.blocks, counts, 0.0)
+    yield ratio("bias", of("error"), counts, float(squared.sum()))
+    if of("nonzero").any():
+        yield ratio("mape", of("relative"), of("nonzero"), float(of("relative_squared").sum()))
+    yield from _explained(of("truth_mean"), of("truth_spread"), counts, squared)
 
 
 def _explained(means: Floats, spreads: Floats, counts: Floats, squared: Floats) -> Iterator[Score]:

@@ -92,7 +92,7 @@ def _numbers(one: Numbers, other: Numbers) -> Numbers:
         count=count,
         other=one.other + other.other,
         truth_mean=one.truth_mean + apart * other.count / count,
-        truth_spread=one.truth_spread + other.truth_spread + apart**2 * one.count * other.count / count,
+        truth_spread=one.truth_spread + other.truth_spread + apart * apart * one.count * other.count / count,
         predicted=one.predicted + other.predicted,
         error=one.error + other.error,
         absolute=one.absolute + other.absolute,

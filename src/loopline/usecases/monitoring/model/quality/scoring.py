@@ -43,7 +43,7 @@ def ratio(name: str, tops: Floats, counts: Floats, squares: float = math.nan) ->
     """A mean: `tops` are sums over the units of each bucket, `squares` the sum of the units' squares."""
     units = float(counts.sum())
     value = float(tops.sum()) / units if units else math.nan
-    spread = (squares - units * value**2) / units**2 if units else math.nan
+    spread = (squares - units * value * value) / units**2 if units else math.nan
     return Score(name, value, (tops - value * counts) / max(units, 1), counts, max(spread, 0.0))
 
 

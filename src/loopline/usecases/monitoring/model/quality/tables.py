@@ -124,7 +124,7 @@ def _folded(mean: float, error: float) -> float:
     if error <= 0:
         return 0.0
     far = mean / error
-    density = math.exp(-(far**2) / 2) * math.sqrt(2 / math.pi)
+    density = math.exp(-far * far / 2) * math.sqrt(2 / math.pi)
     return error * density - mean * math.erfc(far / math.sqrt(2))
 
 
@@ -150,7 +150,7 @@ def classified(buckets: Sequence[Classes | None], costs: Mapping[Any, float]) ->
     if costs:
         right, wrong = float(costs.get("true_positive", 0.0)), float(costs.get("false_positive", 0.0))
         sums = right * correct + wrong * (counts - correct)
-        squares = right**2 * correct.sum() + wrong**2 * (counts - correct).sum()
+        squares = right * right * correct.sum() + wrong * wrong * (counts - correct).sum()
         yield ratio("cost", sums, counts, float(squares))
 
 

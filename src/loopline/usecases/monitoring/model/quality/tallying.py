@@ -67,6 +67,7 @@ def texts(values: Sequence[str | None]) -> NDArray[Any]:
     return found
 
 
+@np.errstate(all="ignore")  # what is beyond all numbers becomes infinite, and no metric
 def tallied(rows: Rows, config: MonitorConfig) -> Tally:
     """The Tally of rows of one bucket and segment; `threshold`, `group` and `top` of the config matter.
 
@@ -148,10 +149,7 @@ def _numbers(truth: Floats, predicted: Floats, other: int) -> Numbers:
     squares = error * error
     mean = float(truth.mean())
     nonzero = truth != 0
-    # Over a denormal truth the quotient is infinite, and says so.
-    with np.errstate(over="ignore", divide="ignore"):
-        relative = np.abs(error[nonzero] / truth[nonzero])
-        relative_squared, fourth = float((relative * relative).sum()), float((squares * squares).sum())
+    relative = np.abs(error[nonzero] / truth[nonzero])
     return Numbers(
         count=len(truth),
         other=other,
@@ -161,10 +159,10 @@ def _numbers(truth: Floats, predicted: Floats, other: int) -> Numbers:
         error=float(error.sum()),
         absolute=float(np.abs(error).sum()),
         squared=float(squares.sum()),
-        fourth=fourth,
+        fourth=float((squares * squares).sum()),
         nonzero=int(nonzero.sum()),
         relative=float(relative.sum()),
-        relative_squared=relative_squared,
+        relative_squared=float((relative * relative).sum()),
     )
 
 
