@@ -157,9 +157,9 @@ def test_small_lasting_shifts_gather_evidence(trained: Profile) -> None:
     assert cells["x"].e_value > 300
     assert cells["x"].alarm
     assert cells["x"].p_value > 0.001
-    assert all(
-        cell.e_value < 20 for cell in looked_at(Memory(quiet, then), then)[0].changed if cell.e_value is not None
-    )
+    still = looked_at(Memory(quiet, then), then)[0].changed
+    assert max(cell.e_value for cell in still if cell.column in ("x", "c")) < 50
+    assert not any(cell.alarm for cell in still)
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,15 @@ PIECES = 64
 
 class Chance(NamedTuple):
     """A statistic's mean square in one row (divide by the rows), `degrees`: of the chi-square that its square is nearest
-    to, `shape`: of the gamma law of the statistic itself (Wasserstein), and `share`: what the reference's own share is."""
+    to, `shape`: of the gamma law of the statistic itself (Wasserstein), `share`: what the reference's own share is, and
+    `skew`: the skewness in one row."""
 
     square: float
     degrees: float = 1.0
     shape: float = 0.0
     share: float = 0.0
     curved: float = 0.0
+    skew: float = 0.0
 
 
 def chance(column: ProfiledColumn) -> dict[str, Chance]:
@@ -46,7 +48,7 @@ def _numeric(column: NumericColumn) -> dict[str, Chance]:
     middles = reached - shares / 2
     return {
         "rank_mean": Chance(_variance(shares, middles)),
-        "rank_spread": Chance(_variance(shares, scores(middles))),
+        "rank_spread": Chance(_variance(shares, scores(middles)), skew=_skew(shares, scores(middles))),
         "ks": Chance(KS_SQUARE, KS_DEGREES),
         "chi_square": _pearson(np.bincount(ranked.parts, weights=shares).astype(np.float64)),
         "wasserstein": _wasserstein(reached[:-1], np.diff(values)),
@@ -73,6 +75,12 @@ def _of_share(share: float) -> Chance:
 def _variance(shares: Floats, values: Floats) -> float:
     mean = float(shares @ values)
     return float(shares @ np.square(values - mean))
+
+
+def _skew(shares: Floats, values: Floats) -> float:
+    away = values - float(shares @ values)
+    variance = float(shares @ np.square(away))
+    return float(shares @ away**3) / variance**1.5 if variance > 1e-12 else 0.0
 
 
 def _pearson(shares: Floats) -> Chance:

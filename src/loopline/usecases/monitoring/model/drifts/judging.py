@@ -137,8 +137,8 @@ def _unusual(
     apart = standardized(distance, square, between, rows)[:, 0]
     unit = np.sqrt(np.maximum(between + square * rows, 1e-30))[:, 0]
     # Every window meets the same reference: what it does not know itself must not gather as evidence.
-    unsure = 2 * np.sqrt(unsure + square / np.maximum(then, 1))[:, 0]
-    allowed = (TOLERANCE_SD * np.sqrt(square[:, 0]) + unsure) / unit
+    known = np.maximum(TOLERANCE_SD * np.sqrt(square), 2 * np.sqrt(square / np.maximum(then, 1)))
+    allowed = (known + 2 * np.sqrt(unsure))[:, 0] / unit
     for at, (column, name) in enumerate(tests):
         if column in pairs and name in statistics[column]:
             tolerance = rules.tolerance.get(column)

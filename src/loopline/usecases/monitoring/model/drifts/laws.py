@@ -44,6 +44,8 @@ class Chances:
         found = table(list(entries))
         self.square, self.degrees, self.shape = found["square"], found["degrees"], found["shape"]
         self.share, self.curved = found["share"], found["curved"]
+        self.skew = found["skew"]
+        self.skewed = (self.skew > 0) & (self.square > 0)
         self.scale = np.array([gamma_scale(entry) for entry in entries])
         self.signed = np.array([name in SIGNED for name in names])
         self.shares = np.array([name in SHARES for name in names])
@@ -69,9 +71,18 @@ class Chances:
         at = np.where(self.gamma[:, None], scaled, at)
         known = (normal & (self.square > 0)) | (self.chi & (self.degrees > 0)) | (self.gamma & (self.scale > 0))
         found[known] = gamma_tail(np.maximum(shape[known], 1e-3), at[known])
+        found[self.skewed] = self._of_skewed(distance[self.skewed], now[self.skewed], then[self.skewed])
         found[self.ks] = kolmogorov_tail(distance[self.ks] * np.sqrt(rows[self.ks]))
         found[self.shares] = self._of_shares(distance, now, then, own)
         return found
+
+    def _of_skewed(self, distance: Floats, now: Floats, then: Floats) -> Floats:
+        """A mean of skewed values: Pearson's type III law with their third moment, on the longer side."""
+        z = distance * np.sqrt(now * then / np.maximum(now + then, 1) / self.square[self.skewed][:, None])
+        skew = self.skew[self.skewed][:, None] / np.sqrt(np.maximum(now, 1))
+        shape = 4 / np.square(np.clip(skew, 1e-3, 2.0))
+        long = np.minimum(1.0, 2 * gamma_tail(shape, shape + np.abs(z) * np.sqrt(shape)))
+        return np.asarray(np.where(z > 0, long, gamma_tail(0.5, np.square(z) / 2)))
 
     def _of_shares(self, distance: Floats, now: Floats, then: Floats, own: bool) -> Floats:
         """Two-sided: the hits of both sides fall on `now` with its share of the rows (Fisher's conditional test).

@@ -17,7 +17,7 @@ from loopline.usecases.monitoring.model.windows import Window
 
 FORMAT = 1
 MOST_ROWS, MOST_SAMPLED = 2000, 12
-MAIN, MAIN_WEIGHT = "rank_mean", 0.6
+MAIN, MAIN_WEIGHT = "rank_mean", 0.7
 _REST = "chi_square"
 TRAINED = "trained on"
 Cells = dict[str, DriftCell]
