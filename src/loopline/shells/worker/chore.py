@@ -55,6 +55,7 @@ def answered(loopline: Loopline, question: dict[str, str]) -> dict[str, str]:
             loopline.registry.compile_waiting(COMPILE_S)
         else:
             loopline.monitoring.evaluate(question["endpoint"])
+            loopline.monitoring.blame_open(question["endpoint"])
     except LooplineError as error:
         return {"error": str(error)}
     except Exception as error:  # one endpoint's trouble is not the others'

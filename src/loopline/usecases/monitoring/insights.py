@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -61,16 +62,17 @@ class Insights:
         return found
 
     def blame_open(self, endpoint: str) -> int:
-        """Blame the alerts of an endpoint that are open and were not blamed yet; answers how many were. What cannot be
-        blamed (nothing to compare with) is left."""
+        """Blame the alerts of an endpoint that are open and were not blamed yet; answers how many were. One that cannot be
+        (nothing to compare with) says why instead, and is not tried again by itself."""
         done = 0
         for alert in self._database.read(lambda tx: alert_store.alerts(tx, endpoint, "open", MOST_ALERTS)):
             if alert.cause in ("performance", "estimate", "drift", "data_quality") and "blame" not in alert.details:
                 try:
                     self.blame(alert.id)
                     done += 1
-                except LooplineError:
-                    continue
+                except LooplineError as error:
+                    why = {"sentences": [str(error)], "parts": [], "features": []}
+                    self._database.write(partial(_keep, alert_id=alert.id, reasons=why))
         return done
 
     def budget(self, endpoint: str) -> Choice:

@@ -136,3 +136,15 @@ def test_what_cannot_be_asked(watch: Any) -> None:
         watch.monitoring.blame("", "late", "2014-04-01")
     with pytest.raises(Invalid):
         watch.monitoring.blame("", "late", "soon")
+
+
+def test_open_alerts_are_blamed_once_by_themselves(watch: Any) -> None:
+    watch.rules["late"] = {"label_delay_hours": 12, "lower_limit": 0.9}
+    week(watch, 0, carrier)
+    week(watch, 1)
+    watch.monitoring.evaluate("late")
+    assert watch.monitoring.blame_open("late") == 0  # its first window: nothing to compare with, and it says so
+    (alert,) = watch.monitoring.alerts(state="open")
+    assert "no window before" in alert.details["blame"]["sentences"][0]
+    watch.logs.read_predictions = None  # it is not tried again
+    assert watch.monitoring.blame_open("late") == 0

@@ -16,7 +16,7 @@ from loopline.usecases.monitoring.model.explaining import effect, evidence
 
 GRAVITY = ("performance", "errors", "silence", "estimate", "truth", "latency", "data_quality", "drift")
 INPUTS, QUALITY, WORK = {"data_quality", "drift"}, {"performance", "estimate"}, {"latency", "errors"}
-KEPT = ("also", "windows", "related")
+KEPT = ("also", "windows", "related", "blame")
 LOOKED_UP = {
     "latency": "loopline monitor {endpoint}",
     "errors": "loopline monitor {endpoint}",
