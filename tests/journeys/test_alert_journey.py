@@ -137,7 +137,7 @@ def test_a_bad_day_is_told_looked_after_judged_and_over(
         assert (judged["id"], judged["verdict"]) == (alert["id"], "real")
         (precision,) = server.client.call("monitoring.precision")
         assert (precision["judged"], precision["real"], precision["share"]) == (1, 1, 1.0)
-        assert {one["state"] for one in server.client.call("monitoring.deliveries")} == {"sent"}
+        until(lambda: {one["state"] for one in server.client.call("monitoring.deliveries")} == {"sent"})
         assert len(mail.all()) == 3
 
 

@@ -74,15 +74,14 @@ def test_the_worker_s_process_sends_mail_and_webhook_once(loopline: Loopline, mo
             until(lambda: sending.look(loopline.monitoring.messages.due()) or (mail.all() and hook.all()))
             post(loopline, state="resolved")
             until(lambda: sending.look(loopline.monitoring.messages.due()) or len(mail.all()) == len(hook.all()) == 2)
+            until(lambda: {one.state for one in loopline.monitoring.messages.deliveries()} == {"sent"})
         finally:
             sending.close()
-        states = {one.state for one in until(lambda: loopline.monitoring.messages.deliveries())}
     assert [message["Subject"] for message in mail.all()] == [
         "Alert: late - performance",
         "Resolved: late - performance",
     ]
     assert "loopline blame a1" in hook.all()[0]["body"]["message"]
-    assert states == {"sent"}
 
 
 def test_a_receiver_that_comes_back_gets_it_once(loopline: Loopline, monkeypatch: pytest.MonkeyPatch) -> None:
