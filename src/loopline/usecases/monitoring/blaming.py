@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 100_000  # of each window; more are drawn from
 REFERENCE = {"hour": 168, "day": 28, "week": 4, "month": 2}
-JUDGED_BAD = ("open", "acknowledged")
 
 
 @dataclass(frozen=True)
@@ -119,8 +118,8 @@ class Blaming:
         return named[0][1] if named else ""
 
     def _before(self, start: str) -> tuple[str, str]:
-        """The last good windows before one: complete, and not within an alert that is open or judged real."""
-        bad = [one for one in self.alerts if one.state in JUDGED_BAD or one.verdict == "real"]
+        """The last good windows before one: complete, and not within an alert, unless it was judged false."""
+        bad = [one for one in self.alerts if one.verdict != "false"]
         whole = [one for one in self.windows if one.column == "" and one.complete and one.start < start]
         good = [one for one in whole if not any(a.first_window <= one.start <= a.last_window for a in bad)]
         chosen = (good or whole)[-REFERENCE[self.config.window] :]
