@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -52,6 +53,9 @@ def test_a_shift_of_inputs_that_lowers_auc_is_seen_before_its_truth(world: Any) 
     wrong = [finding for finding in found.findings if finding.state == "wrong"]
     assert [finding.window for finding in wrong] == [last.start]
     assert wrong[0].cause == "estimate"
+    assert not table.look(here.at(15), DELAY).changed
+    table.kept = {key: (basis, msgspec.structs.replace(e, version=2)) for key, (basis, e) in table.kept.items()}
+    assert not table.look(here.at(15), DELAY).findings  # version 1 is live again: nobody is woken for version 2
     assert wrong[0].details["high"] < 0.72
     assert "below the limit 0.720; 0 % of its truth has arrived" in wrong[0].message
 

@@ -14,12 +14,14 @@ MIX = "mix"
 
 
 def findings(look: Look, kept: Iterable[Estimate]) -> Iterator[Finding]:
-    """Where the monitor asks for it: windows that are over and whose whole interval lies beyond the limit of its metric."""
+    """Where the monitor asks for it: windows that are over and whose whole interval lies beyond the limit of its metric.
+    Windows of a version that was replaced before they ended wake nobody."""
     if not look.config.estimates.alert:
         return
     windows: dict[str, list[Estimate]] = {}
     for entry in kept:
-        if entry.method == MIX and entry.complete and entry.value is not None and entry.metric in look.limits:
+        live = entry.version in (None, look.live_at.get(entry.start))
+        if live and entry.method == MIX and entry.complete and entry.value is not None and entry.metric in look.limits:
             windows.setdefault(entry.start, []).append(entry)
     run: list[str] = []
     for start, entries in sorted(windows.items()):
