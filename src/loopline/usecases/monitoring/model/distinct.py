@@ -1,4 +1,5 @@
-"""How many different values a column has had: sketches that add up, whatever the order. Needs datasketches.
+"""How many different values a column has had: sketches that add up, whatever the order. They need the package
+datasketches (extra `sketches`); without it nothing is kept, and nothing is told.
 
 HyperLogLog by DataSketches (HLL_8, 2^11 registers; Flajolet, Fusy, Gandouet, Meunier: HyperLogLog, 2007): exact up to some
 hundred values, then right to 2.3 % (one standard error). What is kept of it does not depend on the order in which values
@@ -11,13 +12,20 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
+from loopline.kit.installed import installed
+
 LG_REGISTERS = 11
 _FLAGS, _OUT_OF_ORDER, _HIP = 5, 16, slice(8, 16)
 _REGISTERS_FROM = 40
 
 
+def possible() -> bool:
+    """Whether sketches can be made and read here."""
+    return "datasketches" in installed()
+
+
 def sketch() -> Any:
-    """A new one, with `update(value)` for texts and integers."""
+    """A new one, with `update(value)` for texts and integers. Only where it is `possible`."""
     import datasketches
 
     return datasketches.hll_sketch(LG_REGISTERS, datasketches.tgt_hll_type.HLL_8)
@@ -30,6 +38,8 @@ def kept(sketch: Any) -> bytes:
 
 def of(values: Iterable[str | int]) -> bytes:
     """What is kept of some values."""
+    if not possible():
+        return b""
     made = sketch()
     for value in values:
         made.update(value)
@@ -38,6 +48,8 @@ def of(values: Iterable[str | int]) -> bytes:
 
 def together(*contents: bytes) -> bytes:
     """The sketch of all values of several."""
+    if not possible():
+        return b""
     import datasketches
 
     union = datasketches.hll_union(LG_REGISTERS)
@@ -48,8 +60,8 @@ def together(*contents: bytes) -> bytes:
 
 
 def estimate(content: bytes) -> float:
-    """About how many different values there were."""
-    return float(_opened(content).get_estimate()) if content else 0.0
+    """About how many different values there were; 0 where that is not known."""
+    return float(_opened(content).get_estimate()) if content and possible() else 0.0
 
 
 def _opened(content: bytes) -> Any:

@@ -37,7 +37,7 @@ class NumericCounts:
         self, column: Column, limits: Limits, grid: Grid | None = None, guess: bool = False, unit: float = 1.0
     ) -> None:
         self._column, self._limits, self._grid, self._guess, self._unit = column, limits, grid, guess, unit
-        self._sketch = distinct.sketch() if column.type == "integer" else None
+        self._sketch = distinct.sketch() if column.type == "integer" and distinct.possible() else None
         self._counts = np.zeros(cells.CELLS, dtype=np.int64)
         self._rows = self._missing = self._infinite = self._outside = self._units = 0
         self._low, self._high = np.inf, -np.inf

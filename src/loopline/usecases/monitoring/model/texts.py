@@ -112,8 +112,16 @@ def folded(column: CategoricalColumn, known: Collection[str] = ()) -> Categorica
 
 
 def distinct_values(column: CategoricalColumn) -> float:
-    """How many different values there were: exact where nothing was folded, else right to some percent."""
-    return distinct.estimate(column.distinct) if column.folded else float(len(column.values))
+    """How many different values there were: exact where nothing was folded, else right to some percent: by its sketch, or
+    by how near to zero the smallest hashes lie (Bar-Yossef and others, Counting Distinct Elements in a Stream, 2002)."""
+    if not column.folded:
+        return float(len(column.values))
+    return distinct.estimate(column.distinct) or _by_smallest(_opened(column.sampled)[0])
+
+
+def _by_smallest(hashes: Hashes) -> float:
+    count = len(hashes)
+    return (count - 1) / ((float(hashes.max()) + 1) / 2.0**32) if count > 1 else float(count)
 
 
 def seen_once(column: CategoricalColumn) -> float:
