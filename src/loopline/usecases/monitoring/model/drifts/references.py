@@ -91,6 +91,7 @@ def laws_of(reference: Reference, window: str) -> Laws:
     found = [_own(chances, law, reference) for law in laws]
     same = all(alike(chances, rowwise, apart) for rowwise, _, apart in found)
     of_column, of_all = _numbers(chances, found[0][0] if same else np.maximum(*found[0][:2]))
+    of_all = float(len(of_column)) if same else of_all  # by chance alone, tails are hardly related
     return Laws(window, chances, tuple(laws), () if same else tuple(laws), of_column, of_all)
 
 
