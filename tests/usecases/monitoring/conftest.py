@@ -90,8 +90,12 @@ class Logs:
         return ""
 
     def times_of_ids(self, ids: Any) -> Any:
-        """These ids hold no time."""
-        return np.full(len(ids), -1, dtype=np.int64)
+        """These ids hold no time: it is looked up."""
+        if not self.predictions:
+            return np.full(len(ids), -1, dtype=np.int64)
+        known = pa.concat_tables([table.select(["id", "at"]) for table in self.predictions]).combine_chunks()
+        places = np.asarray(pc.index_in(ids, value_set=known["id"].combine_chunks()).fill_null(-1).to_numpy())
+        return np.where(places >= 0, np.asarray(known["at"].cast("int64").to_numpy())[places], -1)
 
     def read_predictions(
         self, endpoint: str, since: str | None = None, until: str | None = None, by: str = "at", columns: Any = None

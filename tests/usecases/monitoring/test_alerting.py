@@ -86,7 +86,12 @@ def test_enough_windows_in_a_row_must_agree(watch: Any) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_how_often_one_evaluates_changes_nothing(watch: Any, seed: int) -> None:
-    watch.rules["late"] = {"label_delay_hours": 12, "consecutive": 1 + seed % 2, "data_quality": {"missing_share": 0.1}}
+    watch.rules["late"] = {
+        "estimates": {"off": True},
+        "label_delay_hours": 12,
+        "consecutive": 1 + seed % 2,
+        "data_quality": {"missing_share": 0.1},
+    }
     rng = np.random.default_rng(seed)
     for number in range(10):
         quality, version = (BAD if rng.random() < 0.4 else GOOD), 1 + (number >= 5)

@@ -160,6 +160,7 @@ class Truths:
             old, _ = self.of(before[place : place + PARTS_AT_ONCE])
             names, keys = (pc.is_in(old[c], value_set=table[c].drop_null()) for c in ("prediction_id", "key"))
             same.append(old.filter(pc.or_(names, keys)))
+            self.let_go()
         return repeats(pa.concat_tables([*same, table], promote_options="default"), self._kept.last)
 
     def _merge(self) -> None:
