@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from loopline.core.errors import CheckFailed, Conflict, Invalid, NotFound, Refused
@@ -175,3 +177,15 @@ def test_an_approval_written_by_hand_counts_for_nothing_and_is_found(bench):
     replay = {"releases": (bench.releases.replayed, bench.releases.current)}
     (problem,) = bench.home.ledger.verify(replay).problems
     assert "approved by grace" in problem.where
+
+
+def test_releases_of_a_model_that_an_alert_holds_stay_where_they_are(bench, monkeypatch):
+    release = bench.seal()
+    bench.projects.config = {"pipelines": {"totals": {"registers": "weights"}, "other": None}}
+    held = SimpleNamespace(held=lambda name: "alert a1: data_quality" if name == "weights" else "")
+    monkeypatch.setattr(bench.releases, "_automation", held)
+    with pytest.raises(Refused, match=r"Releases of weights are held \(alert a1: data_quality\)"):
+        bench.releases.promote(release.digest, "prod", "bob")
+    assert kinds(bench) == []
+    held.held = lambda name: ""
+    assert bench.releases.promote(release.digest, "prod", "bob").gate.verdict == "passed"

@@ -14,5 +14,5 @@ def build(**needs: Any) -> Any:
     return Releases(**needs)
 
 
-_NEEDS = ("database", "ledger", "blobs", "clock", "home", "signer", "projects", "datasets", "pipelines")
+_NEEDS = ("database", "ledger", "blobs", "clock", "home", "signer", "projects", "datasets", "pipelines", "automation")
 PART = Part("releases", build=build, needs=_NEEDS)

@@ -58,6 +58,13 @@ class Projects(Protocol):
     def environment(self, project: str, name: str = "", live: bool = True) -> Environment: ...
 
 
+class Automation(Protocol):
+    """Who holds releases while an alert is open."""
+
+    def held(self, name: str) -> str:
+        """Why nothing of a model may be released just now, or ""."""
+
+
 class Snapshot(Protocol):
     """One immutable state of a dataset."""
 

@@ -16,7 +16,7 @@ from loopline.ports.database import Database, Row, Transaction
 from loopline.usecases.releases import gating, model, store
 from loopline.usecases.releases.gating import Gatekeeper
 from loopline.usecases.releases.model import Approval, Gate, Move, Promoted, Release
-from loopline.usecases.releases.needs import Datasets, Ledger, Projects
+from loopline.usecases.releases.needs import Automation, Datasets, Ledger, Projects
 from loopline.usecases.releases.shelf import Shelf, subject
 
 
@@ -31,12 +31,14 @@ class Places:
         projects: Projects,
         datasets: Datasets,
         shelf: Shelf,
+        automation: Automation | None = None,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._clock = clock
         self._projects = projects
         self._shelf = shelf
+        self._automation = automation
         self._gatekeeper = Gatekeeper(shelf, datasets)
 
     def get(self, ref: str) -> Release:
@@ -48,13 +50,14 @@ class Places:
         """Have a release stand in an environment when the gate lets it; one that stands there already changes nothing.
 
         The judgement is kept either way. CheckFailed names the checks that did not pass, NotFound an environment that
-        the project does not declare.
+        the project does not declare. Refused while an alert holds the releases of the model that the pipeline makes.
         """
         row = self._shelf.row(ref)
         release, asked = self._shelf.release(row), self._asked(row["project"], environment)
         with suppress(CheckFailed):  # what came there past the gate goes through it now
             if self._standing(release, environment) == release.digest:
                 return promoted(release, environment)
+        self._not_held(release)
         gate = self._judged(row, release, environment, asked, actor)
         passed = gate.verdict == "passed"
         self._database.write(lambda tx: self._decided(tx, release, gate, actor if passed else ""))
@@ -64,6 +67,16 @@ class Places:
                 way_out(gate, release),
             )
         return promoted(release, environment, gate)
+
+    def _not_held(self, release: Release) -> None:
+        entry = self._projects.project(release.project).config.get("pipelines", {}).get(release.pipeline) or {}
+        model = entry.get("registers")
+        reason = self._automation.held(model) if model and self._automation is not None else ""
+        if reason:
+            raise Refused(
+                f"Releases of {model} are held ({reason}).",
+                f"Resolve the alert, or let an admin run `loopline policies --lift {model}`.",
+            )
 
     def approve(self, ref: str, environment: str, actor: str, note: str = "") -> Approval:
         """Say yes to a release in an environment; repeating it changes nothing. Refused for who published it."""

@@ -21,7 +21,7 @@ from loopline.usecases.releases.model import (
     Release,
     Verified,
 )
-from loopline.usecases.releases.needs import Datasets, Ledger, Pipelines, Projects, Signer
+from loopline.usecases.releases.needs import Automation, Datasets, Ledger, Pipelines, Projects, Signer
 from loopline.usecases.releases.promoting import Places
 from loopline.usecases.releases.shelf import Shelf
 
@@ -45,6 +45,7 @@ class Releases(Places):
         projects: Projects,
         datasets: Datasets,
         pipelines: Pipelines,
+        automation: Automation | None = None,
     ) -> None:
         self._blobs = blobs
         self._home = home
@@ -52,7 +53,7 @@ class Releases(Places):
         self._pipelines = pipelines
         shelf = Shelf(database, ledger, blobs, clock, signer)
         self._finder = Finder(shelf, projects, pipelines, blobs, clock, home / "work")
-        super().__init__(database, ledger, clock, projects, datasets, shelf)
+        super().__init__(database, ledger, clock, projects, datasets, shelf, automation)
 
     def lock(self, folder: str | Path, *, upgrade: bool = False) -> tuple[Lock, bool]:
         """Write the project's requirements.lock; answers it and whether it changed. See `resolving.resolved`."""
