@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+# Threads of BLAS wait by spinning: where processors are busy, small matrices take many times as long. Before numpy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # The same examples each time, so that a change is what makes a test fail; EXPLORE=1 looks for new ones.
 settings.register_profile("steady", settings(derandomize=not os.environ.get("EXPLORE"), deadline=None))
 settings.load_profile("steady")

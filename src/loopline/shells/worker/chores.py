@@ -26,6 +26,8 @@ KEPT = ("seal", "clear", "judge", "compile")  # what other rules change nothing 
 PROMPT = ("judge", "compile")
 FAILURES = 3
 SPARING, MOST_WAITING = 20.0, 100
+# Several threads of BLAS wait for each other by spinning, beside processes that answer requests; arrays here are small.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 REST = 2.0  # an evaluation is followed by a rest this many times as long as it kept a processor busy
 Stamp = tuple[tuple[str, int, int], ...]
 log = logging.getLogger("loopline.worker")
@@ -166,7 +168,7 @@ class Child:
             [sys.executable, "-P", "-m", "loopline.shells.worker.chore", "--home", str(home)],
             stdin=questions,
             stdout=answers,
-            env=os.environ | {"LOOPLINE_PARENT": str(os.getpid())},
+            env=ONE_THREAD | os.environ | {"LOOPLINE_PARENT": str(os.getpid())},
         )
         os.close(questions)
         os.close(answers)

@@ -240,6 +240,10 @@ def _drawn(rows: pa.Table) -> pa.Table:
 
 
 def _within(rows: pa.Table, start_ms: int, end_ms: int) -> pa.Table:
-    from loopline.usecases.monitoring.model.evaluation import current_rows
+    """The predictions whose event time lies in a stretch."""
+    import pyarrow as pa
 
-    return current_rows(rows, start_ms, end_ms)
+    from loopline.usecases.monitoring.books.reading import event_times
+
+    times = event_times(rows)
+    return rows.filter(pa.array((times >= start_ms) & (times < end_ms)))

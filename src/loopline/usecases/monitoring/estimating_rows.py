@@ -9,9 +9,9 @@ import numpy as np
 
 from loopline.core.tables import Column
 from loopline.core.times import from_ms, to_ms
+from loopline.usecases.monitoring.books.reading import OWN_NAMES
 from loopline.usecases.monitoring.model.arrays import DAY_MS
 from loopline.usecases.monitoring.model.estimates.rows import Rows, rows_of, sampled
-from loopline.usecases.monitoring.model.evaluation import OWN_NAMES
 from loopline.usecases.monitoring.model.looking import Look
 from loopline.usecases.monitoring.model.windows import Window
 

@@ -31,6 +31,8 @@ class Client:
         self.verbs = {verb.name: verb for verb in VERBS}
 
     def call(self, name: str, /, **fields: Any) -> Any:
+        if name not in self.verbs:
+            raise NotFound(f"There is no verb named {name!r}.")
         verb = self.verbs[name]
         request = msgspec.convert(fields, verb.request, strict=False)
         return msgspec.to_builtins(verb.call(self.monitoring, request, Caller("ada", Role.ADMIN)))
