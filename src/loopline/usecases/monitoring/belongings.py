@@ -15,6 +15,8 @@ class Owner(Belongings):
         if kind == "endpoint":
             where, params = among("endpoint", names)
             yield Rows("monitoring_windows", where, params, "windows")
+            yield Rows("monitoring_drift", where, params)
+            yield Rows("monitoring_estimates", where, params)
             yield Rows("monitoring_alerts", where, params, "alerts")
             yield Rows("monitoring_messages", where, params, "messages")
             yield Rows("monitoring_deliveries", where, params)

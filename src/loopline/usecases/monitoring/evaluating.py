@@ -53,11 +53,11 @@ class Evaluating:
         last = self._database.read(store.evaluated_at)
         names = sorted((endpoint.name for endpoint in self._serving.endpoints()), key=lambda name: last.get(name, ""))
         found: list[Summary] = []
-        trouble: LooplineError | None = None
+        trouble: Exception | None = None
         for name in names:
             try:
                 summary = self.evaluate(name, actor)
-            except LooplineError as error:
+            except Exception as error:
                 trouble = trouble or error
                 continue
             found += [] if summary is None else [summary]
@@ -117,7 +117,7 @@ class Evaluating:
                 _kept(name, one, tx, at)
             ruled.keep(tx, at)
             whole = msgspec.structs.replace(summary, judged=judged)
-            store.put_summary(tx, whole, mark, at)
+            store.put_summary(tx, whole, "" if trouble else mark, at)  # what failed is tried again without news, too
             return whole
 
         while True:
