@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from loopline.core.errors import Invalid, NotFound
+from loopline.core.tables import Column, Signature
 from loopline.core.verbs import Caller, Role
 from loopline.usecases.monitoring.api import VERBS
 from loopline.usecases.monitoring.reports import html, tables
@@ -206,3 +207,27 @@ def test_files_that_are_no_tables_are_refused_in_one_sentence(tmp_path: Path) ->
         tables.compared(then, tmp_path / "empty.parquet")
     with pytest.raises(Invalid, match="has no column 'when'"):
         tables.compared(then, then, event_time="when")
+
+
+def test_a_file_that_lacks_inputs_of_a_version_is_compared_by_those_it_has(tmp_path: Path) -> None:
+    numbers = {name: np.arange(500.0) for name in "ab"}
+    pq.write_table(pa.table(numbers), tmp_path / "then.parquet")
+    pq.write_table(pa.table({"b": np.arange(500.0) + 900, "c": np.ones(500)}), tmp_path / "now.parquet")
+    signature = Signature((Column("a", "float"), Column("b", "float")), tables.OUTPUT)
+    then = tables.profiled(tmp_path / "then.parquet", signature, None, "")
+    found = tables.against(then, tmp_path / "now.parquet", signature, "day")
+    assert found["gone"] == ["a"]
+    assert next(one for one in found["columns"] if one["name"] == "b")["direction"] == "higher"
+    pq.write_table(pa.table({"c": np.ones(5)}), tmp_path / "other.parquet")
+    with pytest.raises(Invalid, match=r"other\.parquet has no column of the reference"):
+        tables.against(then, tmp_path / "other.parquet", signature, "day")
+
+
+def test_a_file_damaged_in_its_middle_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"a": np.random.default_rng(1).normal(size=5000)}), path)
+    content = bytearray(path.read_bytes())
+    content[4:60] = b"\xff" * 56
+    path.write_bytes(content)
+    with pytest.raises(Invalid, match="cannot be read as a table"):
+        tables.compared(path, path)

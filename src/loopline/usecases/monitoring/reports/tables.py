@@ -47,10 +47,20 @@ def compared(
 
 
 def against(then: Profile, current: Path, signature: Signature, window: str) -> dict[str, Any]:
-    """The rows of a file against a profile that is already there, as a version's training profile is."""
+    """The rows of a file against a profile that is already there, as a version's training profile is. Columns that the file
+    lacks are `gone`; Invalid when it has none of them."""
+    gone: list[str] = []
+    if current.suffix != ".json":
+        there = types_of(current)
+        gone = [column.name for column in signature.inputs if column.name not in there]
+        signature = msgspec.structs.replace(
+            signature, inputs=tuple(each for each in signature.inputs if each.name in there)
+        )
+        if not signature.inputs:
+            raise Invalid(f"{current.name} has no column of the reference.", f"It needs {', '.join(gone[:5])}.")
     now = profiled(current, signature, then, "")
     found: dict[str, Any] = msgspec.to_builtins(reporting.report(then, now, window))
-    return found
+    return {**found, "gone": gone}
 
 
 def types_of(path: Path) -> dict[str, ColumnType]:
@@ -79,9 +89,9 @@ def _portions(path: Path, names: Sequence[str]) -> Iterator[pa.Table]:
         table = _read(path, lambda: pc.read_csv(path)).select(list(names))
         yield from (table.slice(start, AT_ONCE) for start in range(0, len(table), AT_ONCE))
         return
-    file = _read(path, lambda: pq.ParquetFile(path))
+    batches = _read(path, lambda: pq.ParquetFile(path).iter_batches(131_072, columns=list(names)))
     waiting: list[Any] = []
-    for batch in file.iter_batches(131_072, columns=list(names)):
+    while (batch := _read(path, lambda: next(batches, None))) is not None:
         waiting.append(batch)
         if sum(len(one) for one in waiting) >= AT_ONCE:
             yield pa.Table.from_batches(waiting)
