@@ -69,6 +69,9 @@ class Logs:
     def endpoints(self) -> list[SimpleNamespace]:
         return [SimpleNamespace(name="late")]
 
+    def standing(self, tx: Any, endpoint: str) -> bool:
+        return True
+
     def log_mark(self, endpoint: str) -> str:
         return f"{len(self.predictions)} {len(self.truth)}"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from loopline.core.errors import LooplineError
+from loopline.core.errors import Conflict, LooplineError
 from loopline.core.ids import checked_name
 from loopline.core.tables import Signature
 from loopline.core.times import from_ms
@@ -75,7 +75,7 @@ class Evaluating:
         before = self._database.read(lambda tx: store.summary(tx, endpoint))
         if mark and before is not None and before[0] == mark:
             return before[1]
-        return self._evaluate(endpoint, config, mark, actor)
+        return self._evaluate(endpoint, config, mark, actor, before is None)
 
     def book(self, endpoint: str, config: MonitorConfig | None = None, describe: Describe | None = None) -> Book:
         """What is kept of an endpoint's rows, as of its last evaluation: for reading."""
@@ -84,14 +84,26 @@ class Evaluating:
         folder = self._home / FOLDER / checked_name("endpoint", endpoint)
         return Book(folder, self._serving, endpoint, config or self.rules(endpoint), describe or self._describe())
 
-    def _evaluate(self, endpoint: str, config: MonitorConfig, mark: str, actor: str) -> Summary | None:
+    def _evaluate(self, endpoint: str, config: MonitorConfig, mark: str, actor: str, first: bool) -> Summary | None:
         describe = self._describe()
+        standing = self._database.read(lambda tx: self._serving.standing(tx, endpoint))
         book = self.book(endpoint, config, describe)
-        with book.held():
-            book.update()
-            return self._settled(book, config, mark, actor, describe) if book.rows else None
+        if first and not book.rows and not self._serving.log_days(endpoint):
+            return None
+        try:
+            with book.held():
+                book.update()
+                if book.rows:
+                    return self._settled(book, config, mark, actor, describe, standing)
+                self._database.write(lambda tx: store.forget(tx, endpoint))  # all was erased, or is not kept any longer
+                return None
+        except Removed:
+            book.remove()
+            raise
 
-    def _settled(self, book: Book, config: MonitorConfig, mark: str, actor: str, describe: Describe) -> Summary:
+    def _settled(
+        self, book: Book, config: MonitorConfig, mark: str, actor: str, describe: Describe, standing: bool
+    ) -> Summary:  # fmt: skip
         from loopline.usecases.monitoring.books.windowing import evaluated
 
         endpoint = book.endpoint
@@ -108,6 +120,8 @@ class Evaluating:
         at = self._clock.text()
 
         def work(tx: Transaction) -> Summary:
+            if standing and not self._serving.standing(tx, endpoint):
+                raise Removed(f"Endpoint {endpoint!r} was removed while it was evaluated.", "`loopline trash` has it.")
             self._keep(tx, endpoint, known, found, at)
             before = store.summary(tx, endpoint)
             judged = {} if before is None else before[1].judged
@@ -252,6 +266,10 @@ def _in_order(wrong: Sequence[Finding], found: Evaluated) -> list[Finding]:
     """As they could be known: those that do not say when, at the end of their window."""
     ends = {window.start: window.end for _, window in found.windows}
     return sorted(wrong, key=lambda finding: finding.due or ends.get(finding.window, finding.window))
+
+
+class Removed(Conflict):
+    """The endpoint went into the trash meanwhile: what belongs to it is there, and nothing may be added."""
 
 
 class _NotKept(Exception):

@@ -61,6 +61,9 @@ class Serving(Protocol):
     prediction, latency_us; of truth: prediction_id, key, event_time, value, observed_at, received_at, seq."""
 
     def endpoints(self) -> Sequence[Endpoint]: ...
+    def standing(self, tx: Transaction, endpoint: str) -> bool:
+        """Whether there is, or was until it was retired, such an endpoint: false once it is in the trash."""
+
     def log_mark(self, endpoint: str) -> str:
         """Differs once anything of the logs differs; cheap."""
 

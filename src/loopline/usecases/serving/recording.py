@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopline.core.ids import checked_name
+from loopline.ports.database import Transaction
+from loopline.usecases.serving import store
 from loopline.usecases.serving.keeping import Keeping
 
 if TYPE_CHECKING:
@@ -67,6 +69,10 @@ class Recording(Keeping):
 
         today = self._clock.now().astimezone(UTC).strftime("%Y-%m-%d")
         return units(self._home, endpoint, today, {unit.name: unit for unit in known})
+
+    def standing(self, tx: Transaction, endpoint: str) -> bool:
+        """Whether there is, or was until it was retired, such an endpoint: false once it is in the trash."""
+        return store.ever(tx, endpoint) is not None
 
     def log_mark(self, endpoint: str) -> str:
         """A text that differs once more predictions or truth of an endpoint are on disk; cheap to ask."""

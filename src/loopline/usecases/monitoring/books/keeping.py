@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from loopline.usecases.monitoring.model.profile import NumericColumn, Profile, P
 from loopline.usecases.monitoring.model.tallies import basis
 from loopline.usecases.monitoring.needs import Serving
 
-MOST_AT_HAND = 64
+MOST_AT_HAND = 2_000  # tallies
 
 
 class Kept:
@@ -64,6 +65,10 @@ class Kept:
         self._heads = {head.unit.name: head for head in index.heads} if index is not None and sound else {}
         self._tallies: dict[str, Tallies] = {}
         self._likes: list[Profile] | None = None
+
+    def remove(self) -> None:
+        """Remove all files: the endpoint is there no more."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def heads(self) -> Sequence[Head]:
@@ -115,9 +120,10 @@ class Kept:
         return None if found is None or (self._held and found.mark != head.unit.mark) else found
 
     def _at_hand(self, name: str, found: Tallies) -> None:
-        while len(self._tallies) >= MOST_AT_HAND:
-            self._tallies.pop(next(iter(self._tallies)))
         self._tallies[name] = found
+        count = sum(len(one.tallies) for one in self._tallies.values())
+        while count > MOST_AT_HAND and len(self._tallies) > 1:
+            count -= len(self._tallies.pop(next(iter(self._tallies))).tallies)
 
     def _like(self, model: str, version: int | None) -> list[Profile | None]:
         """Profiles whose cells all profiles of a version share: the training profile's, and for columns that it lacks those

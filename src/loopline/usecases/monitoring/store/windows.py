@@ -79,6 +79,12 @@ def put_summary(tx: Transaction, summary: Summary, mark: str, at: str) -> None:
     tx.run(PUT_SUMMARY, {"endpoint": summary.endpoint, "mark": mark, "summary": text, "evaluated_at": at})
 
 
+def forget(tx: Transaction, endpoint: str) -> None:
+    """Remove all that was measured of predictions which are there no more; alerts stay."""
+    for table in ("windows", "drift", "estimates", "endpoints"):
+        tx.run(f"DELETE FROM monitoring_{table} WHERE endpoint = :endpoint", {"endpoint": endpoint})
+
+
 def _window(row: Row) -> Window:
     return Window(
         start=row["start_at"],
