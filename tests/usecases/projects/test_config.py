@@ -74,6 +74,15 @@ def test_all_mistakes_come_at_once_with_their_places() -> None:
         (("contract.py:flights", "contract"), 4, "not written as it must be"),
         (("endpoint: late", "endpoint: lat"), 14, "did you mean 'late'?"),
         (("over: naive, ", ""), 14, "needs `over`"),
+        (("window: week", "metric: ndcg"), 14, "ndcg needs `group`"),
+        (("window: week", "metrics: [auc, map]"), 14, "map needs `group`"),
+        (("window: week", "metric: cost"), 14, "cost needs `costs`"),
+        (("window: week", "drift: {reference: fixed}"), 14, "needs `start` and `end`"),
+        (("window: week", "drift: {reference: fixed, start: soon, end: 2026-06-01}"), 14, "'soon' is no date"),
+        (("window: week", "drift: {reference: fixed, start: 2026-06-02, end: 2026-06-01}"), 14, "later than start"),
+        (("window: week", "drift: {start: 2026-06-02}"), 14, "only beside `reference: fixed`"),
+        (("on: alert", "on: alert, when: {cause: [performence, drift]}"), 16, "did you mean 'performance'?"),
+        (("on: alert", "on: alert, when: {cause: x}"), 16, "there are performance, estimate,"),
         (("gate: late", "gate: early"), 16, "known are late"),
         (("cooldown: 4w", "cooldown: a while"), 16, "no duration"),
         (("run: training, gate: late, ", ""), 16, "does something"),
@@ -171,3 +180,11 @@ def test_the_schema_knows_every_section() -> None:
 def test_the_examples_are_correct() -> None:
     for path in (Path(__file__).parents[3] / "examples").glob("*/loopline.yaml"):
         assert checked(path.read_text())["project"]
+
+
+def test_policies_may_wait_for_every_cause_that_there_is() -> None:
+    from loopline.usecases.monitoring.model.grouping import GRAVITY
+    from loopline.usecases.projects.checking_monitors import CAUSES
+
+    assert set(GRAVITY) < set(CAUSES)
+    assert checked(GOOD.replace("on: alert", 'on: alert, when: {cause: {"!=": drift}, endpoint: late}'))

@@ -13,6 +13,7 @@ from loopline.core.errors import Invalid
 from loopline.kit.shapes import Path, Wrong, differences
 from loopline.kit.yaml_positions import Document, Place, YamlError, read
 from loopline.usecases.projects import checking_environments as environments
+from loopline.usecases.projects import checking_monitors as monitors
 from loopline.usecases.projects import checking_policies as policies
 from loopline.usecases.projects.environments import folders_in, spelt
 from loopline.usecases.projects.model import CONFIG_FILE, Config
@@ -131,15 +132,6 @@ def _gate(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[W
             yield Wrong(path, f"the gate {name!r} guards {address[0]}@{address[1]} already", at_key=True)
 
 
-def _monitor(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
-    yield from environments.named(data, "endpoints", entry.get("endpoint"), (*path, "endpoint"))
-    for index, limit in enumerate(entry.get("quality") or ()):
-        if isinstance(limit, dict) and limit.get("metric") == "lead" and not limit.get("over"):
-            yield Wrong((*path, "quality", index), "the metric lead needs `over`, the input that it is compared with")
-    for index, name in enumerate(entry.get("notify") or ()):
-        yield from environments.named(data, "channels", name, (*path, "notify", index))
-
-
 def _channel(_: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[Wrong]:
     if bool(entry.get("env")) == bool(entry.get("file")):
         yield Wrong(path, "needs either `env` or `file`, where its address stands", at_key=True)
@@ -156,7 +148,7 @@ _CHECKS = {
     "environments": environments.environment,
     "datasets": _dataset,
     "gates": _gate,
-    "monitors": _monitor,
+    "monitors": monitors.monitor,
     "channels": _channel,
     "policies": policies.policy,
     "schedules": policies.schedule,

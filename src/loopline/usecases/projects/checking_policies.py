@@ -10,6 +10,7 @@ from loopline.core.errors import Invalid
 from loopline.kit.conditions import wrong_condition
 from loopline.kit.shapes import Path, Wrong
 from loopline.usecases.projects.checking_environments import named
+from loopline.usecases.projects.checking_monitors import causes
 from loopline.usecases.projects.starting import Configs, circle
 
 DURATIONS = ("cooldown", "jitter", "repeat")
@@ -41,6 +42,8 @@ def policy(data: dict[str, Any], path: Path, entry: dict[str, Any]) -> Iterator[
             yield Wrong((*path, field), f"it has a meaning only beside `on: {cause}`", at_key=True)
     if on == "webhook":
         yield from _secret(path, entry)
+    if on == "alert":
+        yield from causes(path, entry)
     if entry.get("params_from") and on == "schedule":
         yield Wrong((*path, "params_from"), "a schedule gives no values; write them under params", at_key=True)
 
