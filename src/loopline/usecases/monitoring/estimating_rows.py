@@ -27,13 +27,14 @@ class Reader:
         self._stretches = stretches(look)
         self._delay_ms = delay_ms
         self._kept: dict[tuple[int, int], Any] = {}
+        self._last: tuple[tuple[str, str], Any] | None = None
         signature = look.describe(look.live[0], look.live[1])[0] if look.live[1] is not None else None
         inputs: Sequence[Column] = () if signature is None else signature.inputs
         self._inputs = [(column, _logged(column.name)) for column in inputs if column.type != "timestamp"]
 
     def window(self, window: Window) -> Rows:
         """The rows of a window."""
-        return rows_of(sampled(self._table(window.start, window.end), MOST_ROWS), self._inputs)
+        return rows_of(self._table(window.start, window.end), self._inputs)
 
     def before(self, moment_ms: int) -> Rows:
         """What happened before a moment, as far back as is learned from."""
@@ -62,8 +63,12 @@ class Reader:
         return sampled(self._kept[stretch], most)
 
     def _table(self, start: str, end: str) -> Any:
-        names = ["id", "at", "event_time", "version", "prediction", *(name for _, name in self._inputs)]
-        return self._look.rows(start, end, list(dict.fromkeys(names)))
+        """The last one is kept: what is estimated of a window, what came true in it and what the next ones learn from it
+        follow each other."""
+        if self._last is None or self._last[0] != (start, end):
+            names = ["id", "at", "event_time", "version", "prediction", *(name for _, name in self._inputs)]
+            self._last = (start, end), sampled(self._look.rows(start, end, list(dict.fromkeys(names))), MOST_ROWS)
+        return self._last[1]
 
 
 def stretches(look: Look) -> list[tuple[int, int]]:

@@ -87,7 +87,11 @@ def test_the_additive_model_learns_what_inputs_add_to_the_score() -> None:
     train, later = rows(20_000, seed=4), rows(20_000, seed=5)
     model = additive(train, train.truth)
     assert set(model.columns.edges) == {"wind"}
-    assert model.columns.matrix(later) @ model.weights == pytest.approx(model.columns.sum(later, model.weights))
+    columns, spread = model.columns.columns(later), later.score
+    matrix = np.column_stack([columns.line, *(np.eye(count)[codes] for codes, count in columns.steps)])
+    assert matrix @ model.weights == pytest.approx(model.columns.sum(later, model.weights))
+    assert matrix.T @ spread == pytest.approx(columns.against(spread))
+    assert (matrix * spread[:, None]).T @ matrix == pytest.approx(columns.curve(spread))
     plain = metrics.roc_auc_score(later.truth, later.score)
     assert metrics.roc_auc_score(later.truth, model(later)) > plain + 0.05
     windy = later.numbers["wind"] > 0.5

@@ -13,7 +13,7 @@ from loopline.core.times import from_ms, to_ms
 from loopline.usecases.monitoring.books.heads import Bucket, Head
 from loopline.usecases.monitoring.books.reading import ProfileOf, QualityOf, event_times
 from loopline.usecases.monitoring.books.truths import BY_ID, BY_KEY, NOWHERE, part_of
-from loopline.usecases.monitoring.books.updating import Updating
+from loopline.usecases.monitoring.books.updating import Updating, together
 from loopline.usecases.monitoring.model.arrays import HOUR_MS, next_period
 from loopline.usecases.monitoring.model.profile import Profile
 from loopline.usecases.monitoring.model.quality.merging import total
@@ -58,7 +58,11 @@ class Book(Updating):
 
     def tallies(self, start_ms: int, end_ms: int, column: str = "", value: str = "") -> Mapping[int, Tally]:
         """See `model.looking.Book`."""
-        found = self.segments(start_ms, end_ms).get((column, value), {})
+        found: dict[int, list[Tally]] = {}
+        for head in sorted(self._within(start_ms, end_ms), key=lambda head: head.unit.first_ms):
+            for one in self._tallies_of(head).tallies:
+                if start_ms <= one.start < end_ms and (one.column, one.value) == (column, value):
+                    found.setdefault(one.start, []).append(one.tally)
         return {start: total(parts) for start, parts in found.items()}
 
     def segments(self, start_ms: int, end_ms: int) -> dict[tuple[str, str], dict[int, list[Tally]]]:
@@ -133,8 +137,8 @@ class Book(Updating):
         import pyarrow as pa
 
         tables = []
-        for head in sorted(self._touching(start_ms, end_ms), key=lambda head: head.unit.first_ms):
-            for table in self._pieces(head.unit, columns):
+        for unit in together(head.unit for head in self._touching(start_ms, end_ms)):
+            for table in self._pieces(unit, columns):
                 times = event_times(table)
                 tables.append(table.filter(pa.array((times >= start_ms) & (times < end_ms))))
         if not tables:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from loopline.core.errors import Invalid
 from loopline.core.times import from_ms
@@ -27,7 +28,7 @@ from loopline.usecases.monitoring.books.reading import (
     versions_in,
 )
 from loopline.usecases.monitoring.books.truths import BY_ID, BY_KEY, NOWHERE, part_of
-from loopline.usecases.monitoring.model.arrays import DAY_MS, HOUR_MS, period_of
+from loopline.usecases.monitoring.model.arrays import DAY_MS, HOUR_MS, milliseconds, period_of
 from loopline.usecases.monitoring.model.profile import Profile
 from loopline.usecases.monitoring.model.sketching import merged_all
 
@@ -35,12 +36,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PIECE_ROWS = 400_000
+AHEAD_ROWS = 20_000
 SAVED_EVERY_S = 10.0
 HOURS_KEPT_MS = 63 * 86_400_000
 
 
 class Updating(Kept):
-    """Reads what is new, and makes again what is damaged."""
+    """Reads what is new, and makes again what is damaged. Units with few rows that are new are read together: opening a
+    file takes longer than reading it."""
+
+    _coming: Sequence[Unit] = ()
+    _ahead: tuple[int, pa.Table, NDArray[np.int64]] | None = None
 
     def update(self) -> None:
         """Read what is new in the logs, and nothing else. It may be broken off anywhere."""
@@ -49,8 +55,10 @@ class Updating(Kept):
         gone = self._heads.keys() - {unit.name for unit in units}
         changed = bool(gone)
         saved = time.monotonic()
-        for told in units:
-            unit = Unit(told.name, told.first_ms, told.end_ms, told.rows, told.files, told.mark)
+        listed = [Unit(one.name, one.first_ms, one.end_ms, one.rows, one.files, one.mark) for one in units]
+        self._coming = list(together((unit for unit in listed if self._is_new(unit)), AHEAD_ROWS))
+        self._ahead = None
+        for unit in listed:
             head = self._heads.get(unit.name)
             if head is None or head.unit.mark != unit.mark:
                 changed |= self._make(unit, whole=True)
@@ -64,8 +72,13 @@ class Updating(Kept):
                 saved = time.monotonic()
         for name in gone:
             self._drop(name)
+        self._coming, self._ahead = [], None
         if self._roll_up() or changed:
             self._save()
+
+    def _is_new(self, unit: Unit) -> bool:
+        head = self._heads.get(unit.name)
+        return head is None or head.unit.mark != unit.mark
 
     def _roll_up(self) -> bool:
         """Profiles of hours that are long past become those of days: a year of hours would take much room."""
@@ -125,12 +138,27 @@ class Updating(Kept):
 
     def _pieces(self, unit: Unit, columns: Sequence[str] | None) -> Iterator[pa.Table]:
         """The rows of a unit, never very many at once."""
+        several = next((one for one in self._coming if one.first_ms <= unit.first_ms < unit.end_ms <= one.end_ms), unit)
+        if columns is None and several.end_ms - several.first_ms > unit.end_ms - unit.first_ms:
+            yield from self._sliced(several, unit)
+            return
         count = max(1, -(-unit.rows // PIECE_ROWS))
         edges = [unit.first_ms + (unit.end_ms - unit.first_ms) * place // count for place in range(count + 1)]
         for first, end in pairwise(edges):
             table = self._serving.read_predictions(self.endpoint, from_ms(first), from_ms(end), "at", columns)
             if len(table):
                 yield table
+
+    def _sliced(self, several: Unit, unit: Unit) -> Iterator[pa.Table]:
+        """A unit's rows out of those of several, which are read once: rows are in the order of `at`."""
+        if self._ahead is None or self._ahead[0] != several.first_ms:
+            bounds = from_ms(several.first_ms), from_ms(several.end_ms)
+            table = self._serving.read_predictions(self.endpoint, *bounds, "at", None)
+            self._ahead = several.first_ms, table, milliseconds(table["at"])
+        _, table, times = self._ahead
+        first, end = np.searchsorted(times, [unit.first_ms, unit.end_ms]).tolist()
+        if end > first:
+            yield table.slice(first, end - first)
 
     def _parts(self, head: Head) -> list[int]:
         """The parts of the truth that may speak of a unit's rows."""
@@ -177,3 +205,17 @@ class Updating(Kept):
                 continue
             self._remember(like, made)
             found[key] = made if key not in found else sketching.merged(found[key], made)
+
+
+def together(units: Iterable[Unit], most: int = PIECE_ROWS) -> Iterator[Unit]:
+    """Units that follow each other are read as one, as long as they hold at most so many rows."""
+    whole: Unit | None = None
+    for unit in sorted(units, key=lambda unit: unit.first_ms):
+        if whole is not None and whole.end_ms == unit.first_ms and whole.rows + unit.rows <= most:
+            whole = msgspec.structs.replace(whole, end_ms=unit.end_ms, rows=whole.rows + unit.rows)
+            continue
+        if whole is not None:
+            yield whole
+        whole = unit
+    if whole is not None:
+        yield whole

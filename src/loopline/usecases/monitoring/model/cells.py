@@ -79,10 +79,9 @@ def cell_values(cells: NDArray[Any], centre: float, scale: float) -> Floats:
     return bits.view(np.float32).astype(np.float64) * scale + centre
 
 
-def counted_scaled(scaled: Floats) -> Counts:
-    """How many of some values (x - centre) / scale fall in each of the CELLS cells."""
-    numbers = _numbered(np.clip(scaled, -_LARGEST, _LARGEST).astype(np.float32))
-    return np.bincount(numbers, minlength=CELLS)
+def numbers_scaled(scaled: Floats) -> NDArray[np.uint16]:
+    """The cell of each of some values (x - centre) / scale."""
+    return _numbered(np.clip(scaled, -_LARGEST, _LARGEST).astype(np.float32))
 
 
 def packed(counts: Counts, floor: int = NO_FLOOR) -> bytes:
@@ -91,7 +90,12 @@ def packed(counts: Counts, floor: int = NO_FLOOR) -> bytes:
     A tag, level and floor, then zlib over variable-length integers: steps between the cells in use, then their counts.
     """
     cells = np.flatnonzero(counts != 0)
-    return _packed(_grouped(floor)[cells] if floor > NO_FLOOR else cells, counts[cells], floor, 0)
+    return packed_few(cells, counts[cells], floor)
+
+
+def packed_few(cells: Counts, counts: Counts, floor: int = NO_FLOOR) -> bytes:
+    """As `packed`, of the increasing cells in use and their counts."""
+    return _packed(_grouped(floor)[cells] if floor > NO_FLOOR else cells, counts, floor, 0)
 
 
 def unpacked(content: bytes) -> tuple[Counts, Counts]:

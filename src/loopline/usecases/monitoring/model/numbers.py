@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 STEPS = 2.0**20
 MILLISECONDS = Grid(0.0, 1.0, -10)  # of latency: the same everywhere, so that it always adds up
 SHARES = Grid(0.0, 1.0, -9)  # of scores between 0 and 1
+MOST_FEW = 8_192
 _CHUNK = 65_536
 _EXACT = 2.0**52
 _LARGEST = float(np.finfo(np.float64).max)
@@ -38,7 +39,8 @@ class NumericCounts:
     ) -> None:
         self._column, self._limits, self._grid, self._guess, self._unit = column, limits, grid, guess, unit
         self._sketch = distinct.sketch() if column.type == "integer" and distinct.possible() else None
-        self._counts = np.zeros(cells.CELLS, dtype=np.int64)
+        self._counts: NDArray[np.int64] | None = None  # of all cells, once there are many rows
+        self._few: list[NDArray[np.uint16]] = []
         self._rows = self._missing = self._infinite = self._outside = self._units = 0
         self._low, self._high = np.inf, -np.inf
 
@@ -75,7 +77,7 @@ class NumericCounts:
             low=self._low if seen else None,
             high=self._high if seen else None,
             total=total_of(seen, self._units, grid.centre, grid.scale),
-            cells=cells.packed(self._counts, grid.floor),
+            cells=self._packed(grid.floor),
             units=str(self._units),
             outside=self._outside,
             distinct=b"" if self._sketch is None else distinct.kept(self._sketch),
@@ -91,8 +93,22 @@ class NumericCounts:
         for start in range(0, len(finite), _CHUNK):
             with np.errstate(over="ignore"):
                 scaled = (finite[start : start + _CHUNK] - grid.centre) / grid.scale
-            self._counts += cells.counted_scaled(scaled)
+            self._few.append(cells.numbers_scaled(scaled))
             self._units += _units(scaled, reach)
+            if self._counts is not None or sum(map(len, self._few)) > MOST_FEW:
+                self._counts = self._all()
+                self._few = []
+
+    def _all(self) -> NDArray[np.int64]:
+        counts = np.bincount(np.concatenate(self._few), minlength=cells.CELLS)
+        return counts if self._counts is None else counts + self._counts
+
+    def _packed(self, floor: int) -> bytes:
+        if self._counts is not None:
+            return cells.packed(self._counts, floor)
+        numbers = np.concatenate(self._few) if self._few else np.zeros(0, dtype=np.uint16)
+        found, counts = np.unique(numbers, return_counts=True)
+        return cells.packed_few(found.astype(np.int64), counts.astype(np.int64), floor)
 
 
 def merged(columns: Sequence[NumericColumn]) -> NumericColumn:

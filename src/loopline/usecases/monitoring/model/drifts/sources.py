@@ -40,6 +40,7 @@ class Source:
     read: dict[tuple[int, int, int | None], Profile | None] = field(default_factory=dict)
     made: dict[str, Reference | None] = field(default_factory=dict)
     samples: dict[tuple[str, int], Any] = field(default_factory=dict)
+    counted: dict[tuple[int, int], Profile | None] = field(default_factory=dict)
 
     def profile(self, start_ms: int, end_ms: int, version: int | None = None) -> Profile | None:
         """The book's, each asked once."""
@@ -49,7 +50,12 @@ class Source:
         return self.read[key]
 
     def labels(self, start_ms: int, end_ms: int) -> Profile | None:
-        """How often each label came: of truth that is 0 or 1, or text."""
+        """How often each label came: of truth that is 0 or 1, or text; each asked once."""
+        if (start_ms, end_ms) not in self.counted:
+            self.counted[start_ms, end_ms] = self._labels(start_ms, end_ms)
+        return self.counted[start_ms, end_ms]
+
+    def _labels(self, start_ms: int, end_ms: int) -> Profile | None:
         counts: dict[str, int] = {}
         for tally in self.book.tallies(start_ms, end_ms).values():
             if tally.binary is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loopline.usecases.monitoring.model.estimates.designs import Design, design
+from loopline.usecases.monitoring.model.estimates.designs import Columns, Design, design
 from loopline.usecases.monitoring.model.estimates.rows import Floats, Rows
 
 ROUNDS, MOST_TRIED = 12, 9_000
@@ -70,36 +70,41 @@ def additive(rows: Rows, truth: Floats) -> Additive:
     Newton's method; the penalty pulls towards the score as it is (generalized additive models: Hastie and Tibshirani
     1990). How much the steps cost is what foretells the newest third best, learned on the rows before it.
     """
-    columns = design(rows, odds=True, residual=truth - np.clip(rows.score, 0, 1))
-    matrix = columns.matrix(rows)
-    return Additive(columns, _newton(columns, matrix, truth, _penalty(columns, rows, matrix, truth)))
+    made = design(rows, odds=True, residual=truth - np.clip(rows.score, 0, 1))
+    columns = made.columns(rows)
+    penalty, weights = _penalty(made, rows, columns, truth)
+    return Additive(made, _newton(made, columns, truth, penalty, weights))
 
 
-def _penalty(columns: Design, rows: Rows, matrix: Floats, truth: Floats) -> float:
-    """Of STEP_PENALTIES (for as many rows as here) the one with the least log loss of later rows."""
+def _penalty(made: Design, rows: Rows, columns: Columns, truth: Floats) -> tuple[float, Floats | None]:
+    """Of STEP_PENALTIES (for as many rows as here) the one with the least log loss of later rows, and the weights it gave."""
     order = np.argsort(rows.event_ms, kind="stable")
     order = order[:: max(len(order) // MOST_TRIED, 1)]
     before, after = np.split(order, [2 * len(order) // 3])
     if min(truth[before].sum(), (1 - truth[before]).sum()) < 10 or len(after) < 50:
-        return STEP_PENALTIES[-1]
-    share, losses = len(before) / len(truth), {}
+        return STEP_PENALTIES[-1], None
+    share, losses, found = len(before) / len(truth), {}, {}
+    weights = None
+    known, later = columns.take(before), columns.take(after)
     for penalty in STEP_PENALTIES:
-        weights = _newton(columns, matrix[before], truth[before], penalty * share)
-        chance = np.clip(sigmoid(matrix[after] @ weights), 1e-6, 1 - 1e-6)
+        found[penalty] = weights = _newton(made, known, truth[before], penalty * share, weights)
+        chance = np.clip(sigmoid(later.times(weights)), 1e-6, 1 - 1e-6)
         losses[penalty] = -float((truth[after] * np.log(chance) + (1 - truth[after]) * np.log1p(-chance)).mean())
-    return min(losses, key=lambda penalty: losses[penalty])
+    best = min(losses, key=lambda penalty: losses[penalty])
+    return best, found[best]
 
 
-def _newton(columns: Design, matrix: Floats, truth: Floats, penalty: float) -> Floats:
-    penalties = columns.penalties(penalty)
-    start = np.zeros(matrix.shape[1])
-    start[0], start[1] = columns.centre, 1.0
-    weights = start.copy()
+def _newton(made: Design, columns: Columns, truth: Floats, penalty: float, near: Floats | None) -> Floats:
+    """The weights; steps begin at `near`, which saves some of them."""
+    penalties = made.penalties(penalty)
+    start = np.zeros(len(penalties))
+    start[0], start[1] = made.centre, 1.0
+    weights = start if near is None else near
     for _ in range(ROUNDS):
-        found = sigmoid(matrix @ weights)
+        found = sigmoid(columns.times(weights))
         spread = np.maximum(found * (1 - found), 1e-6)
-        curve = (matrix * spread[:, None]).T @ matrix + np.diag(penalties + 1e-6)
-        step = np.linalg.solve(curve, matrix.T @ (truth - found) - penalties * (weights - start))
+        curve = columns.curve(spread) + np.diag(penalties + 1e-6)
+        step = np.linalg.solve(curve, columns.against(truth - found) - penalties * (weights - start))
         weights = weights + np.clip(step, -3, 3)
         if np.abs(step).max() < 1e-3:
             break
@@ -121,9 +126,9 @@ class Additively:
 def ridge(rows: Rows, values: Floats) -> Additively:
     """Penalized least squares on the prediction and the inputs; penalties count in units of the values' variance."""
     mean = float(values.mean())
-    columns = design(rows, odds=False, residual=values - mean)
-    matrix = columns.matrix(rows)
-    curve = matrix.T @ matrix + np.diag(columns.penalties(LOSS_PENALTY) + 1e-6)
-    weights = np.asarray(np.linalg.solve(curve, matrix.T @ (values - mean)), dtype=np.float64)
+    made = design(rows, odds=False, residual=values - mean)
+    columns = made.columns(rows)
+    curve = columns.curve(np.ones(len(values))) + np.diag(made.penalties(LOSS_PENALTY) + 1e-6)
+    weights = np.asarray(np.linalg.solve(curve, columns.against(values - mean)), dtype=np.float64)
     weights[0] += mean
-    return Additively(columns, weights, 0.05 * mean)
+    return Additively(made, weights, 0.05 * mean)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from loopline.usecases.monitoring.model.estimates.rows import Floats, Rows, Words
 
 BINS, MOST_TEXTS, MOST_INPUTS = 6, 20, 40
+MOST_KEPT = 4_000_000
 SCORE_PENALTY, KNOT_PENALTY = 1.0, 3.0
 
 
@@ -17,6 +19,64 @@ def logit(probability: Floats) -> Floats:
     """log odds; probabilities are kept 1e-4 away from 0 and 1, which no calibration can tell from them."""
     sure = np.clip(probability, 1e-4, 1 - 1e-4)
     return np.asarray(np.log(sure / (1 - sure)))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The matrix of an additive model, (n, width): a line, then a 0/1 column for each step of each input. These are never
+    made: sums over the rows of a step are what they are for."""
+
+    line: Floats
+    steps: Sequence[tuple[NDArray[np.int64], int]]
+    _kept: list[tuple[int, int, NDArray[np.int64]]] = field(default_factory=list, compare=False, repr=False)
+
+    def take(self, places: NDArray[np.int64]) -> Columns:
+        """These rows alone."""
+        return Columns(self.line[places], [(codes[places], count) for codes, count in self.steps])
+
+    def times(self, weights: Floats) -> Floats:
+        """The matrix times `weights`."""
+        place = self.line.shape[1]
+        total = self.line @ weights[:place]
+        for codes, count in self.steps:
+            total = total + weights[place : place + count][codes]
+            place += count
+        return np.asarray(total)
+
+    def against(self, values: Floats) -> Floats:
+        """The matrix, turned, times `values` (one a row)."""
+        sums = [np.bincount(codes, weights=values, minlength=count) for codes, count in self.steps]
+        return np.concatenate([self.line.T @ values, *sums])
+
+    def _pairs(self) -> Iterable[tuple[int, int, NDArray[np.int64]]]:
+        """Of each two inputs their numbers and the steps of both as one number; kept where that is not much."""
+        count = len(self.steps)
+        if not self._kept and count * (count - 1) // 2 * len(self.line) <= MOST_KEPT:
+            self._kept.extend(self._paired())
+        return self._kept or self._paired()
+
+    def _paired(self) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+        for place, (codes, _) in enumerate(self.steps):
+            for other, (later, many) in enumerate(self.steps[place + 1 :], place + 1):
+                yield place, other, codes * many + later
+
+    def curve(self, spread: Floats) -> Floats:
+        """The matrix, turned, times itself, each row weighing `spread`."""
+        first = self.line.shape[1]
+        starts = first + np.cumsum([0, *(count for _, count in self.steps)])
+        found = np.zeros((starts[-1], starts[-1]))
+        weighted = self.line * spread[:, None]
+        found[:first, :first] = weighted.T @ self.line
+        for place, (codes, count) in enumerate(self.steps):
+            own = slice(starts[place], starts[place] + count)
+            found[own, own] = np.diag(np.bincount(codes, weights=spread, minlength=count))
+            for column in range(first):
+                found[column, own] = np.bincount(codes, weights=weighted[:, column], minlength=count)
+        for place, other, codes in self._pairs():
+            count, many = self.steps[place][1], self.steps[other][1]
+            both = np.bincount(codes, weights=spread, minlength=count * many).reshape(count, many)
+            found[starts[place] : starts[place] + count, starts[other] : starts[other] + many] = both
+        return np.asarray(np.triu(found) + np.triu(found, 1).T)
 
 
 @dataclass(frozen=True)
@@ -45,23 +105,13 @@ class Design:
         texts = [(_word_codes(rows.texts[name], words), len(words) + 1) for name, words in self.words.items()]
         return numbers + texts
 
-    def matrix(self, rows: Rows) -> Floats:
-        """(n, width): the line, then a 0/1 column for each step."""
-        parts: list[Floats] = [self.line(rows)]
-        for codes, count in self.steps(rows):
-            part = np.zeros((len(codes), count))
-            part[np.arange(len(codes)), codes] = 1.0
-            parts.append(part)
-        return np.concatenate(parts, axis=1)
+    def columns(self, rows: Rows) -> Columns:
+        """The rows as the model sees them."""
+        return Columns(self.line(rows), self.steps(rows))
 
     def sum(self, rows: Rows, weights: Floats) -> Floats:
-        """The matrix times `weights`, without making it."""
-        line = self.line(rows)
-        total, place = line @ weights[: line.shape[1]], line.shape[1]
-        for codes, count in self.steps(rows):
-            total = total + weights[place : place + count][codes]
-            place += count
-        return np.asarray(total)
+        """What the weights of these rows add up to."""
+        return self.columns(rows).times(weights)
 
     def penalties(self, step: float) -> Floats:
         """What each squared weight costs, `step` that of an input's step; the constant is free."""
