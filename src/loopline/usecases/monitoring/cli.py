@@ -69,7 +69,7 @@ def show(obj: Any, endpoint: str, column: str, since: str, search: str, state: s
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.pass_obj
 def export(obj: Any, endpoint: str, folder: Path) -> None:
-    """Write windows, drift, estimates and alerts of ENDPOINT into FOLDER as Parquet, to be asked with SQL."""
+    """Write windows, data quality, drift, estimates, profiles and alerts of ENDPOINT into FOLDER as Parquet, for SQL."""
     from loopline.usecases.monitoring.reports import tabled
 
     found = tabled.written(obj.client.call, endpoint, folder)

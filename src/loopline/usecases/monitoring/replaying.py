@@ -78,6 +78,10 @@ class Replayed:
         """None: only the one that is replayed is asked for."""
         return []
 
+    def standing(self, tx: Any, endpoint: str) -> bool:
+        """It is only read."""
+        return True
+
     def log_mark(self, endpoint: str) -> str:
         """Always the same."""
         return "replayed"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from loopline.usecases.monitoring.model.drifts.reports import DriftHistory, DriftReport
     from loopline.usecases.monitoring.model.fleet import Fleet
     from loopline.usecases.monitoring.model.quality.results import Arrivals
+    from loopline.usecases.monitoring.model.summaries import ColumnSummary
     from loopline.usecases.monitoring.profiling import Batches
 
 
@@ -158,6 +159,12 @@ class Monitoring(Evaluating, Insights, Estimates, Tending):
 
         bounds = [to_text(from_text(bound)) if bound else "" for bound in (since, until)]
         return history(endpoint, drifting.history(self._database.read, endpoint, *bounds))
+
+    def profiles(self, endpoint: str, since: str = "", until: str = "") -> list[ColumnSummary]:
+        """Each column of the windows that start within [since, until) in a few numbers."""
+        from loopline.usecases.monitoring.summarizing import summaries
+
+        return list(summaries(self.book(endpoint), self.windows(endpoint, "", since, until)))
 
     def alerts(self, endpoint: str = "", state: str = "", limit: int = 100) -> list[Alert]:
         """Alerts, newest first. `state` "open" means not resolved; else "acknowledged" or "resolved"."""

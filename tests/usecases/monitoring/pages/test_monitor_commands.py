@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+import duckdb
 import msgspec
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -101,6 +104,48 @@ def test_what_is_known_becomes_parquet(bad_week: Any, run: Run, tmp_path: Path) 
     assert [row["mature"] for row in whole] == [True, True, False]
     assert whole[0]["low"] < whole[0]["metric_value"] < whole[0]["high"]
     assert len(pq.read_table(tmp_path / "out" / "alerts.parquet")) == 1
+
+
+def test_what_is_known_can_be_asked_with_sql(watch: Any, run: Run, tmp_path: Path) -> None:
+    """The questions of docs/reports.md, in the files of an endpoint with drift, estimates and an alert."""
+    watch.rules["late"] = {"slices": ["carrier"], "minimum_labels": 100, "lower_limit": 0.8}
+    watch.profiles[1] = watch.monitoring.profile(watch.predicted(5000, seed=9), watch.signature)
+    for week in range(8):
+        bad = {"wind": np.random.default_rng(week).normal(14, 3, 700), "quality": 0.0} if week == 5 else {}
+        watch.traffic(700, seed=week, start=watch.april + week * 7 * watch.day, **bad)
+    watch.monitoring.evaluate("late")
+    folder = tmp_path / "out"
+    found = json.loads(run(monitor, "export", "late", str(folder), "--json"))["rows"]
+    assert found.keys() == {path.stem for path in folder.iterdir()}
+    assert min(found.values()) > 0
+    document = (Path(__file__).parents[4] / "docs" / "reports.md").read_text()
+    questions = re.findall(r'duckdb -c "((?:\\.|[^"\\])*)"', document)
+    assert len(questions) >= 5
+    for question in questions:
+        rows = duckdb.sql(question.replace("'known/", f"'{folder}/").replace("\\", "")).fetchall()
+        assert rows, question
+    whole = duckdb.sql(f"SELECT * FROM '{folder}/profiles.parquet' WHERE \"column\" = 'wind' ORDER BY start").df()
+    assert whole["rows"].tolist() == [700] * 8
+    assert whole["mean"].iloc[5] == pytest.approx(14, abs=0.5)
+    assert (whole["low"] < whole["p05"]).all()
+    assert (whole["p05"] < whole["p50"]).all()
+    assert (whole["p95"] < whole["high"]).all()
+    carrier = duckdb.sql(f"SELECT DISTINCT different, top FROM '{folder}/profiles.parquet' WHERE kind = 'categorical'")
+    assert {row[0] for row in carrier.fetchall()} == {3.0}
+    kinds = dict(
+        duckdb.sql(f"SELECT column_name, column_type FROM (DESCRIBE FROM '{folder}/windows.parquet')").fetchall()
+    )
+    assert (kinds["start"], kinds["low"]) == ("TIMESTAMP_MS", "DOUBLE")
+
+
+def test_an_export_leaves_nothing_of_the_one_before(bad_week: Any, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "estimates.parquet").write_bytes(b"of another day")
+    (tmp_path / "mine.txt").write_text("mine")
+    run(monitor, "export", "late", str(tmp_path))
+    assert pq.read_table(tmp_path / "windows.parquet").num_rows > 20
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    there = tmp_path / "estimates.parquet"
+    assert not there.exists() or pq.read_table(there).num_rows > 0
 
 
 def test_a_report_is_written_as_its_name_says(bad_week: Any, run: Run, tmp_path: Path) -> None:

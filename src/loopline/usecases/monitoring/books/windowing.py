@@ -19,7 +19,7 @@ from loopline.usecases.monitoring.model.looking import Describe
 from loopline.usecases.monitoring.model.quality.delays import label_delay
 from loopline.usecases.monitoring.model.quality.maturity import matured, wait_hours
 from loopline.usecases.monitoring.model.quality.measuring import measured
-from loopline.usecases.monitoring.model.quality.merging import merged, total
+from loopline.usecases.monitoring.model.quality.merging import total
 from loopline.usecases.monitoring.model.tallies import Tally
 from loopline.usecases.monitoring.model.windows import LabelDelay, Window
 
@@ -66,19 +66,22 @@ def evaluated(book: Book, config: MonitorConfig, known: Known, describe: Describ
     return result
 
 
-def waiting(book: Book) -> dict[int, Tally]:
-    """By bucket how long truth took, which is all that these tallies hold."""
-    found: dict[int, Tally] = {}
+def waiting(book: Book) -> list[Tally]:
+    """Of each unit's buckets how long truth took, which is all that these tallies hold. `last_event_ms` is that of the
+    whole bucket, so that they tell what one tally a bucket would, which took long to add up."""
+    last: dict[int, int] = {}
     for _, bucket in book.buckets():
-        tally = Tally(
+        last[bucket.start] = max(last.get(bucket.start, bucket.last_event_ms), bucket.last_event_ms)
+    return [
+        Tally(
             rows=bucket.rows,
             labelled=bucket.labelled,
             delays=bucket.delays,
-            last_event_ms=bucket.last_event_ms,
+            last_event_ms=last[bucket.start],
             last_known_ms=bucket.last_known_ms,
         )
-        found[bucket.start] = tally if bucket.start not in found else merged(found[bucket.start], tally)
-    return found
+        for _, bucket in book.buckets()
+    ]
 
 
 def _by_window(book: Book, window: str) -> dict[int, list[tuple[Head, Bucket]]]:
