@@ -24,6 +24,7 @@ CELLS = 65_536
 CELL_BYTES = 9_216
 NO_FLOOR = -126
 MOST_LEVEL = 7
+MOST_FEW = 4_096
 _LARGEST = 3.3e38
 _CHUNK = 65_536
 _TAG = 2
@@ -112,13 +113,14 @@ def floor_and_level(content: bytes) -> tuple[int, int]:
 def added(contents: Sequence[bytes], floor: int) -> bytes:
     """The packed cells of all together; those that hold anything have that floor."""
     level = max(floor_and_level(content)[1] for content in contents)
+    read = [(groups >> (level - own), counts) for groups, counts, _, own in map(_read, contents)]
+    if sum(len(groups) for groups, _ in read) <= MOST_FEW:
+        groups = np.concatenate([groups for groups, _ in read])
+        order = np.argsort(groups, kind="stable")
+        return _packed(groups[order], np.concatenate([counts for _, counts in read])[order], floor, level)
     total = np.zeros(CELLS >> level, dtype=np.int64)
-    for content in contents:
-        groups, counts, _, own = _read(content)
-        if own == level:
-            total[groups] += counts
-        else:
-            np.add.at(total, groups >> (level - own), counts)
+    for groups, counts in read:
+        np.add.at(total, groups, counts)
     found = np.flatnonzero(total != 0)
     return _packed(found, total[found], floor, level)
 
@@ -195,8 +197,10 @@ def _variable(numbers: Counts) -> bytes:
     """Numbers >= 0 as LEB128: seven bits a byte, the lowest first, the eighth bit says that more follow."""
     if len(numbers) == 0:
         return b""
-    length = np.ones(len(numbers), dtype=np.int64)
     width = max((int(numbers.max()).bit_length() + 6) // 7, 1)
+    if width == 1:
+        return numbers.astype(np.uint8).tobytes()
+    length = np.ones(len(numbers), dtype=np.int64)
     for place in range(1, width):
         length += numbers >= 1 << 7 * place
     starts = np.cumsum(length) - length
@@ -211,6 +215,8 @@ def _variable(numbers: Counts) -> bytes:
 def _numbers(content: bytes) -> Counts:
     raw = np.frombuffer(content, dtype=np.uint8).astype(np.int64)
     last = np.flatnonzero(raw < 128)
+    if len(last) == len(raw):
+        return raw
     if len(last) == 0:
         return np.zeros(0, dtype=np.int64)
     first = np.concatenate([[0], last[:-1] + 1])
