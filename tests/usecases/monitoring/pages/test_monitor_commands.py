@@ -135,7 +135,7 @@ def test_what_is_known_can_be_asked_with_sql(watch: Any, run: Run, tmp_path: Pat
     kinds = dict(
         duckdb.sql(f"SELECT column_name, column_type FROM (DESCRIBE FROM '{folder}/windows.parquet')").fetchall()
     )
-    assert (kinds["start"], kinds["low"]) == ("TIMESTAMP_MS", "DOUBLE")
+    assert (kinds["start"], kinds["low"]) == ("TIMESTAMP", "DOUBLE")
 
 
 def test_an_export_leaves_nothing_of_the_one_before(bad_week: Any, run: Run, tmp_path: Path) -> None:
