@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from loopline.core.tables import Column
 from loopline.usecases.monitoring.model.estimates.arrivals import arrivals, still_one
 from loopline.usecases.monitoring.model.estimates.calibration import additive, isotonic, ridge, sigmoid
 from loopline.usecases.monitoring.model.estimates.expected import expected, scored
+from loopline.usecases.monitoring.model.estimates.forecasts import Asked
+from loopline.usecases.monitoring.model.estimates.learning import learned, realized
 from loopline.usecases.monitoring.model.estimates.levels import draws, posterior, sizes_of
 from loopline.usecases.monitoring.model.estimates.mixing import reach, weights
 from loopline.usecases.monitoring.model.estimates.rows import Rows, rows_of, sampled
@@ -164,3 +167,17 @@ def test_the_sample_is_the_same_whoever_draws_it() -> None:
 
 def test_probabilities_do_not_overflow() -> None:
     assert sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist() == [0.0, 0.5, 1.0]
+
+
+def test_a_stray_label_does_not_turn_probabilities_into_numbers() -> None:
+    some = rows(600, seed=3)
+    truth = some.truth.copy()
+    truth[5] = 7.0
+    now = int(max(some.event_ms.max(), some.known_ms.max())) + 1
+    assert type(learned(replace(some, truth=truth), now, 3_600_000, "day")) is type(
+        learned(some, now, 3_600_000, "day")
+    )
+    wanted = Asked(("auc", "log_loss"), 0.5, {}, "")
+    found = realized(replace(some, truth=truth), wanted)
+    assert found == realized(some.where(np.arange(len(some)) != 5), wanted)
+    assert set(found) == {"auc", "log_loss"}

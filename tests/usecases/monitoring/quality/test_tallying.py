@@ -23,7 +23,7 @@ from loopline.usecases.monitoring.model.quality.looks import measured_any
 from loopline.usecases.monitoring.model.quality.measuring import measured
 from loopline.usecases.monitoring.model.quality.merging import merged, total
 from loopline.usecases.monitoring.model.quality.tallying import Rows, tallied, texts
-from loopline.usecases.monitoring.model.tallies import EMPTY, MOST_CLASSES, Tally, basis, decode, encode
+from loopline.usecases.monitoring.model.tallies import EMPTY, MOST_CLASSES, Tally, basis, decode, encode, of_one_kind
 
 pytestmark = pytest.mark.unit
 
@@ -143,13 +143,35 @@ def test_areas_of_a_rare_event_are_right_to_1e_4(seed: int) -> None:
 
 
 def test_labels_beyond_0_and_1_make_all_of_it_numbers() -> None:
-    binary, stars = tallied(drawn(1, 300, "binary"), COSTS), tallied(drawn(2, 300, "stars"), COSTS)
+    binary, stars = tallied(drawn(1, 100, "binary"), COSTS), tallied(drawn(2, 300, "stars"), COSTS)
     assert binary.binary is not None
-    assert stars.binary is None
-    assert merged(binary, stars).binary is None
+    assert of_one_kind([stars])[0].binary is None
+    assert of_one_kind([merged(binary, stars)])[0].binary is None
+    assert of_one_kind([binary]) == [binary]
     found = measured({0: binary, DAY_MS: stars}, COSTS)
     assert "mae" in found
     assert "auc" not in found
+
+
+def test_a_few_strays_among_labels_of_0_and_1_end_no_metric() -> None:
+    rng = np.random.default_rng(5)
+    scores = rng.random(600)
+    truth = (rng.random(600) < scores).astype(float)
+    good = measured({0: tallied(_labelled(scores, truth), COSTS)}, COSTS)
+    strays = tallied(_labelled(np.r_[scores, 0.2, 0.9], np.r_[truth, 7.0, -1.0]), COSTS)
+    found = measured({0: strays}, COSTS)
+    for name in ("auc", "log_loss", "brier", "accuracy", "cost"):
+        assert found[name] == pytest.approx(good[name], abs=1e-12), name
+    assert "mae" not in found
+    assert strays.labelled == 602
+    many = tallied(_labelled(np.r_[scores, np.full(20, 0.5)], np.r_[truth, np.full(20, 3.0)]), COSTS)
+    assert "auc" not in measured({0: many}, COSTS)
+
+
+def test_who_asks_for_an_error_of_numbers_has_it_when_they_are_0_and_1_too() -> None:
+    rows = _labelled(np.array([0.0, 1.0, 0.5]), np.array([0.0, 1.0, 1.0]))
+    config = MonitorConfig(metric="mae")
+    assert measured({0: tallied(rows, config)}, config)["mae"] == pytest.approx(1 / 6)
 
 
 @pytest.mark.parametrize("kind", ["binary", "beyond"])

@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
+from typing import get_args
 
 import msgspec
 
 from loopline.core.errors import Invalid
+from loopline.core.performance import RegressionMetric
 from loopline.usecases.monitoring.model.config import MonitorConfig
 
-FORMAT = 4
+FORMAT = 5
 BINS = 10
 MOST_CLASSES = 200
 NEVER_MS = -(1 << 63)
+MOST_STRAYS = 0.01
 
 
 class Binary(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -97,8 +101,8 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept of the rows of one bucket of time and one segment. Two of them add up.
 
     `failed` rows have no prediction. `numbered` predictions are numbers, their sum is `predicted`; `called` of them are above
-    the threshold. `binary` is there as
-    long as all truth is 0 or 1. `latency` (microseconds) and `delays` (from the event until truth was first known) are
+    the threshold. `binary` is of the
+    rows whose truth is 0 or 1: `of_one_kind` says whether that is what the endpoint predicts. `latency` (microseconds) and `delays` (from the event until truth was first known) are
     counts by key, packed. `last_event_ms` and `last_known_ms` are the latest moments seen, NEVER_MS where none.
     """
 
@@ -123,6 +127,25 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 EMPTY = Tally(rows=0, labelled=0)
 
 
+def of_one_kind(tallies: Sequence[Tally]) -> list[Tally]:
+    """The tallies without what their truth as a whole is not: without `binary` where it is numbers.
+
+    Truth of 0 and 1 stays that with a few strays among it (a typing error must not end a metric): at most MOST_STRAYS of
+    the labels, or one, beside both 0 and 1. The strays then count as labels, and in no metric.
+    """
+    numbers = [one.numbers for one in tallies if one.numbers is not None]
+    other = sum(one.other for one in numbers)
+    if not other:
+        return list(tallies)
+    binary = [one.binary for one in tallies if one.binary is not None]
+    positives = sum(one.true_positive + one.false_negative for one in binary)
+    negatives = sum(one.true_negative + one.false_positive for one in binary)
+    if other <= max(1, MOST_STRAYS * sum(one.count for one in numbers)) and min(positives, negatives) > other:
+        replace = msgspec.structs.replace
+        return [one if one.numbers is None else replace(one, numbers=replace(one.numbers, other=0)) for one in tallies]
+    return [msgspec.structs.replace(one, binary=None, naive=None) for one in tallies]
+
+
 def encode(tally: Tally) -> bytes:
     """The tally as MessagePack, in which form it is kept."""
     return msgspec.msgpack.encode(tally)
@@ -145,5 +168,13 @@ def basis(config: MonitorConfig) -> str:
 
 def asks_classes(config: MonitorConfig) -> bool:
     """Whether a metric of classes is asked for: then whole numbers that are predicted are taken for classes, too."""
-    asked = (config.metric, *config.metrics, *(entry.metric for entry in config.quality))
-    return any(name.startswith("macro_") for name in asked)
+    return any(name.startswith("macro_") for name in _asked(config))
+
+
+def asks_numbers(config: MonitorConfig) -> bool:
+    """Whether a metric of numbers is asked for: then it is told of truth that happens to be 0 and 1, too."""
+    return any(name in get_args(RegressionMetric) for name in _asked(config))
+
+
+def _asked(config: MonitorConfig) -> tuple[str, ...]:
+    return (config.metric, *config.metrics, *(entry.metric for entry in config.quality))

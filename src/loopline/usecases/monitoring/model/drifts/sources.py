@@ -18,6 +18,7 @@ from loopline.usecases.monitoring.model.drifts.judging import LABEL, Part
 from loopline.usecases.monitoring.model.drifts.references import ENOUGH, FINER, LATENCY, Reference, usual_of
 from loopline.usecases.monitoring.model.looking import Book, Describe
 from loopline.usecases.monitoring.model.profile import CategoricalColumn, NumericColumn, Profile, ProfiledColumn, Usual
+from loopline.usecases.monitoring.model.tallies import of_one_kind
 from loopline.usecases.monitoring.model.windows import Window
 
 LEAST = 4
@@ -57,7 +58,7 @@ class Source:
 
     def _labels(self, start_ms: int, end_ms: int) -> Profile | None:
         counts: dict[str, int] = {}
-        for tally in self.book.tallies(start_ms, end_ms).values():
+        for tally in of_one_kind(list(self.book.tallies(start_ms, end_ms).values())):
             if tally.binary is not None:
                 positive = tally.binary.true_positive + tally.binary.false_negative
                 negative = tally.binary.false_positive + tally.binary.true_negative

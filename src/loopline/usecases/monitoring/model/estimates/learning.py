@@ -18,6 +18,7 @@ from loopline.usecases.monitoring.model.estimates.regression import (
     realized_loss,
 )
 from loopline.usecases.monitoring.model.estimates.rows import Rows
+from loopline.usecases.monitoring.model.tallies import MOST_STRAYS
 
 
 def asked(config: MonitorConfig, metrics: Sequence[str]) -> Asked:
@@ -28,6 +29,7 @@ def asked(config: MonitorConfig, metrics: Sequence[str]) -> Asked:
 
 def learned(history: Rows, moment_ms: int, delay_ms: int, period: str) -> Belief | NumericBelief | str:
     """What the rows before a moment teach; a text says why they teach nothing."""
+    history = _of_one_kind(history)
     known = history.known(moment_ms)
     if not known.any():
         return "no truth has arrived yet: there is nothing to calibrate with"
@@ -50,6 +52,7 @@ def predicted(belief: Belief | NumericBelief, rows: Rows, wanted: Asked) -> Fore
 
 def realized(rows: Rows, wanted: Asked) -> dict[str, float]:
     """What came true in rows that all have their truth; a metric without a value is left out."""
+    rows = _of_one_kind(rows)
     if not len(rows):
         return {}
     if _binary(rows):
@@ -58,6 +61,16 @@ def realized(rows: Rows, wanted: Asked) -> dict[str, float]:
     else:
         found = {metric: realized_loss(metric, rows) for metric in NUMERIC}
     return {metric: value for metric, value in found.items() if math.isfinite(value)}
+
+
+def _of_one_kind(rows: Rows) -> Rows:
+    """Without the few rows whose truth is neither 0 nor 1 where it otherwise is, as `tallies.of_one_kind` has it."""
+    known = np.isfinite(rows.truth)
+    ones, zeros = int((rows.truth == 1).sum()), int((rows.truth == 0).sum())
+    strays = int(known.sum()) - ones - zeros
+    if not strays or strays > max(1, MOST_STRAYS * int(known.sum())) or min(ones, zeros) <= strays:
+        return rows
+    return rows.where(~known | np.isin(rows.truth, (0.0, 1.0)))
 
 
 def _binary(rows: Rows) -> bool:

@@ -11,7 +11,7 @@ from loopline.usecases.monitoring.model.arrays import DAY_MS
 from loopline.usecases.monitoring.model.quality import curves, tables
 from loopline.usecases.monitoring.model.quality.results import Bin, Estimate
 from loopline.usecases.monitoring.model.quality.scoring import Score, error_of, interval, reach
-from loopline.usecases.monitoring.model.tallies import Tally
+from loopline.usecases.monitoring.model.tallies import Tally, of_one_kind
 
 
 @np.errstate(all="ignore")
@@ -21,6 +21,7 @@ def calibrated(tallies: Mapping[int, Tally], parts: int, confidence: float = 0.9
     Bins hold about as many rows each, ordered by score (so that they tell something of rare events, too); the expected calibration
     error is over ten equal parts of 0 to 1. Intervals have days as blocks when there are five, else rows.
     """
+    tallies = dict(zip(tallies, of_one_kind(list(tallies.values())), strict=True))
     starts = sorted(start for start, tally in tallies.items() if tally.binary is not None)
     if not starts:
         return [], None

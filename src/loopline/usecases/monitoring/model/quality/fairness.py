@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from loopline.usecases.monitoring.model.arrays import DAY_MS
 from loopline.usecases.monitoring.model.quality.results import Disparity, Estimate, FairnessOf, Group
 from loopline.usecases.monitoring.model.quality.scoring import LEAST_BLOCKS, Score, error_of, reach
-from loopline.usecases.monitoring.model.tallies import Tally
+from loopline.usecases.monitoring.model.tallies import Tally, of_one_kind
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,6 +47,7 @@ def fairness(
     ratio holds for all pairs of groups at once (Bonferroni), because which two are farthest apart was not chosen beforehand. A
     rate over fewer than `least` rows is marked, and not compared.
     """
+    groups = _of_one_kind(groups)
     starts = sorted({start for tallies in groups.values() for start in tallies})
     rates = {value: dict(_rates(tallies, starts)) for value, tallies in groups.items()}
     days = np.array(starts, dtype=np.int64) // DAY_MS
@@ -58,6 +59,12 @@ def fairness(
     return FairnessOf(
         column=column, groups=told, disparities=[one for one in found if known.issuperset(asked[one.name])]
     )
+
+
+def _of_one_kind(groups: Mapping[str, Mapping[int, Tally]]) -> dict[str, dict[int, Tally]]:
+    """All groups are of one model: whether it predicts 0 and 1 is asked of them together."""
+    whole = iter(of_one_kind([tally for tallies in groups.values() for tally in tallies.values()]))
+    return {value: {start: next(whole) for start in tallies} for value, tallies in groups.items()}
 
 
 def _rates(tallies: Mapping[int, Tally], starts: Sequence[int]) -> Iterator[tuple[str, Score]]:

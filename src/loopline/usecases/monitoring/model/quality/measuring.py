@@ -13,7 +13,7 @@ from loopline.usecases.monitoring.model.config import MonitorConfig
 from loopline.usecases.monitoring.model.quality import curves, keys, tables
 from loopline.usecases.monitoring.model.quality.ranks import NAMES
 from loopline.usecases.monitoring.model.quality.scoring import Score, error_of, interval, ratio, reach
-from loopline.usecases.monitoring.model.tallies import Numbers, Tally, asks_classes
+from loopline.usecases.monitoring.model.tallies import Numbers, Tally, asks_classes, asks_numbers, of_one_kind
 
 Floats = NDArray[np.float64]
 
@@ -45,11 +45,13 @@ def measured(tallies: Mapping[int, Tally], config: MonitorConfig, confidence: fl
 
 def scores_of(buckets: Sequence[Tally], config: MonitorConfig) -> Iterator[Score]:
     """Each metric that applies, with what every bucket adds to it."""
+    buckets = of_one_kind(buckets)
     numbers = [bucket.numbers for bucket in buckets]
     if any(one is not None for one in numbers):
-        if any(one is not None and one.other for one in numbers):
+        other = any(one is not None and one.other for one in numbers)
+        if other or asks_numbers(config):
             yield from _regression(numbers)
-        else:
+        if not other:
             yield from _binary(buckets, config)
             if asks_classes(config) and not any(bucket.classes is not None for bucket in buckets):
                 yield from tables.both_classes(tables.confusion([bucket.binary for bucket in buckets]))
@@ -109,6 +111,7 @@ def _ranking(buckets: Sequence[Tally]) -> Iterator[Score]:
 def _lead(buckets: Sequence[Tally], days: NDArray[np.int64], confidence: float) -> dict[str, float]:
     """The AUC less that of the naive forecast on the same rows. Over days the difference of both totals is paired; with fewer
     than five the two standard errors are added, which is never too narrow."""
+    buckets = of_one_kind(buckets)
     if not any(bucket.naive for bucket in buckets) or any(
         bucket.numbers and bucket.numbers.other for bucket in buckets
     ):

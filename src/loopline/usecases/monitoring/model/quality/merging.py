@@ -27,11 +27,6 @@ def merged(one: Tally, other: Tally) -> Tally:
     """
     if not one.rows or not other.rows:
         return one if one.rows else other
-    numbers = _both(one.numbers, other.numbers, _numbers)
-    binary, naive = None, None
-    if numbers is not None and not numbers.other:
-        binary = _both(one.binary, other.binary, _binary)
-        naive = _both(one.naive, other.naive, _naive)
     return Tally(
         rows=one.rows + other.rows,
         labelled=one.labelled + other.labelled,
@@ -39,11 +34,11 @@ def merged(one: Tally, other: Tally) -> Tally:
         numbered=one.numbered + other.numbered,
         predicted=one.predicted + other.predicted,
         called=one.called + other.called,
-        binary=binary,
-        numbers=numbers,
+        binary=_both(one.binary, other.binary, _binary),
+        numbers=_both(one.numbers, other.numbers, _numbers),
         classes=_both(one.classes, other.classes, both_of),
         ranking=_both(one.ranking, other.ranking, _ranking),
-        naive=naive,
+        naive=_both(one.naive, other.naive, _naive),
         latency=added(one.latency, other.latency),
         delays=added(one.delays, other.delays),
         last_event_ms=max(one.last_event_ms, other.last_event_ms),

@@ -109,9 +109,13 @@ def _numeric(rows: Rows, both: NDArray[np.bool_], config: MonitorConfig) -> tupl
         return None, None
     whole = bool(both.all())
     truth, predicted = (rows.truth, rows.predicted) if whole else (rows.truth[both], rows.predicted[both])
-    positive = truth == 1
-    other = len(truth) - int(positive.sum()) - int((truth == 0).sum())
-    return (None if other else _binary(positive, predicted, config.threshold)), _numbers(truth, predicted, other)
+    positive, decided = truth == 1, (truth == 1) | (truth == 0)
+    other = len(truth) - int(decided.sum())
+    numbers = _numbers(truth, predicted, other)
+    if not other:
+        return _binary(positive, predicted, config.threshold), numbers
+    some = decided.any()
+    return (_binary(positive[decided], predicted[decided], config.threshold) if some else None), numbers
 
 
 def _binary(positive: NDArray[np.bool_], predicted: Floats, threshold: float) -> Binary:
@@ -169,7 +173,8 @@ def _numbers(truth: Floats, predicted: Floats, other: int) -> Numbers:
 def _naive(rows: Rows, both: NDArray[np.bool_]) -> Naive | None:
     if rows.naive is None:
         return None
-    naive, positive = rows.naive[both], rows.truth[both] == 1
+    decided = both & ((rows.truth == 1) | (rows.truth == 0))
+    naive, positive = rows.naive[decided], rows.truth[decided] == 1
     has = np.isfinite(naive)
     codes = keys.number_keys(np.where(has, naive, 0.0))
     shift, negatives, positives = keys.of_classes(codes[has], positive[has])
