@@ -21,6 +21,7 @@ from alembic.operations import Operations
 from loopline.adapters.databases.sqlite import SQLite
 from loopline.core.errors import NotFound
 from loopline.core.tables import Column, Signature
+from loopline.usecases.monitoring import evaluating
 from loopline.usecases.monitoring.service import Monitoring
 
 HOUR, DAY = 3_600_000, 86_400_000
@@ -219,3 +220,9 @@ def watch(tmp_path: Path) -> Iterator[Watch]:
     monitoring = Monitoring(database, facts, clock, registry, logs, projects, home=tmp_path)
     yield Watch(monitoring, logs, facts, database, rules, versions, profiles)
     database.close()
+
+
+@pytest.fixture
+def windows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluations go without what looks at windows: drift, estimates, silence."""
+    monkeypatch.setattr(evaluating, "LOOKS", ())

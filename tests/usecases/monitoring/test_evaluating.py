@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from loopline.core.errors import Invalid, NotFound
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("windows_alone")]
 
 
 def test_an_endpoint_without_predictions_has_nothing_to_say(watch: Any) -> None:
