@@ -379,6 +379,7 @@ def test_a_run_can_be_handed_to_a_process_that_is_no_fork(tmp_path: Path, monkey
         pool.submit(run.log, {"loss": 1.0}).result()
         again.finish()
         again.log(loss=2.0)
+        assert again.flush()
     with installation(tmp_path) as opened:
         client = Local(opened, "ann")
         assert [one["value"] for one in history(client, run.id)] == [1.0, 2.0]
