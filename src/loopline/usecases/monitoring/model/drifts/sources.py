@@ -42,6 +42,7 @@ class Source:
     made: dict[str, Reference | None] = field(default_factory=dict)
     samples: dict[tuple[str, int], Any] = field(default_factory=dict)
     counted: dict[tuple[int, int], Profile | None] = field(default_factory=dict)
+    common: dict[tuple[Any, ...], Reference | None] = field(default_factory=dict)
 
     def profile(self, start_ms: int, end_ms: int, version: int | None = None) -> Profile | None:
         """The book's, each asked once."""
@@ -108,8 +109,17 @@ def _compared(source: Source, window: Window, now: Profile | None, read: Read) -
     if now is None or not now.columns:
         return []
     judged = [one for one in before(source, window) if now.column(LABEL) is None or one.mature]
-    reference = pooled(source, judged, read, now)
+    # What windows have in common, their reference and its laws, is made once.
+    key = (read == source.labels, tuple(one.start for one in judged), tuple(map(_place_of, now.columns)))
+    if key not in source.common:
+        source.common[key] = pooled(source, judged, read, now)
+    reference = source.common[key]
     return [] if reference is None else [Part(reference, _shared(reference.profile, now))]
+
+
+def _place_of(column: ProfiledColumn) -> tuple[Any, ...]:
+    """All of a column that matters to what it can be compared with: its name, its type and its cells."""
+    return (column.name, column.centre, column.scale) if isinstance(column, NumericColumn) else (column.name,)
 
 
 def _shared(then: Profile, now: Profile) -> Profile:
