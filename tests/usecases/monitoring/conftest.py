@@ -122,7 +122,7 @@ class Logs:
             by_id = isinstance(target, str)
             row = {"prediction_id": target if by_id else None, "key": None if by_id else target[0], "value": value}
             row |= {"event_time": None if by_id else int(target[1]), "observed_at": int(at)}
-            self.truth.append(row | {"received_at": len(self.truth), "seq": len(self.truth) + 1})
+            self.truth.append(row | {"received_at": int(at), "seq": len(self.truth) + 1})
 
 
 def predicted(

@@ -203,3 +203,25 @@ def test_predictions_that_are_words_are_counted_and_not_judged(watch: Any) -> No
     metrics = watch.windows()[0].metrics
     assert "auc" not in metrics
     assert metrics["error_share"] == pytest.approx(10 / 300)
+
+
+def test_an_impossible_time_does_not_set_the_clock(watch: Any) -> None:
+    table = watch.traffic(2000, days=14, delay_hours=30)
+    before = watch.monitoring.evaluate("late")
+    ends = [
+        watch.april + 300 * 365 * watch.day,
+        watch.april + 30 * 365 * watch.day,
+        -70_000 * watch.day,
+        253402300799000,
+    ]
+    odd = watch.predicted(4, event_time=pa.array(ends, pa.timestamp("ms", tz="UTC")), version=2).drop_columns(
+        ["outcome"]
+    )
+    moment = pa.array([watch.april + watch.day] * 4, pa.timestamp("ms", tz="UTC"))
+    watch.logs.predictions.append(odd.set_column(odd.column_names.index("at"), "at", moment))
+    watch.logs.tell([table["id"][0].as_py()], [1.0], [watch.april + 2 * watch.day])
+    watch.logs.truth[-1]["observed_at"] = 253402300799000
+    after = watch.monitoring.evaluate("late")
+    assert after.watermark == before.watermark
+    assert after.predictions == before.predictions + 4
+    assert [window.mature for window in watch.windows()] == [True, False]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from loopline.core.tables import Column, Signature
 from loopline.usecases.monitoring.books.heads import Bucket, Head, Unit
-from loopline.usecases.monitoring.model.arrays import HOUR_MS, NO_TIME, floats_of, milliseconds, period_of
+from loopline.usecases.monitoring.model.arrays import HOUR_MS, NO_TIME, believed, floats_of, milliseconds, period_of
 from loopline.usecases.monitoring.model.config import MonitorConfig
 from loopline.usecases.monitoring.model.limits import beyond
 from loopline.usecases.monitoring.model.looking import Describe
@@ -232,9 +232,8 @@ def encoded(column: Any) -> tuple[Ints, list[str]]:
 
 
 def event_times(predictions: pa.Table) -> Ints:
-    """Event times in milliseconds; rows without one are placed by the time of their prediction."""
-    times = milliseconds(predictions["event_time"])
-    return np.where(times == NO_TIME, milliseconds(predictions["at"]), times)
+    """Event times in milliseconds; rows without a believable one are placed by the time of their prediction."""
+    return believed(milliseconds(predictions["event_time"]), milliseconds(predictions["at"]))
 
 
 def logged(name: str, predictions: pa.Table) -> str:

@@ -13,6 +13,8 @@ MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 NO_TIME = np.iinfo(np.int64).min
+EARLIEST_MS = -2_208_988_800_000  # 1900
+AHEAD_MS = 3_653 * DAY_MS
 
 
 def milliseconds(column: Any) -> NDArray[np.int64]:
@@ -28,6 +30,13 @@ def milliseconds(column: Any) -> NDArray[np.int64]:
         else:
             return np.asarray(times.fill_null(NO_TIME).to_numpy(), dtype=np.int64)
     raise Invalid(f"A column of times cannot be read as times: {reason}.") from None
+
+
+def believed(times_ms: NDArray[np.int64], written_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The times that callers gave, and when it was written down where they gave none or an impossible one: one before 1900
+    or more than ten years ahead. A single one of those would set the event clock for ever."""
+    possible = (times_ms >= EARLIEST_MS) & ((times_ms - AHEAD_MS <= written_ms) | (written_ms == NO_TIME))
+    return np.where(possible, times_ms, written_ms)
 
 
 def period_of(times_ms: NDArray[np.int64], window: str) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopline.usecases.monitoring.model.arrays import NO_TIME, floats_of, milliseconds
+from loopline.usecases.monitoring.model.arrays import NO_TIME, believed, floats_of, milliseconds
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,8 +61,7 @@ def joined(predictions: pa.Table, truth: pa.Table, counted: bool = True) -> Join
     if len(last_pair):
         last = np.maximum(last, np.where(paired, last_pair[where], -1))
         first = np.minimum(first, np.where(paired, first_pair[where], rows))
-    known = milliseconds(truth["observed_at"])
-    known = np.where(known == NO_TIME, milliseconds(truth["received_at"]), known)
+    known = believed(milliseconds(truth["observed_at"]), milliseconds(truth["received_at"]))
     has = last >= 0
     duplicates, corrections = repeats(truth) if counted else (0, 0)
     matched = np.where(by_id, at >= 0, np.isin(pairs, of_prediction[paired]) & (pairs >= 0))
