@@ -56,7 +56,7 @@ schema: $(VENV)/.dev
 	$(BIN)/python -m loopline.app.migrations.fresh
 
 bench: $(VENV)/.dev
-	@for bench in pipelines/bench pipelines/releases serving/beside serving/engines serving/record serving/swaps monitoring/beside monitoring/drift monitoring/looks monitoring/estimates monitoring/profiles monitoring/realized monitoring/blame monitoring/gates monitoring/windows tracking/bench; do \
+	@for bench in pipelines/bench pipelines/releases serving/beside serving/engines serving/record serving/swaps monitoring/beside monitoring/drift monitoring/looks monitoring/estimates monitoring/profiles monitoring/realized monitoring/blame monitoring/gates monitoring/windows monitoring/lasting tracking/bench; do \
 		echo "== $$bench"; $(BIN)/python benchmarks/$$bench.py || exit 1; done
 
 clean:
