@@ -216,7 +216,15 @@ class Evaluating:
             mature_windows=len(mature),
             provisional_windows=len(whole) - len(mature),
             mature_until=max((window.end for window in mature), default=""),
+            inputs=self._inputs(model, version),
         )
+
+    def _inputs(self, model: str, version: int | None) -> tuple[str, ...]:
+        try:
+            signature = None if version is None else self._registry.version(model, version).signature
+        except LooplineError:
+            return ()
+        return () if signature is None else tuple(column.name for column in signature.inputs)
 
     def _metrics(self, model: str, version: int | None) -> dict[str, Any]:
         try:

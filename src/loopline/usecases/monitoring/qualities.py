@@ -77,7 +77,9 @@ def arrivals(tx: Transaction, endpoint: str) -> Arrivals | None:
     rows, labelled = (sum(getattr(window, name) for window in ended) for name in ("predictions", "labelled"))
     labels = rows * learned.expected_share if learned.settled and learned.expected_share else labelled
     return Arrivals(
-        labels_per_hour=labels / hours if hours else None, wait_hours=learned.p99_hours if learned.settled else None
+        labels_per_hour=labels / hours if hours else None,
+        wait_hours=learned.p99_hours if learned.settled else None,
+        inputs=found[1].inputs,
     )
 
 

@@ -74,12 +74,14 @@ class Serving(Protocol):
 
 class Arrivals(Protocol):
     """How truth arrives at an endpoint: labels an hour, and after how many hours hardly any is still to come (None: not known
-    yet)."""
+    yet); and the inputs of what it serves (none: not known)."""
 
     @property
     def labels_per_hour(self) -> float | None: ...
     @property
     def wait_hours(self) -> float | None: ...
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
 
 
 class Monitoring(Protocol):

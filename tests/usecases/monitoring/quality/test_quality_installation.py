@@ -133,4 +133,4 @@ def test_plan_knows_how_truth_arrives(opened: Loopline, tmp_path: Path) -> None:
     plan = opened.projects.plan_of(Declared(config=config, contracts={}, files={}, folder=str(tmp_path)))
     (note,) = [each for each in plan.notes if each.kind == "monitor"]
     assert note.text.startswith("asks for hours, but truth takes 2 h and 6.")
-    assert note.text.endswith("labels an hour come: a day is the shortest window with 100 labels")
+    assert note.text.endswith("labels an hour come: a day is the shortest window that waits for it and has 100 labels")

@@ -51,7 +51,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint's monitoring at a glance. Times are those of the event clock. `metric` is the one that stands for the
     endpoint, `limit` its limit; `limits` has those of all metrics that are judged; `judged` says up to which
-    window each cause of alerts has been looked at."""
+    window each cause of alerts has been looked at; `inputs` are those of the version in use."""
 
     endpoint: str
     window: str
@@ -72,3 +72,4 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     provisional_windows: int
     mature_until: str
     judged: dict[str, str] = {}
+    inputs: tuple[str, ...] = ()

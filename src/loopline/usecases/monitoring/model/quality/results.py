@@ -88,10 +88,12 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
-    """How truth arrives: labels an hour, and after how many hours hardly any is still to come (None: not known yet)."""
+    """How truth arrives: labels an hour, and after how many hours hardly any is still to come (None: not known yet); and
+    which inputs the version in use has (none: not known)."""
 
     labels_per_hour: float | None = None
     wait_hours: float | None = None
+    inputs: tuple[str, ...] = ()
 
 
 class LookAt(msgspec.Struct, frozen=True, kw_only=True):
